@@ -1,0 +1,20 @@
+"""Entry point: `arstudio` opens the window, `arstudio COMMAND` runs one command. Neither loads the other's libraries."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int | None:
+    """Open the window when there is no argument, else hand over to the command line."""
+    if len(sys.argv) == 1:
+        from arstudio.gui.app import main as window
+
+        return window()
+    from arstudio.cli import main as command
+
+    return command()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""Where images come from: bundled datasets, folders of pictures and array files, as NumPy arrays of levels.
+
+    data = load("digits")                          # native 8×8, 17 levels
+    data = load("mnist", levels=2, size=14)        # static binarisation of 14×14 averages
+    data = load("~/Pictures/icons", size=32)       # one's own, cropped and resized
+    for x, y in batches(data.train, 64, rng): ...  # x (b, C, H, W) uint8, y (b,) int64 or None
+
+`data.protocol` names the view and belongs beside every figure computed on it. The cards that `bundled` lists
+carry each dataset's licence, source and citation. Nothing here imports torch.
+"""
+
+from arstudio.data.datasets import bundled, load
+from arstudio.data.folder import load_arrays, load_folder
+from arstudio.data.views import SPLITS, DatasetError, DatasetInfo, ImageDataset, Split, batches
+
+__all__ = [
+    "SPLITS",
+    "DatasetError",
+    "DatasetInfo",
+    "ImageDataset",
+    "Split",
+    "batches",
+    "bundled",
+    "load",
+    "load_arrays",
+    "load_folder",
+]

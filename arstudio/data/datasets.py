@@ -1,0 +1,107 @@
+"""The bundled datasets, and `load`, the one door to all data: a bundled name, a folder, an array file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from arstudio.data.folder import load_arrays, load_folder
+from arstudio.data.views import SPLITS, DatasetError, DatasetInfo, ImageDataset, Split, batches, view
+from arstudio.image import ImageSpec
+from arstudio.progress import Progress
+from arstudio.resources import resource
+
+__all__ = ["DatasetError", "DatasetInfo", "ImageDataset", "Split", "batches", "bundled", "load"]
+
+
+def bundled() -> list[DatasetInfo]:
+    """The cards of the datasets that come with AR Studio, smallest images first. Reads no image.
+
+    Raises DatasetError when the installation lacks them.
+    """
+    try:
+        cards = [json.loads(path.read_text(encoding="utf-8")) for path in resource("datasets").glob("*.json")]
+        infos = [
+            DatasetInfo(
+                name=card["name"],
+                title=card["title"],
+                spec=ImageSpec(card["channels"], card["height"], card["width"], card["levels"]),
+                splits=dict(card["splits"]),
+                classes=tuple(card["classes"] or ()),
+                licence=card["licence"],
+                source=card["source"],
+                citation=card["citation"],
+                note=card["note"],
+            )
+            for card in cards
+        ]
+    except FileNotFoundError as error:
+        raise DatasetError(str(error)) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"A card of the bundled datasets is damaged ({error}); reinstall AR Studio."
+        ) from None
+    return sorted(infos, key=lambda info: (info.spec.sites, info.name))
+
+
+def load(
+    name_or_path: str | Path,
+    *,
+    levels: int | None = None,
+    size: tuple[int, int] | int | None = None,
+    binarise: str = "static",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> ImageDataset:
+    """A bundled dataset by name, a folder of pictures or an .npz/.npy file of images, in the view asked for.
+
+    levels: None native, 0 continuous in [0, 1], 2 binary (`binarise`: "static" draws each site once with its
+    brightness as probability, "threshold" cuts at half), else equal-width bins. size: one side or (height,
+    width), no larger than native; a folder's pictures are cropped and resized to it. seed: of random views
+    and, where the source has no splits of its own, of the 80/10/10 split. progress: told how far reading a
+    folder is. Raises DatasetError with one sentence.
+    """
+    path = Path(name_or_path).expanduser()
+    if isinstance(name_or_path, str):
+        known = {info.name: info for info in bundled()}
+        if name_or_path in known:
+            info = known[name_or_path]
+            return view(info, _read(info), levels=levels, size=size, binarise_how=binarise, seed=seed)
+        if not path.exists():
+            names = ", ".join(known)
+            raise DatasetError(
+                f"There is no dataset, folder or file called {name_or_path!r}; bundled are {names}."
+            )
+    if path.is_dir():
+        return load_folder(path, levels=levels, size=size, binarise=binarise, seed=seed, progress=progress)
+    if not path.exists():
+        raise DatasetError(f"There is no folder or file {path}.")
+    if path.suffix.lower() in (".npz", ".npy"):
+        return load_arrays(path, levels=levels, size=size, binarise=binarise, seed=seed)
+    raise DatasetError(
+        f"{path.name} is not a dataset; choose a folder of pictures, or an .npz or .npy file of images."
+    )
+
+
+def _read(info: DatasetInfo) -> dict[str, Split]:
+    """The native splits of a bundled dataset. Raises DatasetError if they do not fit its card."""
+    try:
+        splits = {}
+        with np.load(resource("datasets", f"{info.name}.npz"), allow_pickle=False) as arrays:
+            for name in SPLITS:
+                x = arrays[f"{name}_x"]
+                y = arrays[f"{name}_y"].astype(np.int64) if info.classes else None
+                fits = x.dtype == np.uint8 and x.shape == (info.splits[name], *info.spec.shape)
+                fits = fits and int(x.max()) < info.spec.levels
+                if not fits or (y is not None and (y.shape != (len(x),) or y.max() >= len(info.classes))):
+                    raise ValueError(f"its {name} images do not fit its card")
+                splits[name] = Split(x, y)
+        return splits
+    except FileNotFoundError as error:
+        raise DatasetError(str(error)) from None
+    except Exception as error:  # a damaged file raises a dozen kinds, zlib.error and BadZipFile among them
+        raise DatasetError(
+            f"The bundled file {info.name}.npz is damaged ({error}); reinstall AR Studio."
+        ) from None

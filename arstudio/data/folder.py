@@ -1,0 +1,233 @@
+"""Datasets of one's own: a folder of pictures, or an .npz or .npy file of images.
+
+A folder holds pictures directly, or one subfolder of pictures per class. Pictures become 256 native levels,
+grey if every one of them is grey, RGB otherwise. A file that is no picture is skipped and counted in
+`ImageDataset.notes`. Sources without splits of their own are split 80/10/10, by class, from the seed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from arstudio.data.views import (
+    SPLITS,
+    DatasetError,
+    DatasetInfo,
+    ImageDataset,
+    Split,
+    check_size,
+    split_indices,
+    view,
+)
+from arstudio.image import ImageSpec, from_pil, open_picture
+from arstudio.progress import Progress
+
+MOST_BYTES = 2**30
+
+
+def load_folder(
+    path: str | Path,
+    *,
+    levels: int | None = None,
+    size: tuple[int, int] | int | None = None,
+    binarise: str = "static",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> ImageDataset:
+    """A folder of pictures as a dataset; see `load` for the view.
+
+    With `size`, (height, width) or one side, pictures are cropped to the middle and resized; without it all
+    must have the same size. Raises DatasetError when fewer than 3 pictures can be read, sizes differ, or the
+    pictures would take more than a gigabyte, and Cancelled when `progress` asks to stop.
+    """
+    path = Path(path).expanduser()
+    files, classes, notes = _list(path)
+    wanted = check_size(size)
+    images: list[np.ndarray] = []
+    labels: list[int] = []
+    sizes: Counter[tuple[int, int]] = Counter()
+    skipped = enlarged = 0
+    progress = progress or Progress()
+    for number, (file, label) in enumerate(files):
+        progress.check()
+        progress.report(number / len(files), f"Reading {file.name}")
+        try:
+            picture = open_picture(file)
+            width, height = picture.size
+            h, w = wanted or (height, width)
+            small = len(files) * 3 * h * w <= MOST_BYTES
+            x = from_pil(picture, ImageSpec(3, h, w, 256), fit=True) if small else None
+        except ValueError:  # ImageError, or a colour mode that Pillow cannot convert
+            skipped += 1
+            continue
+        sizes[height, width] += 1
+        if x is None:
+            raise DatasetError(
+                f"The {len(files):,} pictures in {path.name} would take more than a gigabyte at {h}×{w}; "
+                "give a smaller size."
+            )
+        if wanted is None and len(sizes) > 1:
+            continue  # only to name the sizes below
+        enlarged += height < h or width < w
+        images.append(x)
+        labels.append(label)
+    found = sum(sizes.values())
+    if found == 0:
+        raise DatasetError(f"The folder {path.name} holds no pictures that can be read.")
+    if wanted is None and len(sizes) > 1:
+        common = ", ".join(f"{h}×{w} ({n})" for (h, w), n in sizes.most_common(4))
+        more = ", …" if len(sizes) > 4 else ""
+        raise DatasetError(
+            f"The pictures in {path.name} have different sizes, {common}{more}: give a size to fit them to."
+        )
+    if skipped:
+        notes.append(f"{skipped} of {len(files)} files could not be read as pictures and were left out.")
+    if enlarged:
+        notes.append(f"{enlarged} of {found} pictures were smaller than {h}×{w} and were enlarged.")
+
+    x = np.stack(images)
+    if (x == x[:, :1]).all():
+        x = x[:, :1].copy()
+    y = np.array(labels, dtype=np.int64) if classes else None
+    if classes:
+        used = np.unique(y)
+        if len(used) < len(classes):
+            unused = ", ".join(name for i, name in enumerate(classes) if i not in used)
+            notes.append(f"Left out, as no picture in them could be read: {unused}.")
+        classes, y = tuple(classes[i] for i in used), np.searchsorted(used, y)
+    return _dataset(path, x, y, classes, 256, levels, wanted, binarise, seed, notes)
+
+
+def load_arrays(
+    path: str | Path,
+    *,
+    levels: int | None = None,
+    size: tuple[int, int] | int | None = None,
+    binarise: str = "static",
+    seed: int = 0,
+) -> ImageDataset:
+    """An .npy file of images, or an .npz as a dataset; see `load` for the view.
+
+    Images are bool or uint8, (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3. An .npz holds train_x,
+    validation_x and test_x, or else x (or images, or one array alone); labels train_y … or y (or labels) and
+    class names `classes` are optional. Values are 0 … 255, or two levels when nothing exceeds 1. Raises
+    DatasetError for anything else.
+    """
+    path = Path(path).expanduser()
+    try:
+        stored = np.load(path, allow_pickle=False)
+        if isinstance(stored, np.ndarray):
+            arrays = {"x": stored}
+        else:
+            with stored:
+                arrays = {key: stored[key] for key in stored.files}
+    except Exception:  # a damaged file raises a dozen kinds, from zlib.error to tokenize.TokenError
+        raise DatasetError(f"{path.name} is damaged, or not a NumPy file of plain numbers.") from None
+
+    if all(f"{name}_x" in arrays for name in SPLITS):
+        names = {name: (f"{name}_x", f"{name}_y") for name in SPLITS}
+    else:
+        key = next(
+            (k for k in ("x", "images") if k in arrays), next(iter(arrays)) if len(arrays) == 1 else None
+        )
+        if key is None:
+            raise DatasetError(
+                f"{path.name} holds {', '.join(arrays) or 'nothing'}; name the images x and the labels y."
+            )
+        names = {"": (key, "labels" if "labels" in arrays else "y")}
+    xs = {name: _images(arrays[key], path.name) for name, (key, _) in names.items()}
+    ys = {name: _labels(arrays.get(key), len(xs[name]), path.name) for name, (_, key) in names.items()}
+    if len({x.shape[1:] for x in xs.values()}) > 1:
+        raise DatasetError(f"The splits in {path.name} hold images of different shapes.")
+    y_all = [y for y in ys.values() if y is not None]
+    if y_all and len(y_all) < len(ys):
+        raise DatasetError(f"Some splits in {path.name} have labels and some have none.")
+    count = 1 + max(int(y.max()) for y in y_all) if y_all else 0
+    classes = tuple(str(name) for name in arrays["classes"].ravel()) if "classes" in arrays and y_all else ()
+    if classes and len(classes) < count:
+        raise DatasetError(f"{path.name} names {len(classes)} classes but its labels go up to {count - 1}.")
+    classes = classes or tuple(str(i) for i in range(count))
+    native = 2 if max(int(x.max()) for x in xs.values()) <= 1 else 256
+    if "" in xs:
+        return _dataset(path, xs[""], ys[""], classes, native, levels, size, binarise, seed, [])
+    splits = {name: Split(xs[name], ys[name]) for name in SPLITS}
+    info = _info(path, splits, classes, native)
+    return view(info, splits, levels=levels, size=size, binarise_how=binarise, seed=seed)
+
+
+def _list(path: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...], list[str]]:
+    """The files of a folder with labels, its class names (() if pictures lie in it directly), and notes."""
+    from PIL import Image
+
+    def inside(folder: Path) -> list[Path]:
+        return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+
+    try:
+        files = [p for p in inside(path) if p.is_file()]
+        folders = [p for p in inside(path) if p.is_dir()]
+        known = Image.registered_extensions()
+        if any(p.suffix.lower() in known for p in files) or not folders:
+            notes = ["The subfolders beside the pictures were left out."] if folders else []
+            return [(p, 0) for p in files], (), notes
+        listed = [(p, label) for label, folder in enumerate(folders) for p in inside(folder) if p.is_file()]
+        return listed, tuple(folder.name for folder in folders), []
+    except OSError as error:
+        raise DatasetError(f"The folder {path} cannot be read ({error.strerror or error}).") from None
+
+
+def _images(x: np.ndarray, file: str) -> np.ndarray:
+    """Any accepted layout -> (N, C, H, W) uint8."""
+    if x.dtype not in (np.dtype(np.uint8), np.dtype(bool)):
+        raise DatasetError(f"The images in {file} are {x.dtype}; store whole numbers 0 to 255 as uint8.")
+    if x.ndim == 3:
+        x = x[:, None]
+    elif x.ndim == 4 and x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
+        x = x.transpose(0, 3, 1, 2)
+    if x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in x.shape:
+        raise DatasetError(
+            f"The array in {file} has shape {x.shape}; images are (N, H, W), (N, H, W, C) or (N, C, H, W)."
+        )
+    return np.ascontiguousarray(x, dtype=np.uint8)
+
+
+def _labels(y: np.ndarray | None, count: int, file: str) -> np.ndarray | None:
+    """Labels -> (N,) int64, or None."""
+    if y is None:
+        return None
+    if y.shape != (count,) or y.dtype.kind not in "ui" or (count and int(y.min()) < 0):
+        raise DatasetError(f"The labels in {file} must be {count} whole numbers from 0, one per image.")
+    return y.astype(np.int64)
+
+
+def _info(path: Path, splits: dict[str, Split], classes: tuple[str, ...], native: int) -> DatasetInfo:
+    channels, height, width = splits["train"].x.shape[1:]
+    spec = ImageSpec(channels, height, width, native)
+    counts = {name: len(split) for name, split in splits.items()}
+    return DatasetInfo(path.stem, path.name, spec, counts, classes, source=str(path))
+
+
+def _dataset(
+    path: Path,
+    x: np.ndarray,
+    y: np.ndarray | None,
+    classes: tuple[str, ...],
+    native: int,
+    levels: int | None,
+    size: tuple[int, int] | int | None,
+    binarise: str,
+    seed: int,
+    notes: list[str],
+) -> ImageDataset:
+    """Images without splits -> a dataset split 80/10/10, in the view asked for."""
+    if len(x) < 3:
+        raise DatasetError(
+            f"{path.name} holds {len(x)} readable images; at least 3 are needed, one for each split."
+        )
+    held = max(1, round(len(x) / 10))
+    parts = split_indices(y, (len(x) - 2 * held, held, held), seed, len(x))
+    splits = {n: Split(x[i], None if y is None else y[i]) for n, i in zip(SPLITS, parts, strict=True)}
+    info = _info(path, splits, classes, native)
+    return view(info, splits, levels=levels, size=size, binarise_how=binarise, seed=seed, notes=tuple(notes))

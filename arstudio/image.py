@@ -1,0 +1,245 @@
+"""What an image is here: a grid of integers, and its way to and from pictures people can see.
+
+`ImageSpec(channels, height, width, levels)` describes the grid. Values are *levels* 0 … levels-1; `levels=0`
+means real numbers in [0, 1]. One rule joins levels and brightness, so that nothing changes silently:
+
+    quantise   v in [0, 1]  ->  min(floor(v · levels), levels - 1)      equal-width bins
+    display    level x      ->  ceil(255 · x / (levels - 1))            black to white
+
+An exported picture read back gives the same levels exactly, for every number of levels from 2 to 256 (with
+`round` in place of `ceil` 28 levels would not).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+class ImageError(ValueError):
+    """An image that cannot be used as it is; the message says why and what to do."""
+
+
+class SpecMismatch(ImageError):
+    """An image or batch whose size, channels or levels differ from what a model expects."""
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """Shape and range of an image: (channels, height, width), values 0 … levels-1 (levels=0: reals in [0, 1])."""
+
+    channels: int
+    height: int
+    width: int
+    levels: int
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "height", "width", "levels"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise ImageError(f"ImageSpec.{name} must be a whole number, not {value!r}.")
+        if self.channels not in (1, 3):
+            raise ImageError(f"Images have 1 channel (grey) or 3 (RGB), not {self.channels}.")
+        if self.height < 1 or self.width < 1:
+            raise ImageError(f"An image needs at least one pixel, not {self.height}×{self.width}.")
+        if self.levels != 0 and not 2 <= self.levels <= 256:
+            raise ImageError(f"levels must be 2 to 256, or 0 for continuous values, not {self.levels}.")
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels, height × width."""
+        return self.height * self.width
+
+    @property
+    def sites(self) -> int:
+        """Number of scalar variables, channels × height × width."""
+        return self.channels * self.pixels
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.channels, self.height, self.width
+
+    def __str__(self) -> str:
+        colour = " RGB" if self.channels == 3 else ""
+        levels = "continuous" if self.levels == 0 else f"{self.levels} levels"
+        return f"{self.height}×{self.width}{colour} · {levels}"
+
+    def to_dict(self) -> dict[str, int]:
+        """The four numbers by name, for JSON headers."""
+        return {"channels": self.channels, "height": self.height, "width": self.width, "levels": self.levels}
+
+    def bits_per_dim(self, nats: float) -> float:
+        """Negative log-likelihood of a whole image in nats -> bits per site: nats / (sites · ln 2)."""
+        return nats / (self.sites * math.log(2.0))
+
+    def check(self, x: Any) -> None:
+        """Raise SpecMismatch unless x is a (B, C, H, W) or (C, H, W) array or tensor of this shape."""
+        shape = tuple(int(n) for n in x.shape)
+        if shape[-3:] != self.shape or len(shape) not in (3, 4):
+            raise SpecMismatch(
+                f"This needs images of shape (batch, {self.channels}, {self.height}, {self.width}), "
+                f"but was given {shape}."
+            )
+
+
+def quantise(values: np.ndarray, levels: int) -> np.ndarray:
+    """Brightness in [0, 1] -> levels 0 … levels-1 in equal-width bins (uint8), or float32 when levels=0."""
+    values = np.clip(np.asarray(values, dtype=np.float64), 0.0, 1.0)
+    if levels == 0:
+        return values.astype(np.float32)
+    return np.minimum(np.floor(values * levels), levels - 1).astype(np.uint8)
+
+
+def requantise(x: np.ndarray, old: int, new: int) -> np.ndarray:
+    """Levels 0 … old-1 -> levels 0 … new-1 by equal-width bins, x · new // old. Identity when new == old.
+
+    Reducing only: raises ImageError when new > old, because finer levels cannot be invented.
+    """
+    if new == old:
+        return x
+    if new > old:
+        raise ImageError(f"These images have {old} levels; they can be viewed at fewer, not at {new}.")
+    return (x.astype(np.int64) * new // old).astype(np.uint8)
+
+
+def dequantise(x: np.ndarray, levels: int, rng: np.random.Generator | None = None) -> np.ndarray:
+    """Levels -> reals in [0, 1] as float32: bin centres (x + ½) / levels, or (x + u) / levels with uniform u.
+
+    With `rng` this is the uniform dequantisation of Uria et al. 2013: log densities then bound log probabilities.
+    """
+    offset = 0.5 if rng is None else rng.random(x.shape)
+    return ((x.astype(np.float64) + offset) / levels).astype(np.float32)
+
+
+def binarise(x: np.ndarray, levels: int, how: str = "static", seed: int = 0) -> np.ndarray:
+    """Levels -> 0/1. `static`: Bernoulli(x / (levels-1)) drawn once from `seed`; `threshold`: x ≥ levels / 2."""
+    if how == "threshold":
+        return (x.astype(np.int64) * 2 >= levels).astype(np.uint8)
+    if how == "static":
+        rng = np.random.default_rng(seed)
+        return (rng.random(x.shape) < x / (levels - 1)).astype(np.uint8)
+    raise ImageError(f"Binarisation is 'static' or 'threshold', not {how!r}.")
+
+
+def to_display(x: np.ndarray, levels: int) -> np.ndarray:
+    """Levels (…, any shape) -> uint8 brightness 0 … 255; negative entries (hidden sites) become 0."""
+    x = np.asarray(x)
+    if levels == 0:
+        return np.round(np.clip(x, 0.0, 1.0) * 255).astype(np.uint8)
+    x = np.clip(x, 0, levels - 1).astype(np.int64)
+    return (-(-x * 255 // (levels - 1))).astype(np.uint8)
+
+
+def to_pil(x: np.ndarray, spec: ImageSpec, scale: int = 1) -> Any:
+    """One image of levels (C, H, W) -> Pillow image in mode L or RGB, enlarged `scale` times, nearest-neighbour."""
+    from PIL import Image
+
+    grey = to_display(np.asarray(x), spec.levels)
+    picture = Image.fromarray(grey[0] if spec.channels == 1 else np.ascontiguousarray(grey.transpose(1, 2, 0)))
+    if scale > 1:
+        picture = picture.resize((spec.width * scale, spec.height * scale), Image.Resampling.NEAREST)
+    return picture
+
+
+def grid(x: np.ndarray, spec: ImageSpec, columns: int | None = None, scale: int = 1, gap: int = 1) -> Any:
+    """Images of levels (B, C, H, W) -> one Pillow image with `gap` display pixels between them."""
+    from PIL import Image
+
+    count = len(x)
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    cell_h, cell_w = spec.height * scale + gap, spec.width * scale + gap
+    mode, ground = ("L", 96) if spec.channels == 1 else ("RGB", (96, 96, 96))
+    sheet = Image.new(mode, (columns * cell_w + gap, rows * cell_h + gap), ground)
+    for i in range(count):
+        sheet.paste(to_pil(x[i], spec, scale), (gap + i % columns * cell_w, gap + i // columns * cell_h))
+    return sheet
+
+
+def from_pil(picture: Any, spec: ImageSpec, *, fit: bool = False) -> np.ndarray:
+    """Pillow image -> levels (C, H, W) for `spec`.
+
+    Transparency is laid on black; 16-bit greys keep their relative brightness. Without `fit` the size and the
+    colour must already be right: a picture of another size, or a coloured one for a grey model, raises
+    SpecMismatch. With `fit` it is cropped to the middle, resized with a box filter and made grey as needed.
+    """
+    from PIL import Image
+
+    if picture.mode in ("I;16", "I;16B", "I;16L", "I"):
+        wide = np.asarray(picture, dtype=np.float64)
+        top = 65535.0 if picture.mode != "I" or wide.max(initial=0) > 255 else 255.0
+        picture = Image.fromarray(np.round(np.clip(wide / top, 0, 1) * 255).astype(np.uint8))
+    if picture.mode == "La":
+        picture = picture.convert("LA")
+    if picture.mode in ("P", "PA", "LA", "RGBa") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    if picture.mode == "RGBA":
+        ground = Image.new("RGBA", picture.size, (0, 0, 0, 255))
+        picture = Image.alpha_composite(ground, picture).convert("RGB")
+    if picture.mode in ("1", "F"):
+        picture = picture.convert("L")
+    if picture.mode not in ("L", "RGB"):
+        picture = picture.convert("RGB")
+
+    width, height = picture.size
+    if (height, width) != (spec.height, spec.width):
+        if not fit:
+            raise SpecMismatch(
+                f"The picture is {width}×{height} pixels but the model draws {spec.width}×{spec.height}; "
+                "resize it, or ask for fitting (--fit on the command line)."
+            )
+        factor = min(width / spec.width, height / spec.height)
+        crop_w, crop_h = spec.width * factor, spec.height * factor
+        left, top_edge = (width - crop_w) / 2, (height - crop_h) / 2
+        picture = picture.resize(
+            (spec.width, spec.height), Image.Resampling.BOX, box=(left, top_edge, left + crop_w, top_edge + crop_h)
+        )
+    array = np.asarray(picture)
+    if array.ndim == 2:
+        array = array[None] if spec.channels == 1 else np.repeat(array[None], 3, axis=0)
+    elif spec.channels == 1:
+        if not fit and np.ptp(array.astype(np.int16), axis=-1).max(initial=0) > 0:
+            raise SpecMismatch(
+                "The picture has colours but the model draws grey; convert it to grey, "
+                "or ask for fitting (--fit on the command line)."
+            )
+        array = np.asarray(picture.convert("L"))[None]
+    else:
+        array = array.transpose(2, 0, 1)
+    if spec.levels == 0:
+        return (array / 255.0).astype(np.float32)
+    return requantise(array.astype(np.uint8), 256, spec.levels)
+
+
+def open_picture(path: str | Path) -> Any:
+    """Open a picture file with Pillow, decoded and upright. Raises ImageError saying what is wrong."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    path = Path(path)
+    try:
+        with Image.open(path) as picture:
+            if picture.size[0] * picture.size[1] > 64_000_000:
+                raise ImageError(f"{path.name} has {picture.size[0]}×{picture.size[1]} pixels; use one under 64 megapixels.")
+            picture.seek(0)
+            picture.load()
+            return ImageOps.exif_transpose(picture)
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError(f"There is no file {path}.") from None
+    except IsADirectoryError:
+        raise ImageError(f"{path} is a folder, not a picture.") from None
+    except UnidentifiedImageError:
+        raise ImageError(f"{path.name} is not a picture Pillow can read; use a PNG, JPEG, GIF or BMP file.") from None
+    except Exception as error:  # decoders of damaged files raise anything
+        raise ImageError(f"{path.name} cannot be read as a picture ({error}).") from None
+
+
+def load_levels(path: str | Path, spec: ImageSpec, *, fit: bool = False) -> np.ndarray:
+    """Picture file -> levels (C, H, W) for `spec`; see `from_pil` and `open_picture` for what is refused."""
+    return from_pil(open_picture(path), spec, fit=fit)

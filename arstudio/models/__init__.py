@@ -1,0 +1,33 @@
+"""p(x): autoregressive models of images, one file each, all under the contract of `base.py`.
+
+Names are imported when first used, so reading model files' headers (`modelfile`) needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from arstudio.models.base import AutoregressiveModel, ClassRequired, ConfigError, Decoder
+    from arstudio.models.checkpoint import load_model, save_model
+    from arstudio.models.registry import MODELS, create
+
+_FILES = ("fvsbn", "nade", "pixelcnn", "gated_pixelcnn")
+_HOMES = {
+    "MODELS": "registry", "create": "registry", "make_config": "registry",
+    "AutoregressiveModel": "base", "Decoder": "base", "ConfigError": "base", "ClassRequired": "base",
+    "load_model": "checkpoint", "save_model": "checkpoint",
+}
+
+__all__ = [
+    "MODELS", "AutoregressiveModel", "ClassRequired", "ConfigError", "Decoder", "create", "load_model", "save_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for file in _FILES:
+        import_module(f"{__name__}.{file}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

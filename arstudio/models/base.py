@@ -1,0 +1,258 @@
+"""The contract every model keeps: all conditionals in one pass, an exact log-likelihood, an incremental decoder.
+
+    log p(x) = Σ_t log p(x_t | x_<t)        t runs over sites in the model's order
+
+`forward` gives the parameters of every conditional at once (training, evaluation, inspection); `decoder` gives the
+same parameters one site at a time (generation, completion). The laws in tests/exactness hold them to each other.
+
+Models speak *levels*, integers 0 … levels-1. Scaling to the network's range happens in `encode`; `network` is the
+differentiable part, so the autoregressive property is tested on its Jacobian.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from arstudio.image import ImageSpec
+from arstudio.models.likelihoods import default_likelihood
+from arstudio.models.orders import Order
+
+
+class ConfigError(ValueError):
+    """A configuration no model can be built from; the message names the field and what it may be."""
+
+
+class ClassRequired(ValueError):
+    """A class-conditional model trained without class dropout was used without a class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What every model can be asked for. `class_dropout` is the share of training images shown without their class."""
+
+    order: str = "raster"
+    order_seed: int = 0
+    class_dropout: float = 0.1
+
+    def require(self, condition: bool, sentence: str) -> None:
+        """Raise ConfigError(sentence) unless condition holds."""
+        if not condition:
+            raise ConfigError(sentence)
+
+    def check(self, spec: ImageSpec) -> None:
+        """Raise ConfigError if no model of this kind exists for `spec`. Subclasses extend it."""
+        self.require(0 <= self.class_dropout < 1, f"class_dropout must be in [0, 1), not {self.class_dropout}.")
+        self.require(spec.levels != 0, "This model needs integer levels; choose levels such as 2, 16 or 256.")
+
+
+class AutoregressiveModel(nn.Module):
+    """A chain of conditionals over the sites of an image. See the module docstring."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    paper: ClassVar[str]
+
+    def __init__(self, spec: ImageSpec, config: ModelConfig, num_classes: int = 0) -> None:
+        super().__init__()
+        config.check(spec)
+        if num_classes < 0:
+            raise ConfigError(f"num_classes must be 0 or more, not {num_classes}.")
+        self.spec, self.config, self.num_classes = spec, config, num_classes
+        self.order = Order(config.order, spec.height, spec.width, config.order_seed)
+        self.likelihood = default_likelihood(spec.levels)
+        sites = torch.from_numpy(self.order.sites(spec.channels))
+        self.register_buffer("site_index", sites, persistent=False)
+
+    # -- the mathematics, given by each model ---------------------------------------------------------------
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) levels -> (B, E, C, H, W) network inputs; by default E = 1, scaled to [-1, 1]."""
+        return (x.to(self.dtype) * (2.0 / (self.spec.levels - 1)) - 1.0).unsqueeze(1)
+
+    def network(self, e: Tensor, y: Tensor) -> Tensor:
+        """(B, E, C, H, W) inputs and (B,) class rows from `class_index` -> (B, P, C, H, W) parameters."""
+        raise NotImplementedError
+
+    def decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
+        """A fresh incremental decoder for `batch` images; exact, at the first site of the order."""
+        raise NotImplementedError
+
+    # -- what follows from it -------------------------------------------------------------------------------
+
+    def forward(self, x: Tensor, y: Tensor | int | None = None) -> Tensor:
+        """Parameters of every conditional in one pass: (B, C, H, W) levels -> (B, P, C, H, W).
+
+        y is a class, (B,) classes (−1: none) or None. Raises SpecMismatch if x does not fit `spec`.
+        """
+        self.spec.check(x)
+        return self.network(self.encode(x), self.class_index(y, len(x)))
+
+    def log_prob_sites(self, x: Tensor, y: Tensor | int | None = None) -> Tensor:
+        """(B, C, H, W) levels -> (B, C, H, W) log p(x_i | x_<i) in nats."""
+        return self.likelihood.log_prob(self.forward(x, y), x)
+
+    def log_prob(self, x: Tensor, y: Tensor | int | None = None) -> Tensor:
+        """(B, C, H, W) levels -> (B,) exact log p(x) or log p(x | y) in nats, summed in float64 where the device has it."""
+        sites = self.log_prob_sites(x, y).flatten(1)
+        return sites.sum(1) if sites.device.type == "mps" else sites.sum(1, dtype=torch.float64)
+
+    def naive_decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
+        """A decoder that runs the whole `forward` for every site: the reference, and the slow way."""
+        return NaiveDecoder(self, batch, y)
+
+    def class_index(self, y: Tensor | int | None, batch: int) -> Tensor:
+        """Class, classes or None -> (B,) rows of an embedding with num_classes + 1 rows, the last meaning "no class".
+
+        Raises ClassRequired without a class where the model needs one, ConfigError for a class out of range.
+        """
+        none = self.num_classes
+        device = self.site_index.device
+        if y is None:
+            rows = torch.full((batch,), none, device=device)
+        else:
+            rows = torch.as_tensor(y, device=device).long().expand(batch)
+            if self.num_classes == 0 and bool((rows >= 0).any()):
+                raise ConfigError("This model was trained without classes, so it cannot be asked for one.")
+            if bool(((rows < -1) | (rows >= max(none, 1))).any()):
+                wrong = int(rows[(rows < -1) | (rows >= none)][0])
+                raise ConfigError(f"There is no class {wrong}: this model knows classes 0 to {none - 1}.")
+            rows = torch.where(rows < 0, none, rows)
+        if none and self.config.class_dropout == 0 and bool((rows == none).any()):
+            raise ClassRequired(f"This model draws only with a class: choose one from 0 to {none - 1}.")
+        return rows
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point type of the weights."""
+        return next(self.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.site_index.device
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trained scalars."""
+        return sum(p.numel() for p in self.parameters())
+
+    def frozen(self) -> AutoregressiveModel:
+        """A copy for drawing: evaluation mode, no gradients, masks folded into its weights.
+
+        Decoders own one, so the original can go on training while images are drawn.
+        """
+        twin = copy.deepcopy(self).eval().requires_grad_(False)
+        for module in twin.modules():
+            if hasattr(module, "fold_mask"):
+                module.fold_mask()
+        return twin
+
+
+class Decoder:
+    """A cursor over the sites of a batch of images, in the model's order.
+
+    `params()` gives the parameters of the next site; `push(value)` tells the value chosen there and moves on.
+    Subclasses name the tensors and lists of tensors that have a row per image in `batched`, and plain numbers in
+    `counters`; select, snapshot and restore treat those alike.
+    """
+
+    batched: tuple[str, ...] = ("x",)
+    counters: tuple[str, ...] = ("position",)
+
+    def __init__(self, model: AutoregressiveModel, batch: int, y: Tensor | int | None = None) -> None:
+        if batch < 1:
+            raise ValueError(f"A decoder needs at least one image, not {batch}.")
+        self.model = model.frozen()
+        self.spec = model.spec
+        self.classes = self.model.class_index(y, batch)
+        self.batched = (*type(self).batched, "classes")
+        self.x = torch.zeros(batch, *model.spec.shape, dtype=torch.long, device=model.device)
+        self.position = 0
+        self._where = [divmod(int(p), model.spec.width) for p in model.order.pixels]
+
+    @property
+    def batch(self) -> int:
+        """Number of images being drawn."""
+        return len(self.x)
+
+    def site(self) -> tuple[int, int, int]:
+        """(channel, row, column) of the next site. Raises IndexError when the images are complete."""
+        if self.position >= self.spec.sites:
+            raise IndexError("Every site has been drawn.")
+        pixel, channel = divmod(self.position, self.spec.channels)
+        return channel, *self._where[pixel]
+
+    @torch.inference_mode()
+    def params(self) -> Tensor:
+        """(B, P) parameters of the distribution of the next site, given everything pushed so far."""
+        return self._params(*self.site())
+
+    @torch.inference_mode()
+    def push(self, value: Tensor) -> None:
+        """Give the (B,) levels of the next site and move the cursor past it."""
+        channel, row, column = self.site()
+        self._push(value, channel, row, column)
+        self.x[:, channel, row, column] = value
+        self.position += 1
+
+    def _params(self, channel: int, row: int, column: int) -> Tensor:
+        raise NotImplementedError
+
+    def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
+        """Update caches for the value about to be written at the cursor."""
+
+    def select(self, index: Tensor) -> None:
+        """Keep, drop or repeat images: row i becomes what row index[i] was. The batch size may change."""
+        for name in self.batched:
+            value = getattr(self, name)
+            setattr(self, name, [t[index] for t in value] if isinstance(value, list) else value[index])
+
+    def snapshot(self) -> dict[str, Any]:
+        """A copy of the state, to `restore` later. Later pushes do not change it."""
+        state: dict[str, Any] = {name: getattr(self, name) for name in self.counters}
+        for name in self.batched:
+            value = getattr(self, name)
+            state[name] = [t.clone() for t in value] if isinstance(value, list) else value.clone()
+        return state
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Return to a snapshot, which stays usable."""
+        for name in self.counters:
+            setattr(self, name, state[name])
+        for name in self.batched:
+            value = state[name]
+            setattr(self, name, [t.clone() for t in value] if isinstance(value, list) else value.clone())
+
+    @torch.inference_mode()
+    def rewind(self, position: int) -> None:
+        """Go back to an earlier position; what was pushed before it is kept. Raises ValueError if it is not earlier."""
+        if not 0 <= position <= self.position:
+            raise ValueError(f"Cannot rewind from site {self.position} to {position}.")
+        start = self._restart(position)
+        x = self.x.flatten(1)
+        values = x[:, self.model.site_index[start:position]]
+        x[:, self.model.site_index[start:]] = 0
+        self.position = start
+        for t in range(position - start):
+            self.push(values[:, t])
+
+    def _restart(self, position: int) -> int:
+        """Bring caches to a position ≤ `position` from which replaying pushes is cheap, and return it."""
+        raise NotImplementedError
+
+
+class NaiveDecoder(Decoder):
+    """One full `forward` a site: no caches, nothing to get wrong; D passes for D sites."""
+
+    def _params(self, channel: int, row: int, column: int) -> Tensor:
+        none = self.model.num_classes
+        y = torch.where(self.classes == none, -1, self.classes)
+        return self.model(self.x, y)[:, :, channel, row, column]
+
+    def _restart(self, position: int) -> int:
+        return position

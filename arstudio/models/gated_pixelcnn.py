@@ -1,0 +1,197 @@
+"""Gated PixelCNN: two stacks of gated convolutions that together see the whole past, with no blind spot.
+
+    vertical     z^v = K_v ∗ v + V_v y          v' = tanh(z^v_a) ⊙ σ(z^v_b)       all rows above
+    horizontal   z^h = K_h ∗ h + L z^v + V_h y  h' = h + O (tanh(z^h_a) ⊙ σ(z^h_b))  this row, to the left
+
+van den Oord et al. 2016b, "Conditional Image Generation with PixelCNN Decoders", equations 2 and 4, figure 2.
+
+How the blind spot is avoided: the first vertical layer excludes the current row, so every vertical feature at row r
+depends on rows < r only. Later vertical layers and the link to the horizontal stack therefore need no shift; shifting
+again in each layer is the well-known bug that loses part of the past.
+
+Deviations: kernel widths may be dilated (a cheap way to see all of a small image); a channel of ones marks the
+inside of the image; dropout; the class vector enters every layer of both stacks as a bias, with one row for "none".
+
+Shapes: (B, H, W, p) channels-last inside; parameters (B, P, C, H, W) outside. RGB by channel groups in the
+horizontal stack (`layers.py`); the vertical stack needs no groups because it never sees the current row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from arstudio.image import ImageSpec
+from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.layers import ALWAYS, MaskedLinear, RowConv, Rows, SiteConv, gate, groups, with_ones
+from arstudio.models.registry import register
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatedPixelCNNConfig(ModelConfig):
+    """`channels` is p; one layer per entry of `dilations`, the first undilated; `head` the width before the output."""
+
+    channels: int = 32
+    dilations: tuple[int, ...] = (1, 2, 1, 4, 1, 2, 1)
+    kernel: int = 3
+    head: int = 64
+    dropout: float = 0.0
+
+    def check(self, spec: ImageSpec) -> None:
+        super().check(spec)
+        self.require(self.order == "raster", "Gated PixelCNN draws in raster order only.")
+        self.require(self.kernel % 2 == 1 and self.kernel >= 3, f"kernel must be odd and at least 3, not {self.kernel}.")
+        self.require(
+            self.channels >= spec.channels and self.head >= spec.channels,
+            f"channels and head must be at least {spec.channels}, one per colour.",
+        )
+        self.require(
+            len(self.dilations) >= 1 and self.dilations[0] == 1 and min(self.dilations) >= 1,
+            f"dilations must be whole numbers that begin with 1, not {self.dilations}.",
+        )
+        self.require(0 <= self.dropout < 1, f"dropout must be in [0, 1), not {self.dropout}.")
+
+
+class GatedLayer(nn.Module):
+    """One layer of both stacks. Each method takes a whole image, or one window and the cache that knows the rest."""
+
+    def __init__(self, colours: int, config: GatedPixelCNNConfig, dilation: int, first: bool) -> None:
+        super().__init__()
+        p, k = config.channels, config.kernel
+        hidden, doubled = groups(p, colours), groups(p, colours).repeat(2)
+        image = torch.cat([torch.arange(colours), torch.tensor([ALWAYS])])
+        self.first, self.dropout = first, config.dropout
+        self.vertical_conv = RowConv(colours + 1 if first else p, 2 * p, k, dilation, above=first)
+        self.link = nn.Linear(2 * p, 2 * p)
+        self.horizontal_conv = SiteConv(image if first else hidden, doubled, k, dilation=dilation, strict=first)
+        self.out = MaskedLinear(hidden, hidden)
+
+    def vertical(self, v: Tensor, bias: Tensor, cache: Rows | None = None) -> tuple[Tensor, Tensor]:
+        """v (B, H, W, p) or a row (B, W, p) -> (next v, contribution to the horizontal stack)."""
+        z = self.vertical_conv(v, cache) + bias                                     # (…, 2p)
+        return F.dropout(gate(z), self.dropout, self.training), self.link(z)
+
+    def horizontal(self, h: Tensor, from_above: Tensor, cache: Rows | None = None) -> Tensor:
+        """h (B, H, W, p) or a site (B, p), and what the vertical stack and the class add -> next h."""
+        g = gate(self.horizontal_conv(h, cache) + from_above)                       # (…, p)
+        g = self.out(F.dropout(g, self.dropout, self.training))
+        return g if self.first else h + g
+
+
+@register("gated_pixelcnn", "Gated PixelCNN", "van den Oord et al. 2016b", GatedPixelCNNConfig)
+class GatedPixelCNN(AutoregressiveModel):
+    """Gated PixelCNN; see the module docstring."""
+
+    config: GatedPixelCNNConfig
+
+    def __init__(self, spec: ImageSpec, config: GatedPixelCNNConfig, num_classes: int = 0) -> None:
+        super().__init__(spec, config, num_classes)
+        colours, p = spec.channels, config.channels
+        self.layers = nn.ModuleList(
+            GatedLayer(colours, config, dilation, first=i == 0) for i, dilation in enumerate(config.dilations)
+        )
+        hidden, wide = groups(p, colours), groups(config.head, colours)
+        outputs = groups(colours * self.likelihood.num_params, colours)
+        self.head = nn.Sequential(nn.ReLU(), MaskedLinear(hidden, wide), nn.ReLU(), MaskedLinear(wide, outputs))
+        self.class_bias = nn.Embedding(num_classes + 1, len(self.layers) * 4 * p) if num_classes else None
+        if self.class_bias is not None:
+            nn.init.normal_(self.class_bias.weight, std=0.1)
+
+    def class_biases(self, y: Tensor) -> Tensor:
+        """(B,) class rows -> (layers, 2, B, 2p): a bias for the vertical and the horizontal stack of each layer."""
+        shape = (len(y), len(self.layers), 2, 2 * self.config.channels)
+        if self.class_bias is None:
+            return torch.zeros(shape, dtype=self.dtype, device=self.device).permute(1, 2, 0, 3)
+        return self.class_bias(y).view(shape).permute(1, 2, 0, 3)
+
+    def network(self, e: Tensor, y: Tensor) -> Tensor:
+        v = h = with_ones(e)                                                        # (B, H, W, C + 1)
+        for layer, (bias_v, bias_h) in zip(self.layers, self.class_biases(y)[:, :, :, None, None], strict=True):
+            v, link = layer.vertical(v, bias_v)
+            h = layer.horizontal(h, link + bias_h)
+        params = self.head(h).unflatten(-1, (self.spec.channels, -1))               # (B, H, W, C, P)
+        return params.permute(0, 4, 3, 1, 2)
+
+    def decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
+        return GatedPixelCNNDecoder(self, batch, y)
+
+
+class GatedPixelCNNDecoder(Decoder):
+    """Vertical stack once a row, horizontal stack once a site; every feature is computed exactly once.
+
+    State: one padded input buffer per convolution, and for the current row what enters the horizontal stack.
+    """
+
+    model: GatedPixelCNN
+    batched = ("x", "buffers", "biases", "from_above", "inputs")
+    counters = ("position", "ready", "done")
+
+    def __init__(self, model: GatedPixelCNN, batch: int, y: Tensor | int | None = None) -> None:
+        super().__init__(model, batch, y)
+        height, width = self.spec.height, self.spec.width
+        like = self.model.head[1].weight
+        self.vertical = [Rows(layer.vertical_conv, batch, height, width, like) for layer in self.model.layers]
+        self.horizontal = [Rows(layer.horizontal_conv, batch, height, width, like) for layer in self.model.layers]
+        with torch.inference_mode():
+            biases = self.model.class_biases(self.classes)
+        self.biases = [row.clone() for pair in biases for row in pair]             # 2 per layer, (B, 2p)
+        self.from_above: list[Tensor] = []                                         # per layer, (B, W, 2p)
+        self.inputs = like.new_zeros(batch, height, width, self.spec.channels + 1)
+        self.inputs[..., -1] = 1
+        self.ready = -1                                                            # row whose from_above is there
+        self.done = -1                                                             # site whose features are there
+
+    @property
+    def buffers(self) -> list[Tensor]:
+        """Every convolution's input buffer, (B, rows, columns, features) each."""
+        return [cache.buffer for cache in (*self.vertical, *self.horizontal)]
+
+    @buffers.setter
+    def buffers(self, tensors: list[Tensor]) -> None:
+        for cache, tensor in zip((*self.vertical, *self.horizontal), tensors, strict=True):
+            cache.buffer = tensor
+
+    def _begin_row(self, row: int) -> None:
+        v = self.inputs[:, row - 1] if row else torch.zeros_like(self.inputs[:, 0])
+        self.from_above = []
+        for i, layer in enumerate(self.model.layers):
+            self.vertical[i].row = row
+            layer.horizontal_conv.begin_row(self.horizontal[i], row)
+            v, link = layer.vertical(v, self.biases[2 * i][:, None], self.vertical[i])
+            self.from_above.append(link + self.biases[2 * i + 1][:, None])
+        self.ready = row
+
+    def _features(self, row: int, column: int) -> Tensor:
+        if self.ready != row:
+            self._begin_row(row)
+        h = self.inputs[:, row, column]
+        for layer, cache, from_above in zip(self.model.layers, self.horizontal, self.from_above, strict=True):
+            cache.column = column
+            h = layer.horizontal(h, from_above[:, column], cache)
+        self.done = self.position
+        return h
+
+    def _params(self, channel: int, row: int, column: int) -> Tensor:
+        params = self.model.head(self._features(row, column))
+        return params.unflatten(-1, (self.spec.channels, -1))[:, channel]
+
+    def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
+        if channel == self.spec.channels - 1 and self.done != self.position:
+            self._features(row, column)    # a given pixel still leaves its features behind
+        scaled = value.to(self.inputs.dtype) * (2.0 / (self.spec.levels - 1)) - 1.0
+        first = self.horizontal[0]
+        self.inputs[:, row, column, channel] = scaled
+        first.buffer[:, first.top + row, first.left + column, channel] = scaled
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        for cache in (*self.vertical, *self.horizontal):
+            cache.row = max(self.ready, 0)
+
+    def _restart(self, position: int) -> int:
+        self.ready = self.done = -1
+        return position - position % (self.spec.width * self.spec.channels)

@@ -1,0 +1,185 @@
+"""Layers that two or more convolutional models use. All tensors are channels-last, (B, H, W, features).
+
+Pointwise layers act on the last dimension, so they work on an image (B, H, W, F), a row (B, W, F) and a site (B, F)
+alike. Only the two convolutions mix positions. Called with a whole image they convolve it; called with a `Rows` cache
+they take one more row or site of their input and give the output there. The mathematics of a network is thus
+written once, and its decoder only says which window comes next.
+
+Channel groups keep the order R, G, B inside a pixel: feature i of n belongs to colour i·C // n, and "mask A" lets a
+group see strictly earlier colours of its own pixel, "mask B" also itself (van den Oord et al. 2016a, section 3.4).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ALWAYS = -1    # group of inputs that carry no pixel value, such as the channel of ones
+
+
+def groups(features: int, channels: int) -> Tensor:
+    """(features,) colour of each feature, in blocks of equal size up to rounding."""
+    return torch.arange(features) * channels // features
+
+
+def centre_mask(inputs: Tensor, outputs: Tensor, strict: bool) -> Tensor | None:
+    """(out, in) 0/1 mask between groups at one pixel: mask A if strict, else mask B. None where all is allowed."""
+    allowed = inputs[None] < outputs[:, None] if strict else inputs[None] <= outputs[:, None]
+    return None if bool(allowed.all()) else allowed.float()
+
+
+class MaskedLinear(nn.Linear):
+    """A 1×1 convolution over channels-last tensors in which each group sees its own and earlier colours (mask B)."""
+
+    def __init__(self, inputs: Tensor, outputs: Tensor, bias: bool = True) -> None:
+        super().__init__(len(inputs), len(outputs), bias)
+        self.register_buffer("mask", centre_mask(inputs, outputs, strict=False), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight if self.mask is None else self.weight * self.mask, self.bias)
+
+    def fold_mask(self) -> None:
+        """Multiply the mask into the weight of a frozen copy, once. Never on a network that is trained."""
+        if self.mask is not None:
+            self.weight.data.mul_(self.mask)
+            self.mask = None
+
+
+class Rows:
+    """What a convolution remembers while an image is decoded: its input so far, padded, and sums from rows above."""
+
+    def __init__(self, conv: RowConv | SiteConv, batch: int, height: int, width: int, like: Tensor) -> None:
+        top, left, right = conv.padding
+        self.left, self.top, self.width = left, top, width
+        self.buffer = like.new_zeros(batch, top + height, left + width + right, conv.inputs)
+        self.above: Tensor | None = None    # (B, W, out): what rows above add to the row being decoded
+        self.row, self.column = 0, 0
+
+
+class _CausalConv(nn.Module):
+    """Weights and bookkeeping shared by the two convolutions. Weight (out, in, kh, kw), taps in reading order."""
+
+    padding: tuple[int, int, int]
+
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], dilation: int) -> None:
+        super().__init__()
+        self.inputs, self.outputs, self.kernel, self.dilation = inputs, outputs, kernel, dilation
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, *kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.register_buffer("mask", None, persistent=False)
+        self.taps: list[Tensor] = []
+
+    def reset(self, visible: float) -> None:
+        """Uniform initial weights for `visible` taps per output, as torch does for a full kernel."""
+        bound = 1.0 / math.sqrt(self.inputs * visible)
+        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.uniform_(self.bias, -bound, bound)
+
+    def masked_weight(self) -> Tensor:
+        """(out, in, kh, kw) weight as applied; the stored weight is never changed."""
+        return self.weight if self.mask is None else self.weight * self.mask
+
+    def fold_mask(self) -> None:
+        """Prepare a frozen copy for decoding: mask applied once, each kernel row as one matrix (kw·in, out)."""
+        with torch.no_grad():
+            self.weight = nn.Parameter(self.masked_weight(), requires_grad=False)
+            self.mask = None
+            self.taps = [w.permute(2, 1, 0).reshape(-1, self.outputs).contiguous() for w in self.weight.unbind(2)]
+
+    def convolve(self, x: Tensor, top: int, left: int, right: int) -> Tensor:
+        """(B, H, W, in) -> (B, H', W', out) after zero padding."""
+        x = F.pad(x, (0, 0, left, right, top, 0)).permute(0, 3, 1, 2)
+        weight = self.masked_weight().contiguous(memory_format=torch.channels_last)
+        return F.conv2d(x, weight, self.bias, dilation=self.dilation).permute(0, 2, 3, 1)
+
+    def window(self, cache: Rows, row: int, first: int, count: int) -> Tensor:
+        """Kernel-wide neighbourhoods of `count` sites of a buffered row -> (B, count, kw·in)."""
+        buffer, step = cache.buffer, cache.buffer.stride(2)
+        view = buffer.as_strided(
+            (len(buffer), count, self.kernel[1], self.inputs),
+            (buffer.stride(0), step, step * self.dilation, 1),
+            buffer.storage_offset() + row * buffer.stride(1) + first * step,
+        )
+        return view.reshape(len(buffer), count, -1)
+
+
+class RowConv(_CausalConv):
+    """Row-causal convolution, for vertical stacks: output row r sees `up` + 1 rows of input ending at row r,
+    or, with `above=True`, ending at row r − 1; columns on both sides."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int = 1, above: bool = False) -> None:
+        up, side = kernel // 2 + (0 if above else 1), kernel // 2
+        super().__init__(inputs, outputs, (max(up, 1), kernel), dilation)
+        self.above = above
+        self.padding = ((self.kernel[0] - 1) * dilation + int(above), side * dilation, side * dilation)
+        self.reset(self.kernel[0] * kernel)
+
+    def forward(self, x: Tensor, cache: Rows | None = None) -> Tensor:
+        if cache is None:
+            top, left, right = self.padding
+            return self.convolve(x[:, :-1] if self.above else x, top, left, right)
+        row = cache.row - int(self.above)    # x (B, W, in) is this row of the input
+        if row >= 0:
+            cache.buffer[:, cache.top + row, cache.left:cache.left + cache.width] = x
+        out = self.bias
+        for i, taps in enumerate(self.taps):
+            out = out + self.window(cache, cache.row + i * self.dilation, 0, cache.width) @ taps
+        return out
+
+
+class SiteConv(_CausalConv):
+    """Raster-causal convolution: `kernel` // 2 sites to the left and the site itself, and with `rows` > 1 whole
+    kernel rows above. At the site itself groups decide: mask A if `strict`, else mask B."""
+
+    def __init__(
+        self, inputs: Tensor, outputs: Tensor, kernel: int, *, rows: int = 1, dilation: int = 1, strict: bool = False
+    ) -> None:
+        side = kernel // 2
+        width = kernel if rows > 1 else side + 1
+        super().__init__(len(inputs), len(outputs), (rows, width), dilation)
+        self.padding = ((rows - 1) * dilation, side * dilation, (width - 1 - side) * dilation)
+        mask = torch.ones(self.outputs, self.inputs, rows, width)
+        mask[:, :, -1, side + 1:] = 0
+        centre = centre_mask(inputs, outputs, strict)
+        if centre is not None:
+            mask[:, :, -1, side] = centre
+        if bool((mask == 0).any()):
+            self.mask = mask
+        self.side = side
+        self.reset(float(mask.sum()) / (self.outputs * self.inputs))
+
+    def forward(self, x: Tensor, cache: Rows | None = None) -> Tensor:
+        if cache is None:
+            return self.convolve(x, *self.padding)
+        here = cache.top + cache.row
+        cache.buffer[:, here, cache.left + cache.column] = x    # x (B, in) is the input at this site
+        seen = (self.side + 1) * self.inputs                    # taps right of the site are zero
+        left = self.window(cache, here, cache.column, 1)[:, 0, :seen]
+        above = self.bias if cache.above is None else cache.above[:, cache.column]
+        return torch.addmm(above, left, self.taps[-1][:seen])
+
+    def begin_row(self, cache: Rows, row: int) -> None:
+        """Sum once, for all sites of a row, what the rows above contribute."""
+        cache.row, cache.column = row, 0
+        if len(self.taps) > 1:
+            cache.above = self.bias
+            for i, taps in enumerate(self.taps[:-1]):
+                cache.above = cache.above + self.window(cache, row + i * self.dilation, 0, cache.width) @ taps
+
+
+def gate(z: Tensor) -> Tensor:
+    """(…, 2p) -> (…, p): tanh of the first half times the sigmoid of the second (van den Oord et al. 2016b, eq. 2)."""
+    a, b = z.chunk(2, dim=-1)
+    return torch.tanh(a) * torch.sigmoid(b)
+
+
+def with_ones(e: Tensor) -> Tensor:
+    """(B, 1, C, H, W) scaled levels -> (B, H, W, C + 1), channels-last with a channel of ones.
+
+    The ones tell padding from level values: outside the image they are zero.
+    """
+    x = e[:, 0].permute(0, 2, 3, 1)
+    return torch.cat([x, torch.ones_like(x[..., :1])], dim=-1)

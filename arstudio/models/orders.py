@@ -1,0 +1,69 @@
+"""Generation orders: a permutation of the pixels, and with it what "before" means.
+
+    raster      left to right, top to bottom          column   top to bottom, left to right
+    snake       raster, every second row reversed     diagonal anti-diagonals from the top left corner
+    spiral      from the rim inwards, clockwise       random   a permutation drawn from a seed
+
+Inside a pixel the order is always R, G, B. Site t of an order is pixel `pixels[t // C]`, channel `t % C`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+ORDERS = ("raster", "column", "snake", "diagonal", "spiral", "random")
+
+
+@dataclass(frozen=True)
+class Order:
+    """One order over height × width pixels. `kind` is one of ORDERS; `seed` matters to `random` alone."""
+
+    kind: str
+    height: int
+    width: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ORDERS:
+            raise ValueError(f"There is no generation order {self.kind!r}; choose one of {', '.join(ORDERS)}.")
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """(H·W,) raster index of the pixel at each rank."""
+        h, w = self.height, self.width
+        index = np.arange(h * w).reshape(h, w)
+        if self.kind == "column":
+            index = index.T
+        elif self.kind == "snake":
+            index[1::2] = index[1::2, ::-1]
+        elif self.kind == "diagonal":
+            row, column = np.divmod(np.arange(h * w), w)
+            index = np.lexsort((row, row + column))
+        elif self.kind == "spiral":
+            index = _spiral(index)
+        elif self.kind == "random":
+            index = np.random.default_rng(self.seed).permutation(h * w)
+        return np.ascontiguousarray(index).reshape(-1)
+
+    @cached_property
+    def rank(self) -> np.ndarray:
+        """(H, W) position of each pixel in the order; the inverse of `pixels`."""
+        rank = np.empty(self.height * self.width, dtype=np.int64)
+        rank[self.pixels] = np.arange(rank.size)
+        return rank.reshape(self.height, self.width)
+
+    def sites(self, channels: int) -> np.ndarray:
+        """(C·H·W,) index of each site, in order, into an image flattened from (C, H, W)."""
+        plane = self.height * self.width
+        return (self.pixels[:, None] + plane * np.arange(channels)[None]).reshape(-1)
+
+
+def _spiral(index: np.ndarray) -> np.ndarray:
+    rim = []
+    while index.size:
+        rim.append(index[0])
+        index = np.rot90(index[1:])
+    return np.concatenate(rim)

@@ -1,0 +1,17 @@
+"""How x is drawn: noise and decisions, samplers, completion, and the Trace every view reads.
+
+    sampler = Sampler(model, SampleSettings(seed=1), count=16)
+    sampler.run()
+    sampler.trace.images()      # (16, C, H, W) levels
+"""
+
+from __future__ import annotations
+
+from arstudio.sampling.completion import Completion, complete, preset_mask
+from arstudio.sampling.draw import SampleSettings, SettingsError
+from arstudio.sampling.sampler import METHODS, Sampler, sample
+from arstudio.sampling.trace import Trace
+
+__all__ = [
+    "METHODS", "Completion", "SampleSettings", "Sampler", "SettingsError", "Trace", "complete", "preset_mask", "sample",
+]

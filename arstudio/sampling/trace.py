@@ -1,0 +1,108 @@
+"""The record of one generation: what was drawn, in which order, how probable it was, and the distributions themselves.
+
+The worker writes column t of every array and then moves `cursor` to t + 1; a reader takes `cursor` once and looks only
+at what lies before it. Nothing is signalled and nothing is locked.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from typing import IO
+
+import numpy as np
+
+from arstudio.image import ImageSpec
+from arstudio.models.orders import Order
+
+HIDDEN = -1                            # value of a site that is not there yet, in `image` and `images`
+DRAWN, KNOWN, FORCED = 0, 1, 2         # `origin`: drawn by the sampler, given by the person, changed by the person
+
+
+class Trace:
+    """Arrays over (image, step): `values`, `log_probs` and `entropies` in nats under the model at T = 1, `origin`.
+
+    `pmfs` (images kept, steps, levels) holds the T = 1 distributions of as many images as fit `pmf_bytes`.
+    """
+
+    def __init__(self, spec: ImageSpec, order: Order, count: int, *, pmf_bytes: int = 96_000_000) -> None:
+        self.spec, self.order, self.count = spec, order, count
+        self.sites = order.sites(spec.channels)                     # step -> index into a flat (C, H, W) image
+        self.step_of = np.empty_like(self.sites)                    # and back
+        self.step_of[self.sites] = np.arange(spec.sites)
+        shape = (count, spec.sites)
+        self.values = np.zeros(shape, dtype=np.int16)
+        self.log_probs = np.zeros(shape, dtype=np.float64)
+        self.entropies = np.zeros(shape, dtype=np.float32)
+        self.origin = np.zeros(shape, dtype=np.uint8)
+        kept = min(count, pmf_bytes // (4 * spec.sites * spec.levels))
+        self.pmfs = np.zeros((kept, spec.sites, spec.levels), dtype=np.float32)
+        self.cursor = 0
+
+    @property
+    def complete(self) -> bool:
+        """True when every site has been drawn."""
+        return self.cursor >= self.spec.sites
+
+    def write(
+        self, values: np.ndarray, log_probs: np.ndarray, entropies: np.ndarray, origin: np.ndarray, pmfs: np.ndarray
+    ) -> None:
+        """Record the next step: (count,) each, and (count, levels) T = 1 probabilities."""
+        t = self.cursor
+        self.values[:, t], self.log_probs[:, t] = values, log_probs
+        self.entropies[:, t], self.origin[:, t] = entropies, origin
+        self.pmfs[:, t] = pmfs[:len(self.pmfs)]
+        self.cursor = t + 1
+
+    def step(self, channel: int, row: int, column: int) -> int:
+        """Step at which a site is drawn."""
+        return int(self.step_of[(channel * self.spec.height + row) * self.spec.width + column])
+
+    def site(self, step: int) -> tuple[int, int, int]:
+        """(channel, row, column) drawn at a step."""
+        channel, pixel = divmod(int(self.sites[step]), self.spec.pixels)
+        return channel, *divmod(pixel, self.spec.width)
+
+    def image(self, index: int, cursor: int | None = None) -> np.ndarray:
+        """Image at a moment: (C, H, W) int16 levels, HIDDEN where nothing is drawn or given before `cursor`."""
+        return self._place(self.values[index], index, cursor)
+
+    def images(self, cursor: int | None = None) -> np.ndarray:
+        """All images at a moment, (count, C, H, W)."""
+        return np.stack([self.image(i, cursor) for i in range(self.count)])
+
+    def map(self, name: str, index: int, cursor: int | None = None) -> np.ndarray:
+        """(C, H, W) float map of an image, NaN where hidden: "surprise" (−log2 p) or "entropy", in bits."""
+        column = {"surprise": -self.log_probs[index], "entropy": self.entropies[index]}[name]
+        end = self.cursor if cursor is None else min(cursor, self.cursor)
+        flat = np.full(self.spec.sites, np.nan, dtype=np.float32)
+        flat[self.sites[:end]] = column[:end] / math.log(2)
+        return flat.reshape(self.spec.shape)
+
+    def nats(self, index: int, cursor: int | None = None) -> float:
+        """−log p of what an image holds before `cursor`, in nats."""
+        end = self.cursor if cursor is None else min(cursor, self.cursor)
+        return float(-self.log_probs[index, :end].sum())
+
+    def pixel_bits(self, index: int) -> np.ndarray:
+        """(H·W,) bits of each pixel in drawing order, summed over its channels; NaN from the cursor on."""
+        bits = np.full(self.spec.sites, np.nan)
+        bits[:self.cursor] = -self.log_probs[index, :self.cursor] / math.log(2)
+        return bits.reshape(-1, self.spec.channels).sum(1)
+
+    def write_csv(self, file: IO[str], index: int) -> None:
+        """One row per drawn site of an image: step, channel, row, column, value, log p in nats, entropy in nats, origin."""
+        table = csv.writer(file)
+        table.writerow(["step", "channel", "row", "column", "value", "log_prob_nats", "entropy_nats", "origin"])
+        names = ("drawn", "known", "forced")
+        for t in range(self.cursor):
+            table.writerow([
+                t, *self.site(t), int(self.values[index, t]), repr(float(self.log_probs[index, t])),
+                repr(float(self.entropies[index, t])), names[self.origin[index, t]],
+            ])
+
+    def _place(self, column: np.ndarray, index: int, cursor: int | None) -> np.ndarray:
+        end = self.cursor if cursor is None else min(cursor, self.cursor)
+        flat = np.full(self.spec.sites, HIDDEN, dtype=np.int16)
+        flat[self.sites[:end]] = column[:end]
+        return flat.reshape(self.spec.shape)

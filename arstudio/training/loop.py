@@ -1,0 +1,386 @@
+"""The training loop: Adam on −log p, warm-up and cosine decay, clipping, an average of the weights (EMA).
+
+The loss is −log p(x | y) per site, the very `log_prob` that evaluation and samplers use. Validation runs on the EMA
+weights, which are also what `best.safetensors` holds. A budget is minutes or epochs; the schedule follows the share of
+it that is spent. Given epochs, one seed gives one result on CPU, also when the run was stopped and resumed.
+
+Nothing here knows a screen: `Progress` reports, pauses and cancels, and `Live` is read by whoever watches.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from arstudio.data import ImageDataset
+from arstudio.image import grid
+from arstudio.models.base import AutoregressiveModel
+from arstudio.models.checkpoint import card_of, encode_model
+from arstudio.models.modelfile import Facts, read_metadata
+from arstudio.progress import Progress
+from arstudio.training.evaluation import evaluate
+from arstudio.training.runs import Point, Run, RunError
+
+Draw = Callable[[AutoregressiveModel, int, int], np.ndarray]    # model, count, seed -> (count, C, H, W) levels
+FILM = (0.0, 0.02, 0.06, 0.12, 0.25, 0.45, 0.7, 1.0)            # shares of the budget at which samples are drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How to train. Exactly one of `minutes` and `epochs` is the budget; `patience` epochs without progress end it (0: never)."""
+
+    minutes: float = 0.0
+    epochs: float = 0.0
+    batch: int = 32
+    learning_rate: float = 2e-3
+    warmup: int = 50
+    final_share: float = 0.02
+    clip: float = 1.0
+    ema: float = 0.998
+    weight_decay: float = 0.0
+    patience: int = 0
+    seed: int = 0
+    validation_images: int = 1000
+    samples: int = 16
+
+    def __post_init__(self) -> None:
+        if (self.minutes > 0) == (self.epochs > 0):
+            raise RunError("Give the run one budget: minutes or epochs, more than 0.")
+        for name, low in (("batch", 1), ("learning_rate", 0), ("warmup", 0), ("clip", 0), ("patience", 0)):
+            if getattr(self, name) < low or not math.isfinite(getattr(self, name)):
+                raise RunError(f"{name} must be at least {low}, not {getattr(self, name)}.")
+        if not 0 <= self.ema < 1:
+            raise RunError(f"ema must be in [0, 1), not {self.ema}.")
+
+
+@dataclass
+class Live:
+    """What a watcher may read at any time; lists only ever grow. Figures are nats per image."""
+
+    uniform_nats: float
+    step_seconds: list[float] = field(default_factory=list)
+    step_nats: list[float] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+    film: list[tuple[float, np.ndarray]] = field(default_factory=list)
+    best_nats: float = math.inf
+    step: int = 0
+    epoch: float = 0.0
+    seconds: float = 0.0
+    fraction: float = 0.0
+    images_per_second: float = 0.0
+
+    @property
+    def eta(self) -> float:
+        """Seconds left at the present pace, NaN while unknown."""
+        return self.seconds * (1 - self.fraction) / self.fraction if self.fraction > 0 else math.nan
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `finished`, `stopped`, `early` (no more progress) or `diverged`, and a sentence for people."""
+
+    status: str
+    sentence: str
+    best_nats: float
+
+
+class Trainer:
+    """Trains one model on one dataset into one run directory. Make one with `Trainer(...)` or `Trainer.resume(...)`."""
+
+    def __init__(
+        self, model: AutoregressiveModel, data: ImageDataset, config: TrainConfig, run: Run, draw: Draw | None = None
+    ) -> None:
+        self.model, self.data, self.config, self.run, self.draw = model, data, config, run, draw
+        device = model.device
+        self.x = torch.from_numpy(np.ascontiguousarray(data.train.x)).to(device)
+        labelled = data.train.y is not None and model.num_classes > 0
+        self.y = torch.from_numpy(data.train.y).to(device) if labelled else None
+        self.average = copy.deepcopy(model).eval().requires_grad_(False)
+        self.optimiser = torch.optim.Adam(
+            model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+        )
+        self.live = Live(uniform_nats=model.spec.sites * math.log(max(model.spec.levels, 2)))
+        self.position = 0          # images of this epoch already used
+        self.epochs_done = 0
+        self.best_epoch = 0.0
+        self.film_index = 0
+        self.budget = config.minutes * 60 if config.minutes else config.epochs
+        self.noise = torch.Generator().manual_seed(config.seed)    # class dropout
+        self._recent: list[float] = []
+
+    # -- running --------------------------------------------------------------------------------------------
+
+    def fit(self, progress: Progress | None = None) -> Outcome:
+        """Train until the budget is spent, progress ends, someone cancels, or the loss is no number any more.
+
+        Always leaves a run directory that can be resumed. Raises OSError with one sentence if the disk refuses.
+        """
+        progress = progress or Progress()
+        self.run.save_record(status="training")
+        status, last_check, last_save = "finished", time.monotonic(), time.monotonic()
+        if self.live.step == 0:
+            self._validate(progress)
+        try:
+            while self.live.fraction < 1:
+                for x, y in self._epoch():
+                    started = time.monotonic()
+                    loss, norm = self._step(x, y)
+                    if not self._healthy(loss, norm):
+                        return self._end("diverged")
+                    self._advance(len(x), loss, time.monotonic() - started)
+                    progress.report(self.live.fraction, self._line())
+                    progress.publish(self.live)
+                    if progress.cancelled():
+                        return self._end("stopped", progress)
+                    self._film()
+                    progress.pause_point()
+                    if self.live.fraction >= 1:
+                        break
+                    if time.monotonic() - last_check > 60:
+                        self._validate(progress, norm)
+                        last_check = time.monotonic()
+                    if time.monotonic() - last_save > 60:
+                        self.save()
+                        last_save = time.monotonic()
+                else:
+                    self.epochs_done, self.position = self.epochs_done + 1, 0
+                    if time.monotonic() - last_check > 3 or self.config.epochs:
+                        self._validate(progress, norm)
+                        last_check = time.monotonic()
+                    patience = self.config.patience
+                    if patience and self.live.epoch - self.best_epoch >= patience:
+                        status = "early"
+                        break
+            self._validate(progress)
+        except KeyboardInterrupt:
+            self._end("stopped")
+            raise
+        return self._end(status)
+
+    def _epoch(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Batches of the rest of this epoch, in an order that depends on seed and epoch alone."""
+        shuffle = torch.Generator().manual_seed(self.config.seed * 100_003 + self.epochs_done)
+        order = torch.randperm(len(self.x), generator=shuffle).to(self.x.device)
+        while self.position < len(order):
+            rows = order[self.position:self.position + self.config.batch]
+            y = None
+            if self.y is not None:
+                drop = torch.rand(len(rows), generator=self.noise) < self.model.config.class_dropout
+                y = torch.where(drop.to(rows.device), -1, self.y[rows])
+            self.position += len(rows)
+            yield self.x[rows], y
+
+    def _step(self, x: Tensor, y: Tensor | None) -> tuple[float, float]:
+        """One Adam step -> (nats per image, gradient norm)."""
+        self.model.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.learning_rate()
+        loss = -self.model.log_prob(x, y).mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        (loss / self.model.spec.sites).backward()
+        clip = self.config.clip or math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip))
+        nats = float(loss.detach())
+        if math.isfinite(nats) and math.isfinite(norm):
+            self.optimiser.step()
+            decay = min(self.config.ema, (1 + self.live.step) / (10 + self.live.step))
+            with torch.no_grad():
+                for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                    mean.lerp_(value, 1 - decay)
+        return nats, norm
+
+    def learning_rate(self) -> float:
+        """Linear warm-up over `warmup` steps, then a cosine from 1 to `final_share` over the budget."""
+        c = self.config
+        cosine = 0.5 * (1 + math.cos(math.pi * min(self.live.fraction, 1.0)))
+        warm = min(1.0, (self.live.step + 1) / max(c.warmup, 1))
+        return c.learning_rate * warm * (c.final_share + (1 - c.final_share) * cosine)
+
+    def _advance(self, count: int, loss: float, seconds: float) -> None:
+        live = self.live
+        live.step += 1
+        live.epoch = self.epochs_done + self.position / len(self.x)
+        live.seconds += seconds
+        live.step_seconds.append(live.seconds)
+        live.step_nats.append(loss)
+        live.fraction = min(1.0, (live.seconds if self.config.minutes else live.epoch) / self.budget)
+        rate = count / max(seconds, 1e-9)
+        live.images_per_second = rate if live.step == 1 else 0.9 * live.images_per_second + 0.1 * rate
+        self._recent = [*self._recent[-99:], loss]
+
+    def _healthy(self, loss: float, norm: float) -> bool:
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            return False
+        return not (self.live.step > 200 and np.mean(self._recent[-20:]) > 3 * self.live.uniform_nats)
+
+    def _line(self) -> str:
+        live, spec = self.live, self.model.spec
+        best = "" if math.isinf(live.best_nats) else f" · best {spec.bits_per_dim(live.best_nats):.3f} bits/dim"
+        return f"epoch {live.epoch:.1f} · {live.images_per_second:,.0f} images/s{best}"
+
+    # -- figures --------------------------------------------------------------------------------------------
+
+    def _validate(self, progress: Progress, norm: float = math.nan) -> None:
+        started = time.monotonic()
+        limit, split = self.config.validation_images, self.data.validation
+        y = split.y[:limit] if self.y is not None and split.y is not None else None
+        figure = evaluate(self.average, split.x[:limit], y)
+        live = self.live
+        live.seconds += time.monotonic() - started
+        train = float(np.mean(self._recent)) if self._recent else math.nan
+        point = Point(
+            live.step, live.epoch, live.seconds, train, figure.nats, figure.bits_per_dim,
+            self.learning_rate(), norm, live.images_per_second,
+        )
+        if figure.nats < live.best_nats:
+            live.best_nats, self.best_epoch = figure.nats, live.epoch
+            self.run.save_tensors("best", encode_model(self.card(), _named("weights", self.average)))
+        live.points.append(point)
+        self.run.add_point(point)
+        progress.publish(live)
+        self._film()
+
+    def _film(self) -> None:
+        """Draw on the fixed seed when the next share of the budget is reached."""
+        if self.draw is None or self.film_index >= len(FILM) or self.live.fraction < FILM[self.film_index]:
+            return
+        while self.film_index < len(FILM) and self.live.fraction >= FILM[self.film_index]:
+            self.film_index += 1
+        x = self.draw(self.average, self.config.samples, self.config.seed)
+        self.live.film.append((self.live.seconds, x))
+        self.run.save_samples(grid(x, self.model.spec, scale=2), self.live.step)
+
+    def card(self):    # noqa: ANN201
+        """Card of the model as trained so far."""
+        facts = Facts(
+            dataset=self.data.info.name, protocol=self.data.protocol, split="validation",
+            nats=self.live.best_nats, bits_per_dim=self.model.spec.bits_per_dim(self.live.best_nats),
+            images=min(self.config.validation_images, len(self.data.validation.x)),
+            command=self.run.record.get("command", ""), seed=self.config.seed, epochs=round(self.live.epoch, 2),
+            seconds=round(self.live.seconds, 1), machine=machine(), licence=self.data.info.licence,
+        )
+        return card_of(self.model, tuple(self.data.classes) if self.model.num_classes else (), facts)
+
+    # -- disk -----------------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write latest.safetensors: weights, EMA, optimiser, RNG and the place in the epoch."""
+        tensors = _named("weights", self.model) | _named("ema", self.average)
+        for i, p in enumerate(self.model.parameters()):
+            for key, value in self.optimiser.state.get(p, {}).items():
+                tensors[f"adam.{i}.{key}"] = torch.as_tensor(value)
+        tensors["rng.torch"] = torch.get_rng_state()
+        tensors["rng.noise"] = self.noise.get_state()
+        tensors["recent"] = torch.tensor(self._recent, dtype=torch.float64)
+        live = self.live
+        place = {
+            "step": live.step, "epoch": live.epoch, "seconds": live.seconds, "fraction": live.fraction,
+            "best_nats": live.best_nats, "position": self.position, "epochs_done": self.epochs_done,
+            "best_epoch": self.best_epoch, "film_index": self.film_index, "budget": self.budget,
+        }
+        self.run.save_tensors("latest", encode_model(self.card(), tensors, {"training": json.dumps(place)}))
+
+    def load(self) -> None:
+        """Continue from latest.safetensors. Raises RunError or ModelFileError when it is missing or damaged."""
+        path = self.run.path / "latest.safetensors"
+        if not path.exists():
+            raise RunError(f"{self.run.path} has no latest.safetensors to resume from.")
+        try:
+            place = json.loads(read_metadata(path)["training"])
+            tensors = load_file(path)
+            self.model.load_state_dict(_unnamed("weights", tensors))
+            self.average.load_state_dict(_unnamed("ema", tensors))
+            for i, p in enumerate(self.model.parameters()):
+                state = {n.rpartition(".")[2]: t for n, t in tensors.items() if n.startswith(f"adam.{i}.")}
+                if state:
+                    self.optimiser.state[p] = {k: t if k == "step" else t.to(p.device) for k, t in state.items()}
+            torch.set_rng_state(tensors["rng.torch"])
+            self.noise.set_state(tensors["rng.noise"])
+            self._recent = tensors["recent"].tolist()
+            live = self.live
+            live.step, live.epoch, live.seconds = place["step"], place["epoch"], place["seconds"]
+            live.fraction, live.best_nats = place["fraction"], place["best_nats"]
+            self.position, self.epochs_done = place["position"], place["epochs_done"]
+            self.best_epoch, self.film_index, self.budget = place["best_epoch"], place["film_index"], place["budget"]
+        except (KeyError, json.JSONDecodeError, RuntimeError, SafetensorError) as error:
+            raise RunError(f"{path} cannot be resumed from ({error}).") from None
+        live.points.extend(p for p in self.run.points if p.step <= live.step)
+        self.run.points[:] = live.points
+        if self.config.epochs:
+            live.fraction = min(1.0, live.epoch / self.budget)
+
+    def extend(self, minutes: float = 0.0, epochs: float = 0.0) -> None:
+        """Add to the budget of a resumed run, in its own unit."""
+        if self.config.minutes and minutes > 0:
+            self.budget = self.live.seconds + minutes * 60
+        elif self.config.epochs and epochs > 0:
+            self.budget = self.live.epoch + epochs
+        elif minutes > 0 or epochs > 0:
+            unit = "minutes" if self.config.minutes else "epochs"
+            raise RunError(f"This run counts its budget in {unit}; extend it with --{unit}.")
+        spent = self.live.seconds if self.config.minutes else self.live.epoch
+        self.live.fraction = min(1.0, spent / self.budget)
+        if self.live.fraction >= 1:
+            raise RunError("This run has spent its budget; say how much longer with --minutes or --epochs.")
+        self.film_index = min(self.film_index, len(FILM) - 1)
+
+    def _end(self, status: str, progress: Progress | None = None) -> Outcome:
+        live, spec = self.live, self.model.spec
+        best = f"{live.best_nats:.2f} nats ({spec.bits_per_dim(live.best_nats):.3f} bits/dim)"
+        sentence = {
+            "finished": f"Finished after {live.epoch:.1f} epochs; best validation {best}.",
+            "early": f"Stopped early: no progress for {self.config.patience} epochs; best validation {best}.",
+            "stopped": f"Stopped at epoch {live.epoch:.1f}; best validation {best}. Resume whenever you like.",
+            "diverged": (
+                f"Training diverged at step {live.step + 1}: the loss is no longer a sensible number. The best weights "
+                f"({best}) are kept; try a learning rate of {self.config.learning_rate / 3:.2g} or a smaller clip."
+            ),
+        }[status]
+        if status != "diverged":
+            self.save()
+        self.run.save_record(
+            status=status, ended=datetime.now(UTC).isoformat(timespec="seconds"), best_nats=live.best_nats,
+            best_bits_per_dim=spec.bits_per_dim(live.best_nats), epochs_done=live.epoch, seconds=live.seconds,
+        )
+        if progress is not None:
+            progress.publish(live)
+        return Outcome(status, sentence, live.best_nats)
+
+
+def start_run(path: Any, model: AutoregressiveModel, data: ImageDataset, config: TrainConfig, **more: Any) -> Run:
+    """Make the run directory of a new training; `more` is recorded as it is (command, dataset view, …)."""
+    return Run.new(path, {
+        "status": "new", "started": datetime.now(UTC).isoformat(timespec="seconds"), "model": model.name,
+        "config": dataclasses.asdict(model.config), "spec": model.spec.to_dict(), "num_classes": model.num_classes,
+        "dataset": data.info.name, "protocol": data.protocol, "training": dataclasses.asdict(config),
+        "parameters": model.num_parameters, "machine": machine(), **more,
+    })
+
+
+def machine() -> str:
+    """Processor or GPU and threads, for records."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name(0)
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+
+
+def _named(prefix: str, model: AutoregressiveModel) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": t for name, t in model.state_dict().items()}
+
+
+def _unnamed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(f"{prefix}."): t for n, t in tensors.items() if n.startswith(f"{prefix}.")}

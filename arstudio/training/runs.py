@@ -1,0 +1,124 @@
+"""A run on disk: everything one training experiment leaves, written so that a crash at any moment loses little.
+
+    RUN/run.json             configuration, status, figures         RUN/metrics.csv   one row per validation
+    RUN/latest.safetensors   weights, EMA, optimiser and RNG        RUN/best.safetensors   the best EMA so far
+    RUN/samples/0007.png     the fixed-seed samples after each validation
+
+Every file is replaced atomically. `best.safetensors` is an ordinary model file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arstudio.models.modelfile import ModelFileError, write_atomically
+
+FORMAT = 1
+
+
+class RunError(ValueError):
+    """A run directory that cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One validation: averages in nats per image, and how training was going."""
+
+    step: int
+    epoch: float
+    seconds: float
+    train_nats: float
+    validation_nats: float
+    validation_bits_per_dim: float
+    learning_rate: float
+    gradient_norm: float
+    images_per_second: float
+
+
+class Run:
+    """One run directory. `Run.new` makes it, `Run.open` reads it; both raise RunError with one sentence."""
+
+    def __init__(self, path: Path, record: dict[str, Any], points: list[Point]) -> None:
+        self.path, self.record, self.points = path, record, points
+
+    @classmethod
+    def new(cls, path: str | Path, record: dict[str, Any]) -> Run:
+        """Make a run directory. Raises RunError if one is there already or the place cannot be written."""
+        path = Path(path)
+        if (path / "run.json").exists():
+            raise RunError(f"{path} already holds a run; resume it with --resume, or choose another directory.")
+        if path.is_dir() and any(path.iterdir()):
+            raise RunError(f"{path} is not empty; choose a new directory for the run.")
+        try:
+            (path / "samples").mkdir(parents=True, exist_ok=True)
+            run = cls(path, {"format": FORMAT, **record}, [])
+            run.save_record()
+        except OSError as error:
+            reason = error.strerror if error.filename else str(error).partition("] ")[2]
+            raise RunError(f"The run directory {path} cannot be written: {reason}.") from None
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Read a run directory. Raises RunError for anything that is not one, or is from a newer version."""
+        path = Path(path)
+        try:
+            record = json.loads((path / "run.json").read_text(encoding="utf-8"))
+            if record["format"] > FORMAT:
+                raise RunError(f"{path} was written by a newer AR Studio; update AR Studio to continue it.")
+            points = _read_points(path / "metrics.csv")
+        except FileNotFoundError:
+            raise RunError(f"{path} is not a run directory: it has no run.json.") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if isinstance(error, RunError):
+                raise
+            raise RunError(f"{path} is a damaged run directory ({error}).") from None
+        return cls(path, record, points)
+
+    def save_record(self, **changes: Any) -> None:
+        """Update and write run.json."""
+        self.record.update(changes)
+        text = json.dumps(self.record, indent=2, ensure_ascii=False)
+        write_atomically(self.path / "run.json", text.encode())
+
+    def add_point(self, point: Point) -> None:
+        """Append a row to metrics.csv."""
+        self.points.append(point)
+        names = [f.name for f in dataclasses.fields(Point)]
+        rows = [",".join(names)] + [",".join(repr(getattr(p, n)) for n in names) for p in self.points]
+        write_atomically(self.path / "metrics.csv", ("\n".join(rows) + "\n").encode())
+
+    def save_tensors(self, name: str, data: bytes) -> None:
+        """Write `latest` or `best`."""
+        write_atomically(self.path / f"{name}.safetensors", data)
+
+    def save_samples(self, picture: Any, index: int) -> None:
+        """Write a sample sheet (Pillow image)."""
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        write_atomically(self.path / "samples" / f"{index:04d}.png", buffer.getvalue())
+
+
+def list_runs(root: str | Path) -> list[Run]:
+    """Readable runs directly below a directory, newest first."""
+    found = []
+    for path in Path(root).glob("*/run.json"):
+        try:
+            found.append(Run.open(path.parent))
+        except (RunError, ModelFileError):
+            continue
+    return sorted(found, key=lambda run: run.record.get("started", ""), reverse=True)
+
+
+def _read_points(path: Path) -> list[Point]:
+    if not path.exists():
+        return []
+    header, *rows = path.read_text().strip().splitlines()
+    names = header.split(",")
+    kinds = {f.name: int if f.type == "int" else float for f in dataclasses.fields(Point)}
+    return [Point(**{n: kinds[n](v) for n, v in zip(names, row.split(","), strict=True)}) for row in rows]

@@ -1,0 +1,95 @@
+"""From what a person chose to a trainer ready to go, for a new run and for one that is resumed."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from arstudio.data import ImageDataset, load
+from arstudio.image import ImageSpec
+from arstudio.models import create
+from arstudio.models.base import AutoregressiveModel, ConfigError
+from arstudio.models.registry import make_config
+from arstudio.training.loop import Draw, TrainConfig, Trainer, start_run
+from arstudio.training.runs import Run, RunError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataView:
+    """Which images, seen how: the arguments of `data.load`."""
+
+    dataset: str
+    levels: int | None = None
+    size: int | None = None
+    binarise: str = "static"
+    seed: int = 0
+
+    def load(self) -> ImageDataset:
+        """The dataset. Raises DatasetError with one sentence."""
+        return load(self.dataset, levels=self.levels, size=self.size, binarise=self.binarise, seed=self.seed)
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` is CUDA, then Apple's MPS, then CPU. Raises RunError for a device this machine does not have."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise RunError(f"This machine cannot compute on {name!r}; use cpu or auto.") from None
+    return device
+
+
+def build(model: str, spec: ImageSpec, num_classes: int, config: dict[str, Any], seed: int) -> AutoregressiveModel:
+    """A model with weights from `seed`, leaving torch's global generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return create(model, spec, num_classes, **config)
+
+
+def new_trainer(
+    path: str | Path, view: DataView, model: str, config: TrainConfig, settings: dict[str, Any] | None = None,
+    *, classes: bool = True, device: str = "auto", draw: Draw | None = None, command: str = "",
+) -> Trainer:
+    """Load data, build the model from `config.seed`, make the run directory.
+
+    `classes` conditions on labels where the dataset has them. Raises DatasetError, ConfigError or RunError.
+    """
+    data = view.load()
+    num_classes = len(data.classes) if classes and data.train.y is not None else 0
+    network = build(model, data.spec, num_classes, settings or {}, config.seed).to(pick_device(device))
+    torch.manual_seed(config.seed)
+    run = start_run(path, network, data, config, view=dataclasses.asdict(view), command=command)
+    return Trainer(network, data, config, run, draw)
+
+
+def resume_trainer(
+    path: str | Path, *, minutes: float = 0.0, epochs: float = 0.0, device: str = "auto", draw: Draw | None = None
+) -> Trainer:
+    """Continue a run where `latest.safetensors` left it, for the rest of its budget or longer.
+
+    Raises RunError, DatasetError or ModelFileError; the run is left as it was then.
+    """
+    run = Run.open(path)
+    try:
+        record = run.record
+        view, config = DataView(**record["view"]), TrainConfig(**record["training"])
+        spec, settings = ImageSpec(**record["spec"]), record["config"]
+        make_config(record["model"], settings)
+    except (KeyError, TypeError, ConfigError) as error:
+        raise RunError(f"{path} has a damaged run.json ({error}).") from None
+    data = view.load()
+    if data.spec != spec:
+        raise RunError(f"This run was trained on images of {spec}, but the dataset now has {data.spec}.")
+    network = build(record["model"], spec, record["num_classes"], settings, config.seed).to(pick_device(device))
+    trainer = Trainer(network, data, config, run, draw)
+    trainer.load()
+    trainer.extend(minutes, epochs)
+    return trainer
