@@ -30,7 +30,8 @@ class SpecMismatch(ImageError):
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """Shape and range of an image: (channels, height, width), values 0 … levels-1 (levels=0: reals in [0, 1])."""
+    """Shape and range of an image: (channels, height, width), values 0 … levels-1.
+    levels=0 means reals in [0, 1]."""
 
     channels: int
     height: int
@@ -110,14 +111,16 @@ def requantise(x: np.ndarray, old: int, new: int) -> np.ndarray:
 def dequantise(x: np.ndarray, levels: int, rng: np.random.Generator | None = None) -> np.ndarray:
     """Levels -> reals in [0, 1] as float32: bin centres (x + ½) / levels, or (x + u) / levels with uniform u.
 
-    With `rng` this is the uniform dequantisation of Uria et al. 2013: log densities then bound log probabilities.
+    With `rng` this is the uniform dequantisation of Uria et al. 2013:
+    log densities then bound log probabilities.
     """
     offset = 0.5 if rng is None else rng.random(x.shape)
     return ((x.astype(np.float64) + offset) / levels).astype(np.float32)
 
 
 def binarise(x: np.ndarray, levels: int, how: str = "static", seed: int = 0) -> np.ndarray:
-    """Levels -> 0/1. `static`: Bernoulli(x / (levels-1)) drawn once from `seed`; `threshold`: x ≥ levels / 2."""
+    """Levels -> 0/1. `static`: Bernoulli(x / (levels-1)) drawn once from `seed`;
+    `threshold`: x ≥ levels / 2."""
     if how == "threshold":
         return (x.astype(np.int64) * 2 >= levels).astype(np.uint8)
     if how == "static":
@@ -136,11 +139,13 @@ def to_display(x: np.ndarray, levels: int) -> np.ndarray:
 
 
 def to_pil(x: np.ndarray, spec: ImageSpec, scale: int = 1) -> Any:
-    """One image of levels (C, H, W) -> Pillow image in mode L or RGB, enlarged `scale` times, nearest-neighbour."""
+    """One image of levels (C, H, W) -> Pillow image in mode L or RGB, enlarged `scale` times,
+    nearest-neighbour."""
     from PIL import Image
 
     grey = to_display(np.asarray(x), spec.levels)
-    picture = Image.fromarray(grey[0] if spec.channels == 1 else np.ascontiguousarray(grey.transpose(1, 2, 0)))
+    plane = grey[0] if spec.channels == 1 else np.ascontiguousarray(grey.transpose(1, 2, 0))
+    picture = Image.fromarray(plane)
     if scale > 1:
         picture = picture.resize((spec.width * scale, spec.height * scale), Image.Resampling.NEAREST)
     return picture
@@ -196,9 +201,8 @@ def from_pil(picture: Any, spec: ImageSpec, *, fit: bool = False) -> np.ndarray:
         factor = min(width / spec.width, height / spec.height)
         crop_w, crop_h = spec.width * factor, spec.height * factor
         left, top_edge = (width - crop_w) / 2, (height - crop_h) / 2
-        picture = picture.resize(
-            (spec.width, spec.height), Image.Resampling.BOX, box=(left, top_edge, left + crop_w, top_edge + crop_h)
-        )
+        box = (left, top_edge, left + crop_w, top_edge + crop_h)
+        picture = picture.resize((spec.width, spec.height), Image.Resampling.BOX, box=box)
     array = np.asarray(picture)
     if array.ndim == 2:
         array = array[None] if spec.channels == 1 else np.repeat(array[None], 3, axis=0)
@@ -224,7 +228,10 @@ def open_picture(path: str | Path) -> Any:
     try:
         with Image.open(path) as picture:
             if picture.size[0] * picture.size[1] > 64_000_000:
-                raise ImageError(f"{path.name} has {picture.size[0]}×{picture.size[1]} pixels; use one under 64 megapixels.")
+                raise ImageError(
+                    f"{path.name} has {picture.size[0]}×{picture.size[1]} pixels; "
+                    "use one under 64 megapixels."
+                )
             picture.seek(0)
             picture.load()
             return ImageOps.exif_transpose(picture)
@@ -235,7 +242,9 @@ def open_picture(path: str | Path) -> Any:
     except IsADirectoryError:
         raise ImageError(f"{path} is a folder, not a picture.") from None
     except UnidentifiedImageError:
-        raise ImageError(f"{path.name} is not a picture Pillow can read; use a PNG, JPEG, GIF or BMP file.") from None
+        raise ImageError(
+            f"{path.name} is not a picture Pillow can read; use a PNG, JPEG, GIF or BMP file."
+        ) from None
     except Exception as error:  # decoders of damaged files raise anything
         raise ImageError(f"{path.name} cannot be read as a picture ({error}).") from None
 

@@ -9,15 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arstudio.image import ImageError
+from arstudio.image import ImageError, ImageSpec
 from arstudio.models.base import AutoregressiveModel
 
 
 @dataclass(frozen=True)
 class Conditional:
-    """p(x_t | x_<t) at one site. `pmf` (levels,) sums to 1; `value` is the level the image has there, or None.
+    """p(x_t | x_<t) at one site. `pmf` (levels,) sums to 1;
+    `value` is the level the image has there, or None.
 
-    `log_prob` in nats, `surprise` = −log2 p(value) and `entropy` in bits, `rank` 1 for the most probable value.
+    `log_prob` in nats, `surprise` = −log2 p(value) and `entropy` in bits,
+    `rank` 1 for the most probable value.
     """
 
     pmf: np.ndarray
@@ -61,6 +63,16 @@ class Conditional:
         return [(int(k), float(self.pmf[k])) for k in np.argsort(-self.pmf, kind="stable")[:count]]
 
 
+def check_site(spec: ImageSpec, site: tuple[int, int, int]) -> None:
+    """Raise ImageError unless (channel, row, column) lies inside the image."""
+    channel, row, column = site
+    if not (0 <= channel < spec.channels and 0 <= row < spec.height and 0 <= column < spec.width):
+        raise ImageError(
+            f"There is no site at row {row}, column {column}, channel {channel}: rows go from 0 to "
+            f"{spec.height - 1}, columns from 0 to {spec.width - 1}, channels from 0 to {spec.channels - 1}."
+        )
+
+
 @torch.inference_mode()
 def conditional(
     model: AutoregressiveModel, x: np.ndarray, site: tuple[int, int, int], y: Tensor | int | None = None
@@ -71,12 +83,8 @@ def conditional(
     """
     spec = model.spec
     spec.check(x)
+    check_site(spec, site)
     channel, row, column = site
-    if not (0 <= channel < spec.channels and 0 <= row < spec.height and 0 <= column < spec.width):
-        raise ImageError(
-            f"There is no site at row {row}, column {column}, channel {channel}: rows go from 0 to {spec.height - 1}, "
-            f"columns from 0 to {spec.width - 1}, channels from 0 to {spec.channels - 1}."
-        )
     levels = torch.from_numpy(np.ascontiguousarray(x)).long().clamp(min=0)[None].to(model.device)
     params = model(levels, y)[:, :, channel, row, column]
     pmf = model.likelihood.log_pmf(params.cpu().double()).exp()[0].numpy()

@@ -21,7 +21,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "MODELS", "AutoregressiveModel", "ClassRequired", "ConfigError", "Decoder", "create", "load_model", "save_model",
+    "MODELS", "AutoregressiveModel", "ClassRequired", "ConfigError", "Decoder",
+    "create", "load_model", "save_model",
 ]
 
 

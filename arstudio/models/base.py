@@ -1,12 +1,14 @@
-"""The contract every model keeps: all conditionals in one pass, an exact log-likelihood, an incremental decoder.
+"""The contract every model keeps: all conditionals in one pass, an exact log-likelihood,
+an incremental decoder.
 
     log p(x) = Σ_t log p(x_t | x_<t)        t runs over sites in the model's order
 
-`forward` gives the parameters of every conditional at once (training, evaluation, inspection); `decoder` gives the
-same parameters one site at a time (generation, completion). The laws in tests/exactness hold them to each other.
+`forward` gives the parameters of every conditional at once (training, evaluation, inspection); `decoder`
+gives the same parameters one site at a time (generation, completion).
+The laws in tests/exactness hold them to each other.
 
-Models speak *levels*, integers 0 … levels-1. Scaling to the network's range happens in `encode`; `network` is the
-differentiable part, so the autoregressive property is tested on its Jacobian.
+Models speak *levels*, integers 0 … levels-1. Scaling to the network's range happens in `encode`; `network` is
+the differentiable part, so the autoregressive property is tested on its Jacobian.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.likelihoods import default_likelihood
-from arstudio.models.orders import Order
+from arstudio.models.orders import ORDERS, Order
 
 
 class ConfigError(ValueError):
@@ -33,7 +35,8 @@ class ClassRequired(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """What every model can be asked for. `class_dropout` is the share of training images shown without their class."""
+    """What every model can be asked for.
+    `class_dropout` is the share of training images shown without their class."""
 
     order: str = "raster"
     order_seed: int = 0
@@ -46,7 +49,10 @@ class ModelConfig:
 
     def check(self, spec: ImageSpec) -> None:
         """Raise ConfigError if no model of this kind exists for `spec`. Subclasses extend it."""
-        self.require(0 <= self.class_dropout < 1, f"class_dropout must be in [0, 1), not {self.class_dropout}.")
+        share, orders = self.class_dropout, ", ".join(ORDERS)
+        self.require(0 <= share < 1, f"class_dropout must be in [0, 1), not {share}.")
+        self.require(self.order in ORDERS, f"There is no order {self.order!r}; choose one of {orders}.")
+        self.require(self.order_seed >= 0, f"order_seed must be 0 or more, not {self.order_seed}.")
         self.require(spec.levels != 0, "This model needs integer levels; choose levels such as 2, 16 or 256.")
 
 
@@ -97,7 +103,8 @@ class AutoregressiveModel(nn.Module):
         return self.likelihood.log_prob(self.forward(x, y), x)
 
     def log_prob(self, x: Tensor, y: Tensor | int | None = None) -> Tensor:
-        """(B, C, H, W) levels -> (B,) exact log p(x) or log p(x | y) in nats, summed in float64 where the device has it."""
+        """(B, C, H, W) levels -> (B,) exact log p(x) or log p(x | y) in nats,
+        summed in float64 where the device has it."""
         sites = self.log_prob_sites(x, y).flatten(1)
         return sites.sum(1) if sites.device.type == "mps" else sites.sum(1, dtype=torch.float64)
 
@@ -106,7 +113,8 @@ class AutoregressiveModel(nn.Module):
         return NaiveDecoder(self, batch, y)
 
     def class_index(self, y: Tensor | int | None, batch: int) -> Tensor:
-        """Class, classes or None -> (B,) rows of an embedding with num_classes + 1 rows, the last meaning "no class".
+        """Class, classes or None -> (B,) rows of an embedding with num_classes + 1 rows,
+        the last meaning "no class".
 
         Raises ClassRequired without a class where the model needs one, ConfigError for a class out of range.
         """
@@ -115,11 +123,15 @@ class AutoregressiveModel(nn.Module):
         if y is None:
             rows = torch.full((batch,), none, device=device)
         else:
-            rows = torch.as_tensor(y, device=device).long().expand(batch)
-            if self.num_classes == 0 and bool((rows >= 0).any()):
+            rows = torch.as_tensor(y, device=device).long().reshape(-1)
+            if len(rows) not in (1, batch):
+                raise ConfigError(f"Give one class, or one for each of the {batch} images, not {len(rows)}.")
+            rows = rows.expand(batch)
+            if none == 0 and bool((rows != -1).any()):
                 raise ConfigError("This model was trained without classes, so it cannot be asked for one.")
-            if bool(((rows < -1) | (rows >= max(none, 1))).any()):
-                wrong = int(rows[(rows < -1) | (rows >= none)][0])
+            outside = (rows < -1) | (rows >= max(none, 1))
+            if bool(outside.any()):
+                wrong = int(rows[outside][0])
                 raise ConfigError(f"There is no class {wrong}: this model knows classes 0 to {none - 1}.")
             rows = torch.where(rows < 0, none, rows)
         if none and self.config.class_dropout == 0 and bool((rows == none).any()):
@@ -157,8 +169,8 @@ class Decoder:
     """A cursor over the sites of a batch of images, in the model's order.
 
     `params()` gives the parameters of the next site; `push(value)` tells the value chosen there and moves on.
-    Subclasses name the tensors and lists of tensors that have a row per image in `batched`, and plain numbers in
-    `counters`; select, snapshot and restore treat those alike.
+    Subclasses name the tensors and lists of tensors that have a row per image in `batched`, and plain numbers
+    in `counters`; select, snapshot and restore treat those alike.
     """
 
     batched: tuple[str, ...] = ("x",)
@@ -230,7 +242,8 @@ class Decoder:
 
     @torch.inference_mode()
     def rewind(self, position: int) -> None:
-        """Go back to an earlier position; what was pushed before it is kept. Raises ValueError if it is not earlier."""
+        """Go back to an earlier position; what was pushed before it is kept.
+        Raises ValueError if it is not earlier."""
         if not 0 <= position <= self.position:
             raise ValueError(f"Cannot rewind from site {self.position} to {position}.")
         start = self._restart(position)

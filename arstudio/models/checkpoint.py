@@ -24,37 +24,41 @@ from arstudio.models.modelfile import (
 from arstudio.models.registry import MODELS, create
 
 
-def card_of(model: AutoregressiveModel, class_names: tuple[str, ...] = (), facts: Facts | None = None) -> ModelCard:
+def card_of(
+    model: AutoregressiveModel, class_names: tuple[str, ...] = (), facts: Facts | None = None
+) -> ModelCard:
     """The card a model would be saved with."""
     config = dataclasses.asdict(model.config)
     return ModelCard(model.name, model.spec, config, model.num_classes, class_names, facts or Facts())
 
 
 def encode_model(card: ModelCard, tensors: dict[str, Tensor], extra: dict[str, str] | None = None) -> bytes:
-    """Bytes of a model file from a card and tensors already named `weights.*`, `ema.*`, …; `extra` is more metadata."""
+    """Bytes of a model file from a card and tensors already named `weights.*`, `ema.*`, …;
+    `extra` is more metadata."""
     flat = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     return save(flat, metadata={"arstudio": json.dumps(card.header(), ensure_ascii=False), **(extra or {})})
 
 
 def save_model(
-    path: str | Path, model: AutoregressiveModel, class_names: tuple[str, ...] = (), facts: Facts | None = None,
-    *, half: bool = False,
+    path: str | Path, model: AutoregressiveModel, class_names: tuple[str, ...] = (),
+    facts: Facts | None = None, *, half: bool = False,
 ) -> None:
     """Write a model file atomically; `half` stores weights as float16 (check that the test figure stays).
 
-    Raises OSError with one sentence when the disk refuses; an existing file is unchanged then.
+    Raises WriteError with one sentence when the disk refuses; an existing file is unchanged then.
     """
-    weights = {
-        f"weights.{name}": t.half() if half and t.is_floating_point() else t for name, t in model.state_dict().items()
-    }
+    state = model.state_dict()
+    weights = {f"weights.{n}": t.half() if half and t.is_floating_point() else t for n, t in state.items()}
     write_atomically(path, encode_model(card_of(model, class_names, facts), weights))
 
 
-def load_model(which: str | Path, device: str | torch.device = "cpu") -> tuple[AutoregressiveModel, ModelCard]:
+def load_model(
+    which: str | Path, device: str | torch.device = "cpu"
+) -> tuple[AutoregressiveModel, ModelCard]:
     """Open a bundled name, model file or run directory -> (model in evaluation mode, float32, its card).
 
-    Training checkpoints give their averaged (EMA) weights. Raises ModelFileError with one sentence if the file is
-    damaged, foreign, newer, of an unknown architecture, or if its weights do not fit its header.
+    Training checkpoints give their averaged (EMA) weights. Raises ModelFileError with one sentence if the
+    file is damaged, foreign, newer, of an unknown architecture, or if its weights do not fit its header.
     """
     path = find_model(which)
     card = card_from_metadata(read_metadata(path), path)
@@ -71,11 +75,17 @@ def load_model(which: str | Path, device: str | torch.device = "cpu") -> tuple[A
         raise ModelFileError(f"{path.name} is damaged ({error}); use another copy of it.") from None
     except ConfigError as error:
         raise ModelFileError(f"{path.name} cannot be opened: {error}") from None
+    except (RuntimeError, MemoryError):    # a header may ask for more weights than any memory holds
+        raise ModelFileError(
+            f"The model that {path.name} describes does not fit into memory; use another copy of it."
+        ) from None
     prefix = "ema." if any(name.startswith("ema.") for name in tensors) else "weights."
     state = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
     state = {n: t.float() if t.is_floating_point() else t for n, t in state.items()}
     try:
         model.load_state_dict(state)
     except RuntimeError:
-        raise ModelFileError(f"The weights in {path.name} do not fit its header; use another copy of it.") from None
+        raise ModelFileError(
+            f"The weights in {path.name} do not fit its header; use another copy of it."
+        ) from None
     return model.eval(), card

@@ -5,8 +5,8 @@ One logistic (or softmax) regression per site, on the sites before it:
     p(x_t = k | x_<t) = softmax_k( b_t + Σ_{s<t} W_ts φ(x_s) )
 
 Frey 1998, "Graphical Models for Machine Learning and Digital Communication"; Bengio & Bengio 2000.
-Deviations: more than two levels by a softmax; φ is the scaled level or, with inputs="one_hot", its indicator vector;
-an optional class adds a bias per site. With D sites there are D(D−1)/2 · P · E weights.
+Deviations: more than two levels by a softmax; φ is the scaled level or, with inputs="one_hot", its indicator
+vector; an optional class adds a bias per site. With D sites there are D(D−1)/2 · P · E weights.
 
 Shapes: φ (B, D, E) and logits (B, D, P) run over the sites *in order*.
 """
@@ -32,13 +32,15 @@ class FVSBNConfig(ModelConfig):
 
     def check(self, spec: ImageSpec) -> None:
         super().check(spec)
-        self.require(self.inputs in ("scaled", "one_hot"), f"inputs is 'scaled' or 'one_hot', not {self.inputs!r}.")
+        known = self.inputs in ("scaled", "one_hot")
+        self.require(known, f"inputs is 'scaled' or 'one_hot', not {self.inputs!r}.")
         features = 1 if self.inputs == "scaled" else spec.levels
         outputs = 1 if spec.levels == 2 else spec.levels
         weights = spec.sites**2 * features * outputs
         self.require(
             weights <= 200_000_000,
-            f"An FVSBN on {spec} needs {weights / 1e6:,.0f} million weights; choose fewer levels or a smaller size.",
+            f"An FVSBN on {spec} needs {weights / 1e6:,.0f} million weights; "
+            "choose fewer levels or a smaller size.",
         )
 
 
@@ -106,7 +108,8 @@ class FVSBNDecoder(Decoder):
         if features == 1:
             self.phi[:, t] = value.to(self.phi.dtype) * (2.0 / (self.spec.levels - 1)) - 1.0
         else:
-            self.phi[:, t * features:(t + 1) * features] = F.one_hot(value.long(), features).to(self.phi.dtype)
+            here = slice(t * features, (t + 1) * features)
+            self.phi[:, here] = F.one_hot(value.long(), features).to(self.phi.dtype)
 
     def _restart(self, position: int) -> int:
         return position

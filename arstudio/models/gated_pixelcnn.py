@@ -5,12 +5,13 @@
 
 van den Oord et al. 2016b, "Conditional Image Generation with PixelCNN Decoders", equations 2 and 4, figure 2.
 
-How the blind spot is avoided: the first vertical layer excludes the current row, so every vertical feature at row r
-depends on rows < r only. Later vertical layers and the link to the horizontal stack therefore need no shift; shifting
-again in each layer is the well-known bug that loses part of the past.
+How the blind spot is avoided: the first vertical layer excludes the current row, so every vertical feature at
+row r depends on rows < r only. Later vertical layers and the link to the horizontal stack therefore need no
+shift; shifting again in each layer is the well-known bug that loses part of the past.
 
-Deviations: kernel widths may be dilated (a cheap way to see all of a small image); a channel of ones marks the
-inside of the image; dropout; the class vector enters every layer of both stacks as a bias, with one row for "none".
+Deviations: kernel widths may be dilated (a cheap way to see all of a small image); a channel of ones marks
+the inside of the image; dropout; the class vector enters every layer of both stacks as a bias,
+with one row for "none".
 
 Shapes: (B, H, W, p) channels-last inside; parameters (B, P, C, H, W) outside. RGB by channel groups in the
 horizontal stack (`layers.py`); the vertical stack needs no groups because it never sees the current row.
@@ -33,7 +34,8 @@ from arstudio.models.registry import register
 
 @dataclass(frozen=True, kw_only=True)
 class GatedPixelCNNConfig(ModelConfig):
-    """`channels` is p; one layer per entry of `dilations`, the first undilated; `head` the width before the output."""
+    """`channels` is p; one layer per entry of `dilations`, the first undilated;
+    `head` the width before the output."""
 
     channels: int = 32
     dilations: tuple[int, ...] = (1, 2, 1, 4, 1, 2, 1)
@@ -44,7 +46,8 @@ class GatedPixelCNNConfig(ModelConfig):
     def check(self, spec: ImageSpec) -> None:
         super().check(spec)
         self.require(self.order == "raster", "Gated PixelCNN draws in raster order only.")
-        self.require(self.kernel % 2 == 1 and self.kernel >= 3, f"kernel must be odd and at least 3, not {self.kernel}.")
+        odd = self.kernel % 2 == 1 and self.kernel >= 3
+        self.require(odd, f"kernel must be odd and at least 3, not {self.kernel}.")
         self.require(
             self.channels >= spec.channels and self.head >= spec.channels,
             f"channels and head must be at least {spec.channels}, one per colour.",
@@ -57,7 +60,8 @@ class GatedPixelCNNConfig(ModelConfig):
 
 
 class GatedLayer(nn.Module):
-    """One layer of both stacks. Each method takes a whole image, or one window and the cache that knows the rest."""
+    """One layer of both stacks. Each method takes a whole image,
+    or one window and the cache that knows the rest."""
 
     def __init__(self, colours: int, config: GatedPixelCNNConfig, dilation: int, first: bool) -> None:
         super().__init__()
@@ -67,7 +71,8 @@ class GatedLayer(nn.Module):
         self.first, self.dropout = first, config.dropout
         self.vertical_conv = RowConv(colours + 1 if first else p, 2 * p, k, dilation, above=first)
         self.link = nn.Linear(2 * p, 2 * p)
-        self.horizontal_conv = SiteConv(image if first else hidden, doubled, k, dilation=dilation, strict=first)
+        inputs = image if first else hidden
+        self.horizontal_conv = SiteConv(inputs, doubled, k, dilation=dilation, strict=first)
         self.out = MaskedLinear(hidden, hidden)
 
     def vertical(self, v: Tensor, bias: Tensor, cache: Rows | None = None) -> tuple[Tensor, Tensor]:
@@ -96,13 +101,16 @@ class GatedPixelCNN(AutoregressiveModel):
         )
         hidden, wide = groups(p, colours), groups(config.head, colours)
         outputs = groups(colours * self.likelihood.num_params, colours)
-        self.head = nn.Sequential(nn.ReLU(), MaskedLinear(hidden, wide), nn.ReLU(), MaskedLinear(wide, outputs))
+        self.head = nn.Sequential(
+            nn.ReLU(), MaskedLinear(hidden, wide), nn.ReLU(), MaskedLinear(wide, outputs)
+        )
         self.class_bias = nn.Embedding(num_classes + 1, len(self.layers) * 4 * p) if num_classes else None
         if self.class_bias is not None:
             nn.init.normal_(self.class_bias.weight, std=0.1)
 
     def class_biases(self, y: Tensor) -> Tensor:
-        """(B,) class rows -> (layers, 2, B, 2p): a bias for the vertical and the horizontal stack of each layer."""
+        """(B,) class rows -> (layers, 2, B, 2p):
+        a bias for the vertical and the horizontal stack of each layer."""
         shape = (len(y), len(self.layers), 2, 2 * self.config.channels)
         if self.class_bias is None:
             return torch.zeros(shape, dtype=self.dtype, device=self.device).permute(1, 2, 0, 3)
@@ -110,7 +118,8 @@ class GatedPixelCNN(AutoregressiveModel):
 
     def network(self, e: Tensor, y: Tensor) -> Tensor:
         v = h = with_ones(e)                                                        # (B, H, W, C + 1)
-        for layer, (bias_v, bias_h) in zip(self.layers, self.class_biases(y)[:, :, :, None, None], strict=True):
+        biases = self.class_biases(y)[:, :, :, None, None]
+        for layer, (bias_v, bias_h) in zip(self.layers, biases, strict=True):
             v, link = layer.vertical(v, bias_v)
             h = layer.horizontal(h, link + bias_h)
         params = self.head(h).unflatten(-1, (self.spec.channels, -1))               # (B, H, W, C, P)
@@ -134,16 +143,17 @@ class GatedPixelCNNDecoder(Decoder):
         super().__init__(model, batch, y)
         height, width = self.spec.height, self.spec.width
         like = self.model.head[1].weight
-        self.vertical = [Rows(layer.vertical_conv, batch, height, width, like) for layer in self.model.layers]
-        self.horizontal = [Rows(layer.horizontal_conv, batch, height, width, like) for layer in self.model.layers]
+        layers = self.model.layers
+        self.vertical = [Rows(layer.vertical_conv, batch, height, width, like) for layer in layers]
+        self.horizontal = [Rows(layer.horizontal_conv, batch, height, width, like) for layer in layers]
         with torch.inference_mode():
             biases = self.model.class_biases(self.classes)
-        self.biases = [row.clone() for pair in biases for row in pair]             # 2 per layer, (B, 2p)
-        self.from_above: list[Tensor] = []                                         # per layer, (B, W, 2p)
+        self.biases = [row.clone() for pair in biases for row in pair]    # 2 per layer, (B, 2p)
+        self.from_above: list[Tensor] = []                                # per layer, (B, W, 2p)
         self.inputs = like.new_zeros(batch, height, width, self.spec.channels + 1)
         self.inputs[..., -1] = 1
-        self.ready = -1                                                            # row whose from_above is there
-        self.done = -1                                                             # site whose features are there
+        self.ready = -1                                                   # row whose from_above is there
+        self.done = -1                                                    # site whose features are there
 
     @property
     def buffers(self) -> list[Tensor]:

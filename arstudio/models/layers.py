@@ -1,12 +1,13 @@
 """Layers that two or more convolutional models use. All tensors are channels-last, (B, H, W, features).
 
-Pointwise layers act on the last dimension, so they work on an image (B, H, W, F), a row (B, W, F) and a site (B, F)
-alike. Only the two convolutions mix positions. Called with a whole image they convolve it; called with a `Rows` cache
-they take one more row or site of their input and give the output there. The mathematics of a network is thus
-written once, and its decoder only says which window comes next.
+Pointwise layers act on the last dimension, so they work on an image (B, H, W, F), a row (B, W, F) and a site
+(B, F) alike. Only the two convolutions mix positions. Called with a whole image they convolve it; called with
+a `Rows` cache they take one more row or site of their input and give the output there. The mathematics of a
+network is thus written once, and its decoder only says which window comes next.
 
-Channel groups keep the order R, G, B inside a pixel: feature i of n belongs to colour i·C // n, and "mask A" lets a
-group see strictly earlier colours of its own pixel, "mask B" also itself (van den Oord et al. 2016a, section 3.4).
+Channel groups keep the order R, G, B inside a pixel: feature i of n belongs to colour i·C // n, and "mask A"
+lets a group see strictly earlier colours of its own pixel, "mask B" also itself
+(van den Oord et al. 2016a, section 3.4).
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ def groups(features: int, channels: int) -> Tensor:
 
 
 def centre_mask(inputs: Tensor, outputs: Tensor, strict: bool) -> Tensor | None:
-    """(out, in) 0/1 mask between groups at one pixel: mask A if strict, else mask B. None where all is allowed."""
+    """(out, in) 0/1 mask between groups at one pixel: mask A if strict, else mask B.
+    None where all is allowed."""
     allowed = inputs[None] < outputs[:, None] if strict else inputs[None] <= outputs[:, None]
     return None if bool(allowed.all()) else allowed.float()
 
 
 class MaskedLinear(nn.Linear):
-    """A 1×1 convolution over channels-last tensors in which each group sees its own and earlier colours (mask B)."""
+    """A 1×1 convolution over channels-last tensors in which each group sees
+    its own and earlier colours (mask B)."""
 
     def __init__(self, inputs: Tensor, outputs: Tensor, bias: bool = True) -> None:
         super().__init__(len(inputs), len(outputs), bias)
@@ -49,7 +52,8 @@ class MaskedLinear(nn.Linear):
 
 
 class Rows:
-    """What a convolution remembers while an image is decoded: its input so far, padded, and sums from rows above."""
+    """What a convolution remembers while an image is decoded:
+    its input so far, padded, and sums from rows above."""
 
     def __init__(self, conv: RowConv | SiteConv, batch: int, height: int, width: int, like: Tensor) -> None:
         top, left, right = conv.padding
@@ -60,7 +64,8 @@ class Rows:
 
 
 class _CausalConv(nn.Module):
-    """Weights and bookkeeping shared by the two convolutions. Weight (out, in, kh, kw), taps in reading order."""
+    """Weights and bookkeeping shared by the two convolutions.
+    Weight (out, in, kh, kw), taps in reading order."""
 
     padding: tuple[int, int, int]
 
@@ -83,11 +88,13 @@ class _CausalConv(nn.Module):
         return self.weight if self.mask is None else self.weight * self.mask
 
     def fold_mask(self) -> None:
-        """Prepare a frozen copy for decoding: mask applied once, each kernel row as one matrix (kw·in, out)."""
+        """Prepare a frozen copy for decoding: mask applied once,
+        each kernel row as one matrix (kw·in, out)."""
         with torch.no_grad():
             self.weight = nn.Parameter(self.masked_weight(), requires_grad=False)
             self.mask = None
-            self.taps = [w.permute(2, 1, 0).reshape(-1, self.outputs).contiguous() for w in self.weight.unbind(2)]
+            rows = self.weight.unbind(2)
+            self.taps = [w.permute(2, 1, 0).reshape(-1, self.outputs).contiguous() for w in rows]
 
     def convolve(self, x: Tensor, top: int, left: int, right: int) -> Tensor:
         """(B, H, W, in) -> (B, H', W', out) after zero padding."""
@@ -110,7 +117,9 @@ class RowConv(_CausalConv):
     """Row-causal convolution, for vertical stacks: output row r sees `up` + 1 rows of input ending at row r,
     or, with `above=True`, ending at row r − 1; columns on both sides."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int = 1, above: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, dilation: int = 1, above: bool = False
+    ) -> None:
         up, side = kernel // 2 + (0 if above else 1), kernel // 2
         super().__init__(inputs, outputs, (max(up, 1), kernel), dilation)
         self.above = above
@@ -131,11 +140,12 @@ class RowConv(_CausalConv):
 
 
 class SiteConv(_CausalConv):
-    """Raster-causal convolution: `kernel` // 2 sites to the left and the site itself, and with `rows` > 1 whole
-    kernel rows above. At the site itself groups decide: mask A if `strict`, else mask B."""
+    """Raster-causal convolution: `kernel` // 2 sites to the left and the site itself, and with `rows` > 1
+    whole kernel rows above. At the site itself groups decide: mask A if `strict`, else mask B."""
 
     def __init__(
-        self, inputs: Tensor, outputs: Tensor, kernel: int, *, rows: int = 1, dilation: int = 1, strict: bool = False
+        self, inputs: Tensor, outputs: Tensor, kernel: int, *,
+        rows: int = 1, dilation: int = 1, strict: bool = False,
     ) -> None:
         side = kernel // 2
         width = kernel if rows > 1 else side + 1
@@ -171,7 +181,8 @@ class SiteConv(_CausalConv):
 
 
 def gate(z: Tensor) -> Tensor:
-    """(…, 2p) -> (…, p): tanh of the first half times the sigmoid of the second (van den Oord et al. 2016b, eq. 2)."""
+    """(…, 2p) -> (…, p): tanh of the first half times the sigmoid of the second
+    (van den Oord et al. 2016b, eq. 2)."""
     a, b = z.chunk(2, dim=-1)
     return torch.tanh(a) * torch.sigmoid(b)
 

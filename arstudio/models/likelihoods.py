@@ -1,8 +1,8 @@
 """Output families: what turns a network's parameters into a distribution over the levels of one site.
 
-A likelihood reads parameters with P in dimension 1, `(B, P)` from a decoder or `(B, P, C, H, W)` from `forward`,
-and answers in nats. Nothing else in the program applies a sigmoid or a softmax to network outputs, so the loss and
-the sampler cannot disagree.
+A likelihood reads parameters with P in dimension 1, `(B, P)` from a decoder or `(B, P, C, H, W)` from
+`forward`, and answers in nats. Nothing else in the program applies a sigmoid or a softmax to network outputs,
+so the loss and the sampler cannot disagree.
 
     Bernoulli    P = 1         p(x=1) = σ(a)
     Categorical  P = levels    p(x=k) = softmax(a)_k
@@ -46,7 +46,8 @@ class Bernoulli(Likelihood):
 
 
 class Categorical(Likelihood):
-    """A softmax over all levels (PixelRNN, van den Oord et al. 2016a, section 2.1): no assumption of order or smoothness."""
+    """A softmax over all levels (PixelRNN, van den Oord et al. 2016a, section 2.1):
+    no assumption of order or smoothness."""
 
     name = "categorical"
 
@@ -64,6 +65,7 @@ def default_likelihood(levels: int) -> Likelihood:
     """Bernoulli for 2 levels, Categorical for more. Raises ValueError for continuous data (levels=0)."""
     if levels == 0:
         raise ValueError(
-            "This model needs integer levels, but the data are continuous; choose levels such as 2, 16 or 256."
+            "This model needs integer levels, but the data are continuous; "
+            "choose levels such as 2, 16 or 256."
         )
     return Bernoulli() if levels == 2 else Categorical(levels)

@@ -1,12 +1,13 @@
-"""Model files as a reader without torch sees them: the header, the errors, atomic writing, and finding a model.
+"""Model files as a reader without torch sees them: the header, the errors, atomic writing,
+and finding a model.
 
 A model file is one `.safetensors` whose metadata holds, under "arstudio", a JSON header:
 
     {"format": 1, "model": "gated_pixelcnn", "config": {...}, "spec": {...}, "num_classes": 10,
      "class_names": [...], "facts": {...}}
 
-Tensors are named `weights.<parameter>`; a training checkpoint adds `ema.*`, `adam.*` and `rng.*`. Safetensors hold
-numbers only, so opening a file never runs code.
+Tensors are named `weights.<parameter>`; a training checkpoint adds `ema.*`, `adam.*` and `rng.*`. Safetensors
+hold numbers only, so opening a file never runs code.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from arstudio.image import ImageError, ImageSpec
+from arstudio.image import ImageSpec
 from arstudio.resources import resource
 
 FORMAT = 1
@@ -27,7 +28,14 @@ _TITLES = {"fvsbn": "FVSBN", "nade": "NADE", "pixelcnn": "PixelCNN", "gated_pixe
 
 
 class ModelFileError(ValueError):
-    """A model file that cannot be opened or written; the message says what is wrong with it."""
+    """A model file that cannot be opened; the message says what is wrong with it."""
+
+
+class WriteError(OSError):
+    """A file the disk refused. `str` is one sentence; what was there before is unchanged."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 @dataclass(frozen=True)
@@ -101,19 +109,21 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
+    start = b""
     try:
         with path.open("rb") as file:
-            start = file.read(2)
-        if start[:1] == b"\x80" or start == b"PK":
-            raise ModelFileError(
-                f"{path.name} is a pickle or zip archive, not safetensors; AR Studio never opens pickles, because "
-                "loading one can run code."
-            )
+            start = file.read(8)
         with safe_open(str(path), framework="numpy") as file:
             return file.metadata() or {}
     except FileNotFoundError:
         raise ModelFileError(f"There is no model file {path}.") from None
     except (SafetensorError, OSError) as error:
+        # A safetensors file begins with the length of its header, which may be 80 02 00 … too: so ask last.
+        if start[:2] == b"PK" or (start[:1] == b"\x80" and any(start[2:])):
+            raise ModelFileError(
+                f"{path.name} is a pickle or zip archive, not safetensors; AR Studio never opens pickles, "
+                "because loading one can run code."
+            ) from None
         raise ModelFileError(
             f"{path.name} is damaged, cut short or not a safetensors file ({error}); use another copy of it."
         ) from None
@@ -123,24 +133,43 @@ def card_from_metadata(metadata: dict[str, str], path: Path) -> ModelCard:
     """Metadata -> card. Raises ModelFileError for files of other programs and of newer versions."""
     text = metadata.get("arstudio")
     if text is None:
-        raise ModelFileError(f"{path.name} is a safetensors file of another program: it has no AR Studio header.")
+        raise ModelFileError(
+            f"{path.name} is a safetensors file of another program: it has no AR Studio header."
+        )
     try:
         header = json.loads(text)
         if header["format"] > FORMAT:
             raise ModelFileError(
-                f"{path.name} was written by a newer AR Studio (format {header['format']}, this one reads {FORMAT}); "
-                "update AR Studio to open it."
+                f"{path.name} was written by a newer AR Studio (format {header['format']}, "
+                f"this one reads {FORMAT}); update AR Studio to open it."
             )
         known = {f.name for f in dataclasses.fields(Facts)}
-        return ModelCard(
+        card = ModelCard(
             model=header["model"], spec=ImageSpec(**header["spec"]), config=header["config"],
             num_classes=header["num_classes"], class_names=tuple(header["class_names"]),
             facts=Facts(**{k: v for k, v in header["facts"].items() if k in known}), path=path,
         )
+        _check_types(card)
+        return card
     except ModelFileError:
         raise
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError, ImageError) as error:
-        raise ModelFileError(f"{path.name} has a damaged AR Studio header ({error}); use another copy of it.") from None
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        reason = str(error).rstrip(".")
+        raise ModelFileError(
+            f"{path.name} has a damaged AR Studio header ({reason}); use another copy of it."
+        ) from None
+
+
+def _check_types(card: ModelCard) -> None:
+    """Raise TypeError if a field read from JSON is not of its type."""
+    expected = [(card.model, str), (card.config, dict), (card.num_classes, int)]
+    expected += [(name, str) for name in card.class_names]
+    for field_ in dataclasses.fields(Facts):
+        kind = str if field_.type == "str" else (int, float, type(None))
+        expected.append((getattr(card.facts, field_.name), kind))
+    for value, kind in expected:
+        if not isinstance(value, kind):
+            raise TypeError(f"{value!r} does not belong there")
 
 
 def bundled_models() -> list[ModelCard]:
@@ -152,13 +181,16 @@ def bundled_models() -> list[ModelCard]:
 
 
 def find_model(text: str | Path) -> Path:
-    """A bundled name, a model file or a run directory -> the file to load. Raises ModelFileError if there is none."""
+    """A bundled name, a model file or a run directory -> the file to load.
+    Raises ModelFileError if there is none."""
     path = Path(text)
     if path.is_dir():
         for name in ("best.safetensors", "latest.safetensors"):
             if (path / name).exists():
                 return path / name
-        raise ModelFileError(f"{path} is not a run directory: it holds neither best.safetensors nor latest.safetensors.")
+        raise ModelFileError(
+            f"{path} is not a run directory: it holds neither best.safetensors nor latest.safetensors."
+        )
     if path.exists():
         return path
     try:
@@ -171,22 +203,24 @@ def find_model(text: str | Path) -> Path:
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:
-    """Write a file so that a reader, a crash or a full disk never meets half of it: temporary file, fsync, replace.
+    """Write a file so that a reader, a crash or a full disk never meets half of it:
+    temporary file, fsync, replace.
 
-    Raises OSError with one sentence; the file that was there before is unchanged then.
+    Raises WriteError with one sentence; the file that was there before is unchanged then.
     """
     path = Path(path)
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:    # also when Ctrl-C comes in the middle
+            temporary.unlink(missing_ok=True)
     except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
-        raise OSError(
-            error.errno, f"{path} could not be written ({error.strerror}); what was there before is unchanged"
+        reason = error.strerror or error
+        raise WriteError(
+            error.errno, f"{path} could not be written ({reason}); what was there before is unchanged."
         ) from None

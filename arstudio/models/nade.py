@@ -5,8 +5,8 @@ One hidden layer whose activation grows by one site at a time, so all D conditio
     a_1 = c,   h_t = σ(a_t),   p(x_t | x_<t) = softmax(b_t + V_t h_t),   a_{t+1} = a_t + W_t φ(x_t)
 
 Larochelle & Murray 2011, equations 9 to 11. W and c are shared by all conditionals.
-Deviations: more than two levels by a softmax with φ the indicator vector of the level; an optional class adds a bias
-to a_1; binary inputs are ±1 instead of 0/1, which only moves constants into c.
+Deviations: more than two levels by a softmax with φ the indicator vector of the level; an optional class adds
+a bias to a_1; binary inputs are ±1 instead of 0/1, which only moves constants into c.
 
 Shapes: φ (B, D, E), activations (B, D, H), logits (B, D, P), sites *in order*.
 """

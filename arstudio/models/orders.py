@@ -28,7 +28,7 @@ class Order:
 
     def __post_init__(self) -> None:
         if self.kind not in ORDERS:
-            raise ValueError(f"There is no generation order {self.kind!r}; choose one of {', '.join(ORDERS)}.")
+            raise ValueError(f"There is no order {self.kind!r}; choose one of {', '.join(ORDERS)}.")
 
     @cached_property
     def pixels(self) -> np.ndarray:

@@ -4,13 +4,16 @@
     then          x ← x + 1×1 (ReLU 3×3 mask B (ReLU 1×1 (ReLU x)))          2h -> h -> h -> 2h
     head          ReLU, 1×1, ReLU, 1×1
 
-van den Oord et al. 2016a, "Pixel Recurrent Neural Networks", sections 3.4, 3.5 and figure 5 (7×7 mask A, 15 blocks).
+van den Oord et al. 2016a, "Pixel Recurrent Neural Networks", sections 3.4, 3.5 and figure 5
+(7×7 mask A, 15 blocks).
 
-The blind spot is kept, because it is the point of comparison: a 3×3 mask B sees one site to the upper right, so the
-field widens by one column a row, and pixels above and further to the right never reach the output however deep the
-stack is. The test of its expected sight is in tests/exactness; see Gated PixelCNN for the cure.
+The blind spot is kept, because it is the point of comparison: a 3×3 mask B sees one site to the upper right,
+so the field widens by one column a row, and pixels above and further to the right never reach the output
+however deep the stack is. The test of its expected sight is in tests/exactness; for the cure see Gated
+PixelCNN.
 
-Deviations: a channel of ones marks the inside of the image; an optional class adds a bias in every block; dropout.
+Deviations: a channel of ones marks the inside of the image; an optional class adds a bias in every block;
+dropout.
 Shapes: (B, H, W, features) channels-last inside; parameters (B, P, C, H, W) outside. RGB by channel groups.
 """
 
@@ -46,9 +49,10 @@ class PixelCNNConfig(ModelConfig):
         for name in ("kernel", "first_kernel"):
             k = getattr(self, name)
             self.require(k % 2 == 1 and k >= 3, f"{name} must be odd and at least 3, not {k}.")
+        least = 2 * spec.channels
         self.require(
-            self.channels >= 2 * spec.channels and self.head >= spec.channels and self.blocks >= 0,
-            f"channels must be at least {2 * spec.channels}, head at least {spec.channels}, blocks at least 0.",
+            self.channels >= least and self.head >= spec.channels and self.blocks >= 0,
+            f"channels must be at least {least}, head at least {spec.channels}, blocks at least 0.",
         )
         self.require(0 <= self.dropout < 1, f"dropout must be in [0, 1), not {self.dropout}.")
 
@@ -82,11 +86,13 @@ class PixelCNN(AutoregressiveModel):
         image = torch.cat([torch.arange(colours), torch.tensor([ALWAYS])])
         wide, head = groups(config.channels, colours), groups(config.head, colours)
         outputs = groups(colours * self.likelihood.num_params, colours)
-        self.first = SiteConv(image, wide, config.first_kernel, rows=config.first_kernel // 2 + 1, strict=True)
+        k = config.first_kernel
+        self.first = SiteConv(image, wide, k, rows=k // 2 + 1, strict=True)
         self.blocks = nn.ModuleList(Block(colours, config) for _ in range(config.blocks))
         self.head = nn.Sequential(nn.ReLU(), MaskedLinear(wide, head), nn.ReLU(), MaskedLinear(head, outputs))
         width = config.channels // 2
-        self.class_bias = nn.Embedding(num_classes + 1, max(config.blocks, 1) * width) if num_classes else None
+        rows = max(config.blocks, 1) * width
+        self.class_bias = nn.Embedding(num_classes + 1, rows) if num_classes else None
         if self.class_bias is not None:
             nn.init.normal_(self.class_bias.weight, std=0.1)
 
@@ -109,7 +115,8 @@ class PixelCNN(AutoregressiveModel):
 
 
 class PixelCNNDecoder(Decoder):
-    """Every feature computed once: what rows above contribute is summed at the start of a row, the rest at the site."""
+    """Every feature computed once: what rows above contribute is summed at the start of a row,
+    the rest at the site."""
 
     model: PixelCNN
     batched = ("x", "buffers", "aboves", "biases")

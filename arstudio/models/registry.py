@@ -52,8 +52,8 @@ def register(name: str, title: str, paper: str, config: type[ModelConfig]) -> Ca
 def create(name: str, spec: ImageSpec, num_classes: int = 0, **config: Any) -> AutoregressiveModel:
     """Build a model with fresh weights from the global torch generator.
 
-    Raises ConfigError naming the known models or fields when `name` or a field of `config` is unknown, when a value
-    has the wrong type, or when the model cannot exist for `spec`.
+    Raises ConfigError naming the known models or fields when `name` or a field of `config` is unknown, when a
+    value has the wrong type, or when the model cannot exist for `spec`.
     """
     if name not in MODELS:
         raise ConfigError(f"There is no model {name!r}; the models are {', '.join(sorted(MODELS))}.")
@@ -62,13 +62,15 @@ def create(name: str, spec: ImageSpec, num_classes: int = 0, **config: Any) -> A
 
 
 def make_config(name: str, values: dict[str, Any]) -> ModelConfig:
-    """Config of model `name` from plain values (from a JSON header or `--set key=value` strings). Raises ConfigError."""
+    """Config of model `name` from plain values (from a JSON header or `--set key=value` strings).
+    Raises ConfigError."""
     cls = MODELS[name].config
     fields = {f.name: f for f in dataclasses.fields(cls)}
     clean = {}
     for key, value in values.items():
         if key not in fields:
-            raise ConfigError(f"{MODELS[name].title} has no setting {key!r}; it has {', '.join(sorted(fields))}.")
+            known = ", ".join(sorted(fields))
+            raise ConfigError(f"{MODELS[name].title} has no setting {key!r}; it has {known}.")
         clean[key] = _convert(key, value, fields[key].default)
     return cls(**clean)
 
@@ -78,7 +80,9 @@ def _convert(key: str, value: Any, default: Any) -> Any:
     try:
         if isinstance(default, bool):
             if isinstance(value, str):
-                return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[value.lower()]
+                return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[
+                    value.lower()
+                ]
             return bool(value)
         if isinstance(default, int):
             if float(value) != int(float(value)):
@@ -90,7 +94,7 @@ def _convert(key: str, value: Any, default: Any) -> Any:
             parts = value.split(",") if isinstance(value, str) else value
             return tuple(int(part) for part in parts)
         return str(value)
-    except (ValueError, TypeError, KeyError):
-        kinds = {bool: "true or false", int: "a whole number", float: "a number", tuple: "whole numbers with commas"}
-        kind = kinds.get(type(default), "text")
+    except (ValueError, TypeError, KeyError, OverflowError):
+        kinds = {bool: "true or false", int: "a whole number", float: "a number"}
+        kind = "whole numbers with commas" if isinstance(default, tuple) else kinds.get(type(default), "text")
         raise ConfigError(f"The setting {key} must be {kind}, not {value!r}.") from None

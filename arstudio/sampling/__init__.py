@@ -13,5 +13,6 @@ from arstudio.sampling.sampler import METHODS, Sampler, sample
 from arstudio.sampling.trace import Trace
 
 __all__ = [
-    "METHODS", "Completion", "SampleSettings", "Sampler", "SettingsError", "Trace", "complete", "preset_mask", "sample",
+    "METHODS", "Completion", "SampleSettings", "Sampler", "SettingsError", "Trace",
+    "complete", "preset_mask", "sample",
 ]

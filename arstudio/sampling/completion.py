@@ -1,19 +1,20 @@
 """Completing an image: some sites are known, the rest is drawn.
 
-*Clamp* walks the model's order, keeps known values and draws the hidden ones from p(x_t | x_<t). Each hidden site is
-conditioned on what comes before it, known or drawn; known sites that come later are ignored by it. The result says how
-many known pixels that concerns. With everything known lying before everything hidden (hide the bottom half, raster
-order) clamping is exact.
+*Clamp* walks the model's order, keeps known values and draws the hidden ones from p(x_t | x_<t). Each hidden
+site is conditioned on what comes before it, known or drawn; known sites that come later are ignored by it.
+The result says how many known pixels that concerns. With everything known lying before everything hidden
+(hide the bottom half, raster order) clamping is exact.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from arstudio.image import ImageError
+from arstudio.image import ImageError, ImageSpec, from_pil, open_picture
 from arstudio.models.base import AutoregressiveModel
 from arstudio.progress import Progress
 from arstudio.sampling.draw import SampleSettings
@@ -25,7 +26,8 @@ MASKS = ("top", "bottom", "left", "right", "centre")
 
 @dataclass(frozen=True)
 class Completion:
-    """Result: `images` (N, C, H, W) levels, `log_prob` (N,) nats of the hidden sites as drawn, best first in `ranking`."""
+    """Result: `images` (N, C, H, W) levels, `log_prob` (N,) nats of the hidden sites as drawn,
+    best first in `ranking`."""
 
     trace: Trace
     images: np.ndarray
@@ -59,8 +61,8 @@ def clamp_sentence(known: np.ndarray, ignored: int) -> str:
             "so every completion is an exact draw given all of them."
         )
     return (
-        f"Clamping: each hidden pixel follows the pixels before it in the model's order. {ignored} of the {given} "
-        "known pixels come after a hidden one and do not influence it."
+        "Clamping: each hidden pixel follows the pixels before it in the model's order. "
+        f"{ignored} of the {given} known pixels come after a hidden one and do not influence it."
     )
 
 
@@ -72,7 +74,8 @@ def ignored_pixels(model: AutoregressiveModel, known: np.ndarray) -> int:
 
 
 def agreement(images: np.ndarray) -> np.ndarray:
-    """(N, C, H, W) levels -> (H, W) entropy in bits of the empirical distribution over the N images, mean over channels."""
+    """(N, C, H, W) levels -> (H, W) entropy in bits of the empirical distribution over the N images,
+    mean over channels."""
     total = np.zeros(images.shape[1:])
     for level in np.unique(images):
         p = (images == level).mean(0)
@@ -81,7 +84,8 @@ def agreement(images: np.ndarray) -> np.ndarray:
 
 
 def preset_mask(name: str, height: int, width: int, seed: int = 0) -> np.ndarray:
-    """(H, W) bool, True where *hidden*: top, bottom, left, right, centre (middle half each way) or random:SHARE.
+    """(H, W) bool, True where *hidden*:
+    top, bottom, left, right, centre (middle half each way) or random:SHARE.
 
     Raises ImageError for another name.
     """
@@ -106,15 +110,32 @@ def preset_mask(name: str, height: int, width: int, seed: int = 0) -> np.ndarray
         count = max(1, round(share * hidden.size))
         hidden.reshape(-1)[np.random.default_rng(seed).permutation(hidden.size)[:count]] = True
     else:
-        raise ImageError(f"There is no mask {name!r}; choose {', '.join(MASKS)}, random:0.5 or a picture file.")
+        raise ImageError(
+            f"There is no mask {name!r}; choose {', '.join(MASKS)}, random:0.5 or a picture file."
+        )
     return hidden
+
+
+def picture_mask(path: str | Path, height: int, width: int) -> np.ndarray:
+    """(H, W) bool from a picture file, True (*hidden*) where it is brighter than half; transparent is dark.
+
+    Raises ImageError if the file is no picture or has another size.
+    """
+    picture = open_picture(path)
+    if picture.size != (width, height):
+        raise ImageError(
+            f"The mask {Path(path).name} is {picture.size[0]}×{picture.size[1]} pixels but the model draws "
+            f"{width}×{height}; a mask must have the same size."
+        )
+    return from_pil(picture, ImageSpec(1, height, width, 2), fit=True)[0] == 1
 
 
 def completion_sampler(
     model: AutoregressiveModel, x: np.ndarray, known: np.ndarray, count: int, settings: SampleSettings,
     y: Tensor | int | None = None,
 ) -> Sampler:
-    """A sampler that keeps the known pixels of x (C, H, W); known is (H, W) bool. Raises ImageError for an empty task."""
+    """A sampler that keeps the known pixels of x (C, H, W); known is (H, W) bool.
+    Raises ImageError for an empty task."""
     model.spec.check(x)
     known = np.asarray(known, dtype=bool)
     if known.shape != x.shape[1:]:
@@ -129,9 +150,8 @@ def finish(sampler: Sampler, known: np.ndarray) -> Completion:
     trace = sampler.trace
     hidden = ~np.broadcast_to(known, trace.spec.shape).reshape(-1)[trace.sites]
     log_prob = trace.log_probs[:, hidden].sum(1)
-    return Completion(
-        trace, trace.images().astype(np.int64), log_prob, np.asarray(known, bool), ignored_pixels(sampler.model, known)
-    )
+    images, ignored = trace.images().astype(np.int64), ignored_pixels(sampler.model, known)
+    return Completion(trace, images, log_prob, np.asarray(known, bool), ignored)
 
 
 def complete(
@@ -140,7 +160,8 @@ def complete(
 ) -> Completion:
     """Draw `count` completions of x (C, H, W) levels by clamping; known (H, W) bool, True where given.
 
-    Known pixels come back unchanged. Raises ImageError or SpecMismatch for a bad image or mask, Cancelled if stopped.
+    Known pixels come back unchanged. Raises ImageError or SpecMismatch for a bad image or mask,
+    Cancelled if stopped.
     """
     sampler = completion_sampler(model, x, known, count, settings or SampleSettings(), y)
     sampler.run(progress)

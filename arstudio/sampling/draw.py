@@ -1,12 +1,14 @@
 """One decision: from a distribution and one uniform number to a value, the same whichever sampler asks.
 
-Every site of every image owns one uniform u, drawn from the seed before anything else; the value is the inverse CDF
-at u. Naive, incremental and parallel samplers therefore return the same pixels. Their float32 parameters differ in the
-last bits, though, and u may fall between two such CDFs. Whenever u lies within `REFER` of a step of the CDF (or a
-truncation is that close to keeping another value), the site is *referred*: its parameters are computed again by one
-float64 `forward`, which all samplers share. It happens about once in ten thousand sites for few levels.
+Every site of every image owns one uniform u, drawn from the seed before anything else; the value is the
+inverse CDF at u. Naive, incremental and parallel samplers therefore return the same pixels. Their float32
+parameters differ in the last bits, though, and u may fall between two such CDFs. Whenever u lies within
+`REFER` of a step of the CDF (or a truncation is that close to keeping another value), the site is *referred*:
+its parameters are computed again by one float64 `forward`, which all samplers share. It happens about once in
+ten thousand sites for few levels.
 
-Source of the shared-noise idea: Song et al. 2021, "Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving".
+Source of the shared-noise idea: Song et al. 2021, "Accelerating Feedforward Computation via Parallel
+Nonlinear Equation Solving".
 """
 
 from __future__ import annotations
@@ -29,8 +31,9 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSettings:
-    """Temperature divides log-probabilities (0: always the most probable value); top_k keeps that many values (0: all);
-    top_p keeps the fewest most probable values that hold at least this much probability (1: all)."""
+    """Temperature divides log-probabilities (0: always the most probable value); top_k keeps that many values
+    (0: all); top_p keeps the fewest most probable values that hold at least this much probability
+    (1: all)."""
 
     seed: int = 0
     temperature: float = 1.0
@@ -55,19 +58,19 @@ def noise(count: int, sites: int, seed: int) -> Tensor:
 
 
 def reshape(log_pmf: Tensor, settings: SampleSettings) -> tuple[Tensor, Tensor]:
-    """(B, L) model log-probabilities -> (B, L) probabilities to draw from, and (B,) how near a truncation came to
-    another choice (in nats; infinite without truncation). Temperature first, then top-k, then top-p."""
+    """(B, L) model log-probabilities -> (B, L) probabilities to draw from, and (B,) how near a truncation
+    came to another choice (in nats; infinite without truncation). Temperature, then top-k, then top-p."""
     margin = torch.full_like(log_pmf[:, 0], math.inf)
     if settings.temperature == 0:
         best = log_pmf.max(1, keepdim=True)
         order = log_pmf.topk(min(2, log_pmf.shape[1]), dim=1).values
         pmf = torch.zeros_like(log_pmf).scatter_(1, best.indices, 1.0)
         return pmf, order[:, 0] - order[:, -1]
-    log_pmf = log_pmf / settings.temperature
+    log_pmf = (log_pmf - log_pmf.amax(1, keepdim=True)) / settings.temperature    # the best stays finite
     if 0 < settings.top_k < log_pmf.shape[1]:
-        ranked = log_pmf.topk(settings.top_k + 1, dim=1).values
-        margin = ranked[:, -2] - ranked[:, -1]
-        log_pmf = log_pmf.masked_fill(log_pmf < ranked[:, -2:-1], -math.inf)
+        ranked, order = log_pmf.sort(dim=1, descending=True, stable=True)
+        margin = ranked[:, settings.top_k - 1] - ranked[:, settings.top_k]
+        log_pmf = log_pmf.scatter(1, order[:, settings.top_k:], -math.inf)
     pmf = log_pmf.softmax(1)
     if settings.top_p < 1:
         ranked, order = pmf.sort(dim=1, descending=True, stable=True)
@@ -77,14 +80,15 @@ def reshape(log_pmf: Tensor, settings: SampleSettings) -> tuple[Tensor, Tensor]:
         last, first = ranked.gather(1, kept - 1)[:, 0], ranked.gather(1, kept)[:, 0]
         tie = torch.where(last > REFER / 10, last - first, torch.full_like(last, math.inf))
         margin = torch.minimum(margin, tie)
-        pmf = pmf.masked_fill(torch.zeros_like(pmf, dtype=torch.bool).scatter_(1, order, before >= settings.top_p), 0.0)
+        beyond = torch.zeros_like(pmf, dtype=torch.bool).scatter_(1, order, before >= settings.top_p)
+        pmf = pmf.masked_fill(beyond, 0.0)
         pmf = pmf / pmf.sum(1, keepdim=True)
     return pmf, margin
 
 
 def decide(pmf: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, L) float64 probabilities and (B,) uniforms -> (B,) values by the inverse CDF, (B,) distance of u to the
-    nearest step of the CDF that would change the value."""
+    """(B, L) float64 probabilities and (B,) uniforms -> (B,) values by the inverse CDF, (B,) distance of u to
+    the nearest step of the CDF that would change the value."""
     cdf = pmf.cumsum(1)
     u = u[:, None] * cdf[:, -1:]
     value = (cdf <= u).sum(1).clamp_(max=pmf.shape[1] - 1)
@@ -103,7 +107,8 @@ class Referee:
         self.referred = 0
 
     def log_pmf(self, x: Tensor, classes: Tensor, site: tuple[int, int, int]) -> Tensor:
-        """(B, C, H, W) levels known so far and (B,) class rows -> (B, L) float64 log-probabilities at `site`."""
+        """(B, C, H, W) levels known so far and (B,) class rows
+        -> (B, L) float64 log-probabilities at `site`."""
         if self._model is None:
             twin = copy.deepcopy(self._source).eval().requires_grad_(False)
             self._model = (twin.cpu() if twin.device.type == "mps" else twin).double()

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arstudio.image import SpecMismatch
 from arstudio.models.base import AutoregressiveModel
 from arstudio.progress import Progress
 from arstudio.sampling.draw import REFER, Referee, SampleSettings, SettingsError, decide, noise, reshape
@@ -21,14 +22,17 @@ METHODS = ("incremental", "naive")
 
 
 class Sampler:
-    """Draws `count` images. With `known` (H, W) or (C, H, W) bool and `x` (C, H, W) levels, known sites keep their value.
+    """Draws `count` images. With `known` (H, W) or (C, H, W) bool and `x` (C, H, W) levels,
+    known sites keep their value.
 
-    y is None, a class or (count,) classes. Raises SettingsError, ConfigError or ClassRequired with one sentence.
+    y is None, a class or (count,) classes.
+    Raises SettingsError, ConfigError or ClassRequired with one sentence.
     """
 
     def __init__(
-        self, model: AutoregressiveModel, settings: SampleSettings, count: int = 1, y: Tensor | int | None = None,
-        *, method: str = "incremental", x: np.ndarray | None = None, known: np.ndarray | None = None,
+        self, model: AutoregressiveModel, settings: SampleSettings, count: int = 1,
+        y: Tensor | int | None = None, *, method: str = "incremental",
+        x: np.ndarray | None = None, known: np.ndarray | None = None,
     ) -> None:
         if method not in METHODS:
             raise SettingsError(f"There is no sampling method {method!r}; choose {' or '.join(METHODS)}.")
@@ -38,7 +42,7 @@ class Sampler:
         self.decoder = model.naive_decoder(count, y) if method == "naive" else model.decoder(count, y)
         self.trace = Trace(model.spec, model.order, count)
         self.u = noise(count, model.spec.sites, settings.seed).to(self._wide(model.device))
-        self.referee = Referee(model)
+        self.referee = Referee(self.decoder.model)    # frozen, so the original may go on training
         self._given: np.ndarray | None = None
         self._is_given = np.zeros(model.spec.sites, dtype=bool)
         self._forced: dict[int, dict[int, int]] = {}
@@ -47,6 +51,12 @@ class Sampler:
             mask = np.broadcast_to(known, model.spec.shape)
             self._given = np.asarray(x).reshape(-1)[self.trace.sites].astype(np.int64)
             self._is_given = np.ascontiguousarray(mask).reshape(-1)[self.trace.sites]
+            given = self._given[self._is_given]
+            if len(given) and not 0 <= given.min() <= given.max() < model.spec.levels:
+                raise SpecMismatch(
+                    f"The known pixels hold levels {given.min()} to {given.max()}, "
+                    f"but the model draws 0 to {model.spec.levels - 1}."
+                )
 
     @staticmethod
     def _wide(device: torch.device) -> torch.device:
@@ -74,14 +84,15 @@ class Sampler:
         entropy = -(pmf * log_pmf.clamp(min=-1e30)).sum(1)
         chosen = log_pmf.gather(1, values[:, None])[:, 0]
         self.decoder.push(values.to(params.device))
-        trace.write(values.cpu().numpy(), chosen.cpu().numpy(), entropy.cpu().numpy(), origin, pmf.cpu().numpy())
+        host = [part.cpu().numpy() for part in (values, chosen, entropy, pmf)]
+        trace.write(host[0], host[1], host[2], origin, host[3])
         return True
 
     def _decide(self, log_pmf: Tensor, t: int, site: tuple[int, int, int]) -> Tensor:
         settings = self.settings
         pmf, margin = reshape(log_pmf, settings)
         values, distance = decide(pmf, self.u[:, t])
-        near = REFER / min(max(settings.temperature, 1e-3), 1.0)
+        near = REFER / min(settings.temperature or 1e-3, 1.0)
         close = (torch.minimum(margin, distance) < near) & (pmf.amax(1) < 1 - 1e-12) | (margin < near)
         if bool(close.any()):
             rows = close.nonzero()[:, 0]
@@ -92,9 +103,11 @@ class Sampler:
         return values
 
     def run(self, progress: Progress | None = None, until: int | None = None) -> Trace:
-        """Draw until the images are complete or step `until`. Raises Cancelled if stopped; the trace stays valid."""
+        """Draw until the images are complete or step `until`. Raises Cancelled if stopped;
+        the trace stays valid."""
         progress = progress or Progress()
-        end = self.trace.spec.sites if until is None else until
+        sites = self.trace.spec.sites
+        end = sites if until is None else min(until, sites)
         while self.trace.cursor < end:
             progress.check()
             progress.pause_point()
@@ -111,13 +124,18 @@ class Sampler:
     def change(self, index: int, step: int, value: int) -> None:
         """Give image `index` another value at a step already drawn and go back there.
 
-        The future is drawn again with the same noise, so every later difference is an effect of the change; the other
-        images come out as they were. Raises SettingsError if value or step does not exist.
+        The future is drawn again with the same noise, so every later difference is an effect of the change;
+        the other images come out as they were. Raises SettingsError if value or step does not exist.
         """
         if not 0 <= value < self.trace.spec.levels:
             raise SettingsError(f"The value must be 0 to {self.trace.spec.levels - 1}, not {value}.")
-        if not 0 <= step <= self.trace.cursor:
-            raise SettingsError(f"Only pixels up to step {self.trace.cursor} can be changed now, not {step}.")
+        if not 0 <= index < self.trace.count:
+            raise SettingsError(f"There is no image {index}: they are numbered 0 to {self.trace.count - 1}.")
+        last = min(self.trace.cursor, self.trace.spec.sites - 1)
+        if not 0 <= step <= last:
+            raise SettingsError(f"Only pixels up to step {last} can be changed now, not {step}.")
+        if self._is_given[step]:
+            raise SettingsError("This pixel was given, so it cannot be changed; make it a hidden one first.")
         for t, forced in self._forced.items():
             if t > step:
                 forced.pop(index, None)
@@ -125,7 +143,12 @@ class Sampler:
         self.rewind(step)
 
     def redraw(self, step: int, seed: int) -> None:
-        """Go back to a step and draw the future anew, with the noise of another seed."""
+        """Go back to a step and draw the future anew, with the noise of another seed.
+
+        Raises SettingsError if the step has not been reached.
+        """
+        if not 0 <= step <= self.trace.cursor:
+            raise SettingsError(f"Only steps up to {self.trace.cursor} can be drawn anew now, not {step}.")
         fresh = noise(self.trace.count, self.trace.spec.sites, seed).to(self.u.device)
         self.u = torch.cat([self.u[:, :step], fresh[:, step:]], dim=1)
         self._forced = {t: v for t, v in self._forced.items() if t < step}
@@ -133,8 +156,8 @@ class Sampler:
 
 
 def sample(
-    model: AutoregressiveModel, count: int, settings: SampleSettings | None = None, y: Tensor | int | None = None,
-    *, method: str = "incremental", progress: Progress | None = None,
+    model: AutoregressiveModel, count: int, settings: SampleSettings | None = None,
+    y: Tensor | int | None = None, *, method: str = "incremental", progress: Progress | None = None,
 ) -> Trace:
     """Draw `count` images -> their Trace. See `Sampler`."""
     return Sampler(model, settings or SampleSettings(), count, y, method=method).run(progress)

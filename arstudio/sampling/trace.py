@@ -1,7 +1,8 @@
-"""The record of one generation: what was drawn, in which order, how probable it was, and the distributions themselves.
+"""The record of one generation: what was drawn, in which order, how probable it was,
+and the distributions themselves.
 
-The worker writes column t of every array and then moves `cursor` to t + 1; a reader takes `cursor` once and looks only
-at what lies before it. Nothing is signalled and nothing is locked.
+The worker writes column t of every array and then moves `cursor` to t + 1; a reader takes `cursor` once and
+looks only at what lies before it. Nothing is signalled and nothing is locked.
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ from arstudio.image import ImageSpec
 from arstudio.models.orders import Order
 
 HIDDEN = -1                            # value of a site that is not there yet, in `image` and `images`
-DRAWN, KNOWN, FORCED = 0, 1, 2         # `origin`: drawn by the sampler, given by the person, changed by the person
+DRAWN, KNOWN, FORCED = 0, 1, 2         # `origin`: drawn by the sampler, given or changed by the person
 
 
 class Trace:
-    """Arrays over (image, step): `values`, `log_probs` and `entropies` in nats under the model at T = 1, `origin`.
+    """Arrays over (image, step): `values`, `origin`, and in nats under the model at T = 1
+    `log_probs` and `entropies`.
 
     `pmfs` (images kept, steps, levels) holds the T = 1 distributions of as many images as fit `pmf_bytes`.
     """
 
     def __init__(self, spec: ImageSpec, order: Order, count: int, *, pmf_bytes: int = 96_000_000) -> None:
         self.spec, self.order, self.count = spec, order, count
-        self.sites = order.sites(spec.channels)                     # step -> index into a flat (C, H, W) image
-        self.step_of = np.empty_like(self.sites)                    # and back
+        self.sites = order.sites(spec.channels)     # step -> index into a flat (C, H, W) image
+        self.step_of = np.empty_like(self.sites)    # and back
         self.step_of[self.sites] = np.arange(spec.sites)
         shape = (count, spec.sites)
         self.values = np.zeros(shape, dtype=np.int16)
@@ -45,7 +47,8 @@ class Trace:
         return self.cursor >= self.spec.sites
 
     def write(
-        self, values: np.ndarray, log_probs: np.ndarray, entropies: np.ndarray, origin: np.ndarray, pmfs: np.ndarray
+        self, values: np.ndarray, log_probs: np.ndarray, entropies: np.ndarray, origin: np.ndarray,
+        pmfs: np.ndarray,
     ) -> None:
         """Record the next step: (count,) each, and (count, levels) T = 1 probabilities."""
         t = self.cursor
@@ -64,7 +67,8 @@ class Trace:
         return channel, *divmod(pixel, self.spec.width)
 
     def image(self, index: int, cursor: int | None = None) -> np.ndarray:
-        """Image at a moment: (C, H, W) int16 levels, HIDDEN where nothing is drawn or given before `cursor`."""
+        """Image at a moment: (C, H, W) int16 levels,
+        HIDDEN where nothing is drawn or given before `cursor`."""
         return self._place(self.values[index], index, cursor)
 
     def images(self, cursor: int | None = None) -> np.ndarray:
@@ -91,9 +95,12 @@ class Trace:
         return bits.reshape(-1, self.spec.channels).sum(1)
 
     def write_csv(self, file: IO[str], index: int) -> None:
-        """One row per drawn site of an image: step, channel, row, column, value, log p in nats, entropy in nats, origin."""
+        """One row per drawn site of an image: step, channel, row, column, value, log p in nats,
+        entropy in nats, origin."""
         table = csv.writer(file)
-        table.writerow(["step", "channel", "row", "column", "value", "log_prob_nats", "entropy_nats", "origin"])
+        table.writerow(
+            ["step", "channel", "row", "column", "value", "log_prob_nats", "entropy_nats", "origin"]
+        )
         names = ("drawn", "known", "forced")
         for t in range(self.cursor):
             table.writerow([

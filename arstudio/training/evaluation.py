@@ -1,4 +1,5 @@
-"""Test and validation figures: mean negative log-likelihood in nats and bits per dimension, every image counted once."""
+"""Test and validation figures: mean negative log-likelihood in nats and bits per dimension,
+every image counted once."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate on images x (N, C, H, W) and, for class-conditional models, their classes y (N,).
 
-    The last batch counts with its true size. Raises SpecMismatch if x does not fit the model, Cancelled if stopped.
+    The last batch counts with its true size. Raises SpecMismatch if x does not fit the model,
+    Cancelled if stopped.
     """
     progress = progress or Progress()
     model.spec.check(x)
@@ -42,7 +44,8 @@ def evaluate(
             given = y is not None and model.num_classes > 0
             classes = torch.from_numpy(y[start:start + batch]).to(model.device) if given else None
             sums[start:start + batch] = -model.log_prob(images, classes).cpu().numpy()
-            progress.report(min(1.0, (start + batch) / len(x)), f"{min(start + batch, len(x))} of {len(x)} images")
+            done = min(start + batch, len(x))
+            progress.report(done / len(x), f"{done} of {len(x)} images")
     finally:
         model.train(training)
     nats = float(sums.mean())

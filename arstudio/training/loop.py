@@ -1,8 +1,9 @@
 """The training loop: Adam on −log p, warm-up and cosine decay, clipping, an average of the weights (EMA).
 
-The loss is −log p(x | y) per site, the very `log_prob` that evaluation and samplers use. Validation runs on the EMA
-weights, which are also what `best.safetensors` holds. A budget is minutes or epochs; the schedule follows the share of
-it that is spent. Given epochs, one seed gives one result on CPU, also when the run was stopped and resumed.
+The loss is −log p(x | y) per site, the very `log_prob` that evaluation and samplers use. Validation runs on
+the EMA weights, which are also what `best.safetensors` holds. A budget is minutes or epochs; the schedule
+follows the share of it that is spent. Given epochs, one seed gives one result on CPU,
+also when the run was stopped and resumed.
 
 Nothing here knows a screen: `Progress` reports, pauses and cancels, and `Live` is read by whoever watches.
 """
@@ -30,18 +31,19 @@ from arstudio.data import ImageDataset
 from arstudio.image import grid
 from arstudio.models.base import AutoregressiveModel
 from arstudio.models.checkpoint import card_of, encode_model
-from arstudio.models.modelfile import Facts, read_metadata
+from arstudio.models.modelfile import Facts, ModelCard, read_metadata
 from arstudio.progress import Progress
 from arstudio.training.evaluation import evaluate
 from arstudio.training.runs import Point, Run, RunError
 
-Draw = Callable[[AutoregressiveModel, int, int], np.ndarray]    # model, count, seed -> (count, C, H, W) levels
-FILM = (0.0, 0.02, 0.06, 0.12, 0.25, 0.45, 0.7, 1.0)            # shares of the budget at which samples are drawn
+Draw = Callable[[AutoregressiveModel, int, int], np.ndarray]    # model, count, seed -> (count, C, H, W)
+FILM = (0.0, 0.02, 0.06, 0.12, 0.25, 0.45, 0.7, 1.0)    # shares of the budget at which samples are drawn
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How to train. Exactly one of `minutes` and `epochs` is the budget; `patience` epochs without progress end it (0: never)."""
+    """How to train. Exactly one of `minutes` and `epochs` is the budget;
+    `patience` epochs without progress end it (0: never)."""
 
     minutes: float = 0.0
     epochs: float = 0.0
@@ -60,8 +62,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if (self.minutes > 0) == (self.epochs > 0):
             raise RunError("Give the run one budget: minutes or epochs, more than 0.")
-        for name, low in (("batch", 1), ("learning_rate", 0), ("warmup", 0), ("clip", 0), ("patience", 0)):
-            if getattr(self, name) < low or not math.isfinite(getattr(self, name)):
+        lows = {
+            "minutes": 0, "epochs": 0, "batch": 1, "learning_rate": 0, "warmup": 0, "final_share": 0,
+            "clip": 0, "weight_decay": 0, "patience": 0, "validation_images": 1, "samples": 1,
+        }
+        for name, low in lows.items():
+            if not low <= getattr(self, name) < math.inf:
                 raise RunError(f"{name} must be at least {low}, not {getattr(self, name)}.")
         if not 0 <= self.ema < 1:
             raise RunError(f"ema must be in [0, 1), not {self.ema}.")
@@ -91,7 +97,8 @@ class Live:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `finished`, `stopped`, `early` (no more progress) or `diverged`, and a sentence for people."""
+    """How a run ended: `finished`, `stopped`, `early` (no more progress) or `diverged`,
+    and a sentence for people."""
 
     status: str
     sentence: str
@@ -99,10 +106,12 @@ class Outcome:
 
 
 class Trainer:
-    """Trains one model on one dataset into one run directory. Make one with `Trainer(...)` or `Trainer.resume(...)`."""
+    """Trains one model on one dataset into one run directory.
+    `setup.new_trainer` and `setup.resume_trainer` make one."""
 
     def __init__(
-        self, model: AutoregressiveModel, data: ImageDataset, config: TrainConfig, run: Run, draw: Draw | None = None
+        self, model: AutoregressiveModel, data: ImageDataset, config: TrainConfig, run: Run,
+        draw: Draw | None = None,
     ) -> None:
         self.model, self.data, self.config, self.run, self.draw = model, data, config, run, draw
         device = model.device
@@ -127,14 +136,15 @@ class Trainer:
     def fit(self, progress: Progress | None = None) -> Outcome:
         """Train until the budget is spent, progress ends, someone cancels, or the loss is no number any more.
 
-        Always leaves a run directory that can be resumed. Raises OSError with one sentence if the disk refuses.
+        Always leaves a run directory that can be resumed.
+        Raises WriteError with one sentence if the disk refuses.
         """
         progress = progress or Progress()
         self.run.save_record(status="training")
-        status, last_check, last_save = "finished", time.monotonic(), time.monotonic()
-        if self.live.step == 0:
-            self._validate(progress)
+        status, norm, last_check, last_save = "finished", math.nan, time.monotonic(), time.monotonic()
         try:
+            if self.live.step == 0:
+                self._validate(progress)
             while self.live.fraction < 1:
                 for x, y in self._epoch():
                     started = time.monotonic()
@@ -165,7 +175,8 @@ class Trainer:
                     if patience and self.live.epoch - self.best_epoch >= patience:
                         status = "early"
                         break
-            self._validate(progress)
+            if status == "finished":
+                self._validate(progress, norm)
         except KeyboardInterrupt:
             self._end("stopped")
             raise
@@ -173,7 +184,7 @@ class Trainer:
 
     def _epoch(self) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Batches of the rest of this epoch, in an order that depends on seed and epoch alone."""
-        shuffle = torch.Generator().manual_seed(self.config.seed * 100_003 + self.epochs_done)
+        shuffle = torch.Generator().manual_seed((self.config.seed * 100_003 + self.epochs_done) % 2**63)
         order = torch.randperm(len(self.x), generator=shuffle).to(self.x.device)
         while self.position < len(order):
             rows = order[self.position:self.position + self.config.batch]
@@ -229,8 +240,10 @@ class Trainer:
 
     def _line(self) -> str:
         live, spec = self.live, self.model.spec
-        best = "" if math.isinf(live.best_nats) else f" · best {spec.bits_per_dim(live.best_nats):.3f} bits/dim"
-        return f"epoch {live.epoch:.1f} · {live.images_per_second:,.0f} images/s{best}"
+        line = f"epoch {live.epoch:.1f} · {live.images_per_second:,.0f} images/s"
+        if math.isinf(live.best_nats):
+            return line
+        return f"{line} · best {spec.bits_per_dim(live.best_nats):.3f} bits/dim"
 
     # -- figures --------------------------------------------------------------------------------------------
 
@@ -264,14 +277,15 @@ class Trainer:
         self.live.film.append((self.live.seconds, x))
         self.run.save_samples(grid(x, self.model.spec, scale=2), self.live.step)
 
-    def card(self):    # noqa: ANN201
+    def card(self) -> ModelCard:
         """Card of the model as trained so far."""
         facts = Facts(
             dataset=self.data.info.name, protocol=self.data.protocol, split="validation",
             nats=self.live.best_nats, bits_per_dim=self.model.spec.bits_per_dim(self.live.best_nats),
             images=min(self.config.validation_images, len(self.data.validation.x)),
-            command=self.run.record.get("command", ""), seed=self.config.seed, epochs=round(self.live.epoch, 2),
-            seconds=round(self.live.seconds, 1), machine=machine(), licence=self.data.info.licence,
+            command=self.run.record.get("command", ""), seed=self.config.seed,
+            epochs=round(self.live.epoch, 2), seconds=round(self.live.seconds, 1),
+            machine=machine(), licence=self.data.info.licence,
         )
         return card_of(self.model, tuple(self.data.classes) if self.model.num_classes else (), facts)
 
@@ -295,7 +309,8 @@ class Trainer:
         self.run.save_tensors("latest", encode_model(self.card(), tensors, {"training": json.dumps(place)}))
 
     def load(self) -> None:
-        """Continue from latest.safetensors. Raises RunError or ModelFileError when it is missing or damaged."""
+        """Continue from latest.safetensors.
+        Raises RunError or ModelFileError when it is missing or damaged."""
         path = self.run.path / "latest.safetensors"
         if not path.exists():
             raise RunError(f"{self.run.path} has no latest.safetensors to resume from.")
@@ -307,7 +322,8 @@ class Trainer:
             for i, p in enumerate(self.model.parameters()):
                 state = {n.rpartition(".")[2]: t for n, t in tensors.items() if n.startswith(f"adam.{i}.")}
                 if state:
-                    self.optimiser.state[p] = {k: t if k == "step" else t.to(p.device) for k, t in state.items()}
+                    count = state.pop("step")    # Adam keeps its step count on the CPU
+                    self.optimiser.state[p] = {"step": count} | {k: t.to(p.device) for k, t in state.items()}
             torch.set_rng_state(tensors["rng.torch"])
             self.noise.set_state(tensors["rng.noise"])
             self._recent = tensors["recent"].tolist()
@@ -315,9 +331,12 @@ class Trainer:
             live.step, live.epoch, live.seconds = place["step"], place["epoch"], place["seconds"]
             live.fraction, live.best_nats = place["fraction"], place["best_nats"]
             self.position, self.epochs_done = place["position"], place["epochs_done"]
-            self.best_epoch, self.film_index, self.budget = place["best_epoch"], place["film_index"], place["budget"]
-        except (KeyError, json.JSONDecodeError, RuntimeError, SafetensorError) as error:
-            raise RunError(f"{path} cannot be resumed from ({error}).") from None
+            self.best_epoch, self.film_index = place["best_epoch"], place["film_index"]
+            self.budget = place["budget"]
+        except (KeyError, TypeError, json.JSONDecodeError, SafetensorError):
+            raise RunError(f"{path} is not a training checkpoint, so it cannot be resumed from.") from None
+        except RuntimeError:
+            raise RunError(f"The weights in {path} do not fit the run, so it cannot be resumed.") from None
         live.points.extend(p for p in self.run.points if p.step <= live.step)
         self.run.points[:] = live.points
         if self.config.epochs:
@@ -341,13 +360,17 @@ class Trainer:
     def _end(self, status: str, progress: Progress | None = None) -> Outcome:
         live, spec = self.live, self.model.spec
         best = f"{live.best_nats:.2f} nats ({spec.bits_per_dim(live.best_nats):.3f} bits/dim)"
+        best = "not measured yet" if math.isinf(live.best_nats) else best
         sentence = {
             "finished": f"Finished after {live.epoch:.1f} epochs; best validation {best}.",
             "early": f"Stopped early: no progress for {self.config.patience} epochs; best validation {best}.",
-            "stopped": f"Stopped at epoch {live.epoch:.1f}; best validation {best}. Resume whenever you like.",
+            "stopped": (
+                f"Stopped at epoch {live.epoch:.1f}; best validation {best}. Resume whenever you like."
+            ),
             "diverged": (
-                f"Training diverged at step {live.step + 1}: the loss is no longer a sensible number. The best weights "
-                f"({best}) are kept; try a learning rate of {self.config.learning_rate / 3:.2g} or a smaller clip."
+                f"Training diverged at step {live.step + 1}: the loss is no longer a sensible number. "
+                f"The best weights ({best}) are kept; try a learning rate of "
+                f"{self.config.learning_rate / 3:.2g} or a smaller clip."
             ),
         }[status]
         if status != "diverged":
@@ -361,11 +384,14 @@ class Trainer:
         return Outcome(status, sentence, live.best_nats)
 
 
-def start_run(path: Any, model: AutoregressiveModel, data: ImageDataset, config: TrainConfig, **more: Any) -> Run:
+def start_run(
+    path: Any, model: AutoregressiveModel, data: ImageDataset, config: TrainConfig, **more: Any
+) -> Run:
     """Make the run directory of a new training; `more` is recorded as it is (command, dataset view, …)."""
     return Run.new(path, {
         "status": "new", "started": datetime.now(UTC).isoformat(timespec="seconds"), "model": model.name,
-        "config": dataclasses.asdict(model.config), "spec": model.spec.to_dict(), "num_classes": model.num_classes,
+        "config": dataclasses.asdict(model.config), "spec": model.spec.to_dict(),
+        "num_classes": model.num_classes,
         "dataset": data.info.name, "protocol": data.protocol, "training": dataclasses.asdict(config),
         "parameters": model.num_parameters, "machine": machine(), **more,
     })

@@ -1,4 +1,5 @@
-"""A run on disk: everything one training experiment leaves, written so that a crash at any moment loses little.
+"""A run on disk: everything one training experiment leaves,
+written so that a crash at any moment loses little.
 
     RUN/run.json             configuration, status, figures         RUN/metrics.csv   one row per validation
     RUN/latest.safetensors   weights, EMA, optimiser and RNG        RUN/best.safetensors   the best EMA so far
@@ -12,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,15 +53,18 @@ class Run:
         """Make a run directory. Raises RunError if one is there already or the place cannot be written."""
         path = Path(path)
         if (path / "run.json").exists():
-            raise RunError(f"{path} already holds a run; resume it with --resume, or choose another directory.")
+            raise RunError(
+                f"{path} already holds a run; resume it with --resume, or choose another directory."
+            )
         if path.is_dir() and any(path.iterdir()):
             raise RunError(f"{path} is not empty; choose a new directory for the run.")
         try:
-            (path / "samples").mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
             run = cls(path, {"format": FORMAT, **record}, [])
             run.save_record()
+            (path / "samples").mkdir()
         except OSError as error:
-            reason = error.strerror if error.filename else str(error).partition("] ")[2]
+            reason = os.strerror(error.errno) if error.errno else "the disk refuses"
             raise RunError(f"The run directory {path} cannot be written: {reason}.") from None
         return run
 
@@ -72,7 +77,7 @@ class Run:
             if record["format"] > FORMAT:
                 raise RunError(f"{path} was written by a newer AR Studio; update AR Studio to continue it.")
             points = _read_points(path / "metrics.csv")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise RunError(f"{path} is not a run directory: it has no run.json.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, RunError):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from arstudio.data import ImageDataset, load
-from arstudio.image import ImageSpec
+from arstudio.image import ImageError, ImageSpec
 from arstudio.models import create
 from arstudio.models.base import AutoregressiveModel, ConfigError
 from arstudio.models.registry import make_config
@@ -47,7 +47,9 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
-def build(model: str, spec: ImageSpec, num_classes: int, config: dict[str, Any], seed: int) -> AutoregressiveModel:
+def build(
+    model: str, spec: ImageSpec, num_classes: int, config: dict[str, Any], seed: int
+) -> AutoregressiveModel:
     """A model with weights from `seed`, leaving torch's global generator as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -71,9 +73,11 @@ def new_trainer(
 
 
 def resume_trainer(
-    path: str | Path, *, minutes: float = 0.0, epochs: float = 0.0, device: str = "auto", draw: Draw | None = None
+    path: str | Path, *, minutes: float = 0.0, epochs: float = 0.0, device: str = "auto",
+    draw: Draw | None = None,
 ) -> Trainer:
-    """Continue a run where `latest.safetensors` left it, for the rest of its budget or longer.
+    """Continue a run where `latest.safetensors` left it, for the rest of its budget or longer. A run that
+    was killed before its first save begins again.
 
     Raises RunError, DatasetError or ModelFileError; the run is left as it was then.
     """
@@ -81,15 +85,19 @@ def resume_trainer(
     try:
         record = run.record
         view, config = DataView(**record["view"]), TrainConfig(**record["training"])
-        spec, settings = ImageSpec(**record["spec"]), record["config"]
-        make_config(record["model"], settings)
-    except (KeyError, TypeError, ConfigError) as error:
-        raise RunError(f"{path} has a damaged run.json ({error}).") from None
+        spec, settings, num_classes = ImageSpec(**record["spec"]), record["config"], record["num_classes"]
+        make_config(record["model"], settings).check(spec)
+    except (KeyError, TypeError, AttributeError, ConfigError, ImageError) as error:
+        raise RunError(f"{path} has a damaged run.json ({str(error).rstrip('.')}).") from None
     data = view.load()
     if data.spec != spec:
         raise RunError(f"This run was trained on images of {spec}, but the dataset now has {data.spec}.")
-    network = build(record["model"], spec, record["num_classes"], settings, config.seed).to(pick_device(device))
+    network = build(record["model"], spec, num_classes, settings, config.seed).to(pick_device(device))
+    torch.manual_seed(config.seed)
     trainer = Trainer(network, data, config, run, draw)
-    trainer.load()
-    trainer.extend(minutes, epochs)
+    if (run.path / "latest.safetensors").exists() or record["status"] not in ("new", "training"):
+        trainer.load()
+        trainer.extend(minutes, epochs)
+    else:
+        run.points.clear()    # killed before its first save: it begins again, with the budget it was given
     return trainer

@@ -1,0 +1,287 @@
+"""How fast images are drawn: against the naive way, against one forward pass, against the arithmetic.
+
+Everything is measured in one process. Each repeat goes once through every batch size and measures, one after
+the other, a matrix product, one forward pass, incremental drawing and, where it is affordable, naive drawing;
+so a machine that slows down slows all of them. Medians over the repeats are reported.
+
+    naive     one forward pass for each of the D sites: really run where that takes under a minute, and then
+              the pixels must be the same; otherwise D × one timed pass, labelled "extrapolated" (a little
+              less than the truth, because drawing from the pmf is left out)
+    ρ         seconds of incremental drawing / seconds of one forward pass of the same batch
+    floor     2 · multiply-adds of one forward pass · batch / measured flop/s of a square matrix product
+
+A drawing is timed from the making of its decoder to the last pixel in the trace. The floor counts dense
+multiply-adds as they are run, taps hidden by a mask included.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from arstudio.image import ImageSpec
+from arstudio.models import create
+from arstudio.models.base import AutoregressiveModel, Decoder
+from arstudio.progress import Progress
+from arstudio.sampling import Sampler, SampleSettings
+from arstudio.sampling.sampler import balanced_classes
+from arstudio.training.loop import machine
+
+AFFORDABLE = 60.0  # seconds of naive drawing, all repeats together, above which it is extrapolated
+
+
+@dataclass(frozen=True)
+class BatchFigures:
+    """Medians for one batch size. `identical` says whether naive and incremental drew the same pixels (None:
+    naive was not run); `naive_source` is "measured" or "extrapolated"; `cache_bytes` is what the decoder
+    keeps."""
+
+    batch: int
+    seconds: float
+    sites_per_second: float
+    naive_seconds: float
+    naive_source: str
+    ratio_to_naive: float
+    forward_seconds: float
+    rho: float
+    floor_seconds: float
+    ratio_to_floor: float
+    cache_bytes: int
+    identical: bool | None
+
+
+@dataclass(frozen=True)
+class SamplingBenchmark:
+    """One run of `bench_sampling`. Load averages are of one minute, before and after; NaN where the system
+    has none. `protocol` says in words how the figures came about and belongs beside them."""
+
+    model: str
+    architecture: str
+    spec: ImageSpec
+    parameters: int
+    multiply_adds: int
+    matrix_gflops: float
+    device: str
+    machine: str
+    threads: int
+    processors: int
+    load_before: float
+    load_after: float
+    busy: bool
+    repeats: int
+    torch: str
+    protocol: str
+    rows: tuple[BatchFigures, ...]
+
+
+def reference_network() -> AutoregressiveModel:
+    """The network published figures are about: Gated PixelCNN, 11 layers × 128 channels, 28×28, 2 levels;
+    weights from a fixed seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        spec = ImageSpec(1, 28, 28, 2)
+        return create("gated_pixelcnn", spec, channels=128, dilations=(1,) * 11).eval()
+
+
+def bench_sampling(
+    model: AutoregressiveModel,
+    name: str,
+    *,
+    batches: tuple[int, ...] = (1, 16, 64),
+    repeats: int = 3,
+    affordable: float = AFFORDABLE,
+    progress: Progress | None = None,
+) -> SamplingBenchmark:
+    """Measure drawing `batches` images at once; see the module docstring. Raises Cancelled if stopped.
+
+    `affordable` is how many seconds naive drawing may take for one batch size, all repeats together.
+    """
+    progress = progress or Progress()
+    before = _load()
+    twin = model.frozen()
+    work = [_Work(model, twin, batch, affordable, repeats) for batch in batches]
+    matrix: list[float] = []
+    total, done = sum(w.cost for w in work) * repeats, 0.0
+    for repeat in range(repeats):
+        for w in work:
+            progress.check()
+            progress.report(done / total, f"repeat {repeat + 1} of {repeats}, {w.batch} at once")
+            matrix.append(_matrix_flops(model.device))
+            w.measure(repeat, progress)
+            done += w.cost
+    flops = statistics.median(matrix)
+    multiply_adds = _multiply_adds(twin)
+    rows = tuple(w.figures(multiply_adds, flops) for w in work)
+    processors, after = os.cpu_count() or 1, _load()
+    busy = before > 0.25 * processors
+    return SamplingBenchmark(
+        name,
+        model.name,
+        model.spec,
+        model.num_parameters,
+        multiply_adds,
+        flops / 1e9,
+        str(model.device),
+        machine(),
+        torch.get_num_threads(),
+        processors,
+        before,
+        after,
+        busy,
+        repeats,
+        torch.__version__,
+        _protocol(name, model, repeats, flops, before, processors, busy),
+        rows,
+    )
+
+
+class _Work:
+    """The measurements of one batch size."""
+
+    def __init__(
+        self,
+        model: AutoregressiveModel,
+        twin: AutoregressiveModel,
+        batch: int,
+        affordable: float,
+        repeats: int,
+    ) -> None:
+        self.model, self.twin, self.batch = model, twin, batch
+        self.y = balanced_classes(model.num_classes, batch)
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randint(0, model.spec.levels, (batch, *model.spec.shape), generator=generator)
+        self.x = x.to(model.device)
+        self.drawn: list[float] = []
+        self.passes: list[float] = []
+        self.naive: list[float] = []
+        self.cache_bytes = 0
+        self.identical: bool | None = None
+        warm_up = Sampler(model, SampleSettings(), batch, self.y)
+        warm_up.run(until=min(model.spec.sites, 2 * model.spec.width * model.spec.channels))
+        one = min(self._pass() for _ in range(2))
+        estimate = model.spec.sites * one
+        self.naive_runs = min(repeats, int(affordable // max(estimate, 1e-9)))
+        self.cost = estimate * min(1.0, self.naive_runs / repeats) + 10 * one
+
+    def measure(self, repeat: int, progress: Progress) -> None:
+        self.passes += [self._pass(), self._pass()]
+        seconds, sampler = self._draw("incremental", progress)
+        self.drawn.append(seconds)
+        self.cache_bytes = _decoder_bytes(sampler.decoder)
+        if repeat < self.naive_runs:
+            seconds, naive = self._draw("naive", progress)
+            self.naive.append(seconds)
+            same = bool(np.array_equal(naive.trace.values, sampler.trace.values))
+            self.identical = same and self.identical is not False
+
+    def _pass(self) -> float:
+        with torch.inference_mode():
+            return _timed(lambda: self.twin(self.x, self.y), self.model.device)[0]
+
+    def _draw(self, method: str, progress: Progress) -> tuple[float, Sampler]:
+        def work() -> Sampler:
+            sampler = Sampler(self.model, SampleSettings(seed=0), self.batch, self.y, method=method)
+            sampler.run(_OnlyCancel(progress))
+            return sampler
+
+        return _timed(work, self.model.device)
+
+    def figures(self, multiply_adds: int, flops: float) -> BatchFigures:
+        sites = self.model.spec.sites
+        seconds, forward = statistics.median(self.drawn), statistics.median(self.passes)
+        naive = statistics.median(self.naive) if self.naive else sites * forward
+        floor = 2 * multiply_adds * self.batch / flops
+        return BatchFigures(
+            self.batch,
+            seconds,
+            self.batch * sites / seconds,
+            naive,
+            "measured" if self.naive else "extrapolated",
+            naive / seconds,
+            forward,
+            seconds / forward,
+            floor,
+            seconds / floor,
+            self.cache_bytes,
+            self.identical,
+        )
+
+
+class _OnlyCancel(Progress):
+    """Passes on the wish to stop and nothing else: reports of inner work would disturb the timing and the
+    bar."""
+
+    def __init__(self, outer: Progress) -> None:
+        self.cancelled = outer.cancelled  # type: ignore[method-assign]
+
+
+def _timed(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
+    """Seconds of wall clock until the device has finished, and what the work returned."""
+    _wait(device)
+    started = time.perf_counter()
+    result = work()
+    _wait(device)
+    return time.perf_counter() - started, result
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _matrix_flops(device: torch.device) -> float:
+    """Flop/s of a square float32 matrix product, the better of three."""
+    side = 1024 if device.type == "cpu" else 4096
+    a = torch.ones(side, side, device=device)
+    with torch.inference_mode():
+        return 2 * side**3 / min(_timed(lambda: a @ a, device)[0] for _ in range(3))
+
+
+def _multiply_adds(twin: AutoregressiveModel) -> int:
+    """Multiply-adds of one forward pass of one image, as torch counts its matrix products and
+    convolutions."""
+    x = torch.zeros(1, *twin.spec.shape, dtype=torch.long, device=twin.device)
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        twin(x, balanced_classes(twin.num_classes, 1))
+    return counter.get_total_flops() // 2
+
+
+def _decoder_bytes(decoder: Decoder) -> int:
+    """Bytes of every tensor a decoder keeps for its images."""
+    values = [getattr(decoder, name) for name in decoder.batched]
+    tensors = [t for value in values for t in (value if isinstance(value, list) else [value])]
+    return sum(t.numel() * t.element_size() for t in tensors)
+
+
+def _load() -> float:
+    """Processes that want to run, averaged over a minute; NaN where the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+
+
+def _protocol(
+    name: str,
+    model: AutoregressiveModel,
+    repeats: int,
+    flops: float,
+    load: float,
+    processors: int,
+    busy: bool,
+) -> str:
+    state = "BUSY with other work: do not publish these figures" if busy else "otherwise idle"
+    return (
+        f"{name}: {model.title}, {model.num_parameters:,} parameters, {model.spec}, seed 0, temperature 1. "
+        f"Medians of {repeats} interleaved repeats in one process, float32 on {machine()}, "
+        f"{flops / 1e9:,.0f} Gflop/s in a matrix product, torch {torch.__version__}. "
+        f"Load average {load:.2f} on {processors} processors before the start, {state}."
+    )

@@ -1,0 +1,222 @@
+"""`arstudio sample` and `arstudio complete`: draw images, and what is hidden of an image."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from arstudio.cli.console import Bar, UsageSentence, class_index, destination, open_model, show, to_json
+from arstudio.cli.options import Class, Device, Fit, Json, Model, Picture, Seed, Temperature, TopK, TopP
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from arstudio.image import ImageSpec
+
+
+def sample(
+    model: Model,
+    count: Annotated[int, typer.Option(help="How many images.")] = 16,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option(metavar="PNG", help="Where the sheet of images goes.")] = None,
+    gif: Annotated[
+        Path | None, typer.Option(metavar="GIF", help="Also write how the images unfold, pixel by pixel.")
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Also write every site in order: value, log p, entropy."),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="incremental|naive", help="Every feature once, or one whole forward pass per site."
+        ),
+    ] = "incremental",
+    class_: Class = None,
+    temperature: Temperature = 1.0,
+    top_k: TopK = 0,
+    top_p: TopP = 1.0,
+    scale: Annotated[int, typer.Option(min=0, max=64, help="Screen pixels per pixel; 0 chooses.")] = 0,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Draw images from a model.
+
+    A class-conditional model draws its classes in turn; --class picks one, and --class none leaves it open.
+    The PNG remembers model, seed and settings. With --count 1 --scale 1 it can be given to `inspect` and
+    `complete`.
+
+    Examples:
+
+        arstudio sample digits-gated --count 16 --seed 1 --out grid.png
+        arstudio sample digits-gated --class 3 --out threes.png --gif draw.gif
+        arstudio sample fashion-gated --class Bag --temperature 0.9 --out bags.png
+        arstudio sample mnist-gated --count 1 --scale 1 --out one.png --csv one.csv
+        arstudio sample digits-gated --method naive --out same.png --json
+    """
+    files = {
+        path: suffix for path, suffix in ((out, ".png"), (gif, ".gif"), (csv, ".csv")) if path is not None
+    }
+    if not files and not json:
+        raise UsageSentence("Say where the picture goes, such as --out grid.png.")
+    for path, suffix in files.items():
+        destination(path, suffix)
+    from arstudio.models.modelfile import write_atomically
+    from arstudio.sampling import Sampler, SampleSettings
+    from arstudio.sampling.export import csv_bytes, drawing_info, fit_scale, gif_bytes, png_bytes, sheet
+    from arstudio.sampling.sampler import balanced_classes
+
+    settings = SampleSettings(seed=seed, temperature=temperature, top_k=top_k, top_p=top_p)
+    network, card = open_model(model, device)
+    if class_ is None:
+        y = balanced_classes(network.num_classes, max(count, 1))
+    else:
+        y = (
+            None
+            if class_.casefold() == "none" and "none" not in card.class_names
+            else class_index(card, class_)
+        )
+    sampler = Sampler(network, settings, count, y, method=method)
+    started = time.perf_counter()
+    with Bar() as bar:
+        trace = sampler.run(bar)
+    seconds = time.perf_counter() - started
+    info = drawing_info(card.name, sampler)
+    scale = scale or fit_scale(network.spec, count)
+    encoded = {}
+    if out is not None:
+        encoded[out] = png_bytes(sheet(trace.images(), network.spec, scale=scale), info)
+    if gif is not None:
+        encoded[gif] = gif_bytes(trace, scale=scale)
+    if csv is not None:
+        encoded[csv] = csv_bytes(trace)
+    for path, data in encoded.items():
+        write_atomically(path, data)
+    nats = [trace.nats(i) for i in range(count)]
+    mean = sum(nats) / count
+    if json:
+        show(
+            {
+                **info,
+                "seconds": seconds,
+                "sites_per_second": count * network.spec.sites / seconds,
+                "referred_sites": sampler.referee.referred,
+                "nats": nats,
+                "mean_nats": mean,
+                "mean_bits_per_dim": network.spec.bits_per_dim(mean),
+                "files": list(encoded),
+            }
+        )
+    else:
+        images = "1 image" if count == 1 else f"{count} images"
+        print(f"Drew {images} of {network.spec} in {seconds:.2f} s: {', '.join(map(str, encoded))}")
+
+
+def complete(
+    model: Model,
+    image: Picture,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder for the completions; made if it is not there."),
+    ] = None,
+    mask: Annotated[
+        str,
+        typer.Option(
+            metavar="MASK",
+            help="What is hidden: top, bottom, left, right, centre, random:0.5, or a picture of "
+            "the same size with the hidden part white.",
+        ),
+    ] = "bottom",
+    count: Annotated[int, typer.Option(help="How many completions.")] = 8,
+    seed: Seed = 0,
+    class_: Class = None,
+    temperature: Temperature = 1.0,
+    top_k: TopK = 0,
+    top_p: TopP = 1.0,
+    fit: Fit = False,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Draw what is hidden of an image, several times.
+
+    The folder gets completion-1.png, completion-2.png, … from the most to the least probable, gallery.png,
+    agreement.png (dark where all completions agree, bright where they differ) and summary.json.
+
+    Examples:
+
+        arstudio complete digits-gated IMAGE.png --mask bottom --count 8 --out DIR
+        arstudio complete digits-gated IMAGE.png --mask random:0.5 --class 3 --out DIR
+        arstudio complete mnist-gated photo.jpg --fit --mask MASK.png --out DIR
+        arstudio complete fashion-gated IMAGE.png --mask left --out DIR --json
+    """
+    if out is None:
+        raise UsageSentence("Say which folder the completions go to, such as --out completions.")
+    from arstudio.image import load_levels, to_pil
+    from arstudio.models.modelfile import write_atomically
+    from arstudio.sampling import SampleSettings
+    from arstudio.sampling.completion import completion_sampler, finish
+    from arstudio.sampling.export import agreement_picture, drawing_info, fit_scale, png_bytes, sheet
+
+    settings = SampleSettings(seed=seed, temperature=temperature, top_k=top_k, top_p=top_p)
+    network, card = open_model(model, device)
+    spec = network.spec
+    x = load_levels(image, spec, fit=fit)
+    hidden = _hidden(mask, spec, seed)
+    sampler = completion_sampler(network, x, ~hidden, count, settings, class_index(card, class_))
+    out.mkdir(parents=True, exist_ok=True)
+    with Bar() as bar:
+        sampler.run(bar)
+    result = finish(sampler, ~hidden)
+
+    ranked = result.images[result.ranking]
+    nats = -result.log_prob[result.ranking]
+    sites = int(hidden.sum()) * spec.channels
+    info = drawing_info(card.name, sampler) | {
+        "kind": "completion",
+        "image": str(image),
+        "mask": mask,
+        "hidden_pixels": int(hidden.sum()),
+        "known_pixels": int((~hidden).sum()),
+        "ignored_pixels": result.ignored,
+        "method": result.method,
+        "sentence": result.sentence,
+    }
+    masked = x.astype("int64")
+    masked[:, hidden] = -1
+    scale = fit_scale(spec, count + 1)
+    import numpy as np
+
+    gallery = sheet(np.concatenate([masked[None], ranked]), spec, scale=scale)
+    heat, most = agreement_picture(result.agreement, min(spec.levels, count), fit_scale(spec, 1))
+    summary: dict[str, Any] = info | {
+        "hidden_nats": nats,
+        "hidden_bits_per_site": nats / (sites * np.log(2)),
+        "agreement_bits": result.agreement.mean(),
+        "agreement_bits_at_most": most,
+    }
+    files = {
+        f"completion-{i + 1}.png": png_bytes(to_pil(ranked[i], spec), info | {"rank": i + 1})
+        for i in range(count)
+    }
+    files["gallery.png"] = png_bytes(gallery, info)
+    files["agreement.png"] = png_bytes(heat, info | {"bits_at_most": most})
+    summary["files"] = [str(out / name) for name in files]
+    for name, data in files.items():
+        write_atomically(out / name, data)
+    write_atomically(out / "summary.json", to_json(summary).encode())
+    if json:
+        show(summary)
+    else:
+        print(f"Drew {count} completions into {out}. {result.sentence}")
+
+
+def _hidden(mask: str, spec: ImageSpec, seed: int) -> np.ndarray:
+    """--mask -> (H, W) bool, True where hidden. A preset's name wins over a file of that name."""
+    from arstudio.sampling.completion import MASKS, picture_mask, preset_mask
+
+    if mask not in MASKS and Path(mask).is_file():
+        return picture_mask(mask, spec.height, spec.width)
+    return preset_mask(mask, spec.height, spec.width, seed)

@@ -1,0 +1,116 @@
+"""`arstudio models` and `arstudio datasets`: what there is."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from arstudio.cli.console import show, tables
+from arstudio.cli.options import Json
+
+
+def models(json: Json = False) -> None:
+    """List the bundled models, and the architectures that `train` knows.
+
+    Figures are mean negative log-likelihoods, measured as `arstudio evaluate` does; the JSON holds their
+    protocol, the command and machine of the training and every setting of each architecture.
+
+    Examples:
+
+        arstudio models
+        arstudio models --json
+        arstudio sample digits-gated --out grid.png
+    """
+    from arstudio.models import MODELS
+    from arstudio.models.modelfile import bundled_models
+
+    cards = bundled_models()
+    if json:
+        show(
+            {
+                "bundled": [
+                    {
+                        "name": c.name,
+                        "architecture": c.model,
+                        "title": c.title,
+                        "kind": c.kind,
+                        "spec": c.spec,
+                        "config": c.config,
+                        "num_classes": c.num_classes,
+                        "class_names": c.class_names,
+                        "facts": c.facts,
+                        "path": c.path,
+                        "bytes": c.path.stat().st_size,
+                    }
+                    for c in cards
+                ],
+                "architectures": [
+                    {
+                        "name": entry.name,
+                        "title": entry.title,
+                        "paper": entry.paper,
+                        "summary": entry.summary,
+                        "settings": {f.name: f.default for f in dataclasses.fields(entry.config)},
+                    }
+                    for entry in MODELS.values()
+                ],
+            }
+        )
+        return
+    from rich.table import Table
+
+    table = Table(
+        "Bundled", "Model", "Images", "Classes", "Nats", "Bits/dim", "Split", box=None, header_style="bold"
+    )
+    for c in cards:
+        facts = c.facts
+        nats = "" if facts.nats is None else f"{facts.nats:.2f}"
+        bits = "" if facts.bits_per_dim is None else f"{facts.bits_per_dim:.3f}"
+        table.add_row(
+            c.name, c.title, f"{facts.dataset} {c.spec}", str(c.num_classes or ""), nats, bits, facts.split
+        )
+    known = Table("For train --model", "Title", "Source", "What", box=None, header_style="bold")
+    for entry in MODELS.values():
+        known.add_row(entry.name, entry.title, entry.paper, entry.summary)
+    console = tables()
+    console.print(table if cards else "No models are bundled with this installation.")
+    console.print()
+    console.print(known)
+
+
+def datasets(json: Json = False) -> None:
+    """List the bundled datasets with their licences and sources.
+
+    Each can be viewed at fewer levels and smaller size: see --levels, --size and --binarise of `arstudio
+    train`. A folder of pictures or an .npz file of one's own is a dataset too.
+
+    Examples:
+
+        arstudio datasets
+        arstudio datasets --json
+        arstudio train --dataset emoji --size 16 --levels 16 --minutes 30
+    """
+    from arstudio.data import bundled
+
+    if json:
+        show(bundled())
+        return
+    from rich.table import Table
+
+    table = Table(
+        "Name",
+        "Title",
+        "Images",
+        "Train",
+        "Validation",
+        "Test",
+        "Classes",
+        "Licence",
+        box=None,
+        header_style="bold",
+    )
+    for info in bundled():
+        counts = (f"{info.splits[name]:,}" for name in ("train", "validation", "test"))
+        table.add_row(
+            info.name, info.title, str(info.spec), *counts, str(len(info.classes) or ""), info.licence
+        )
+    tables().print(table)

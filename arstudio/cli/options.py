@@ -1,0 +1,41 @@
+"""Options that several commands take, described once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A bundled name (see `arstudio models`), a model file or a run directory."
+    ),
+]
+Picture = Annotated[
+    Path, typer.Argument(metavar="IMAGE.png", help="A picture of the model's size and colours, or use --fit.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON on stdout.")]
+Seed = Annotated[int, typer.Option("--seed", help="One seed, one result, whichever method draws it.")]
+Class = Annotated[
+    str | None,
+    typer.Option("--class", metavar="NAME", help="A class of a class-conditional model, by name or number."),
+]
+Temperature = Annotated[
+    float,
+    typer.Option(
+        "--temperature", help="Divides log-probabilities: below 1 bolder, 0 always the most probable value."
+    ),
+]
+TopK = Annotated[
+    int, typer.Option("--top-k", help="Draw among this many most probable values only; 0 keeps all.")
+]
+TopP = Annotated[
+    float,
+    typer.Option("--top-p", help="Keep the fewest values that hold this much probability; 1 keeps all."),
+]
+Fit = Annotated[bool, typer.Option("--fit", help="Crop, resize and grey the picture as the model needs it.")]
+Device = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="cpu, cuda, mps, or auto for the fastest there is.")
+]

@@ -1,0 +1,237 @@
+"""`arstudio inspect` and `arstudio evaluate`: what a model says of one pixel, and of a dataset."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arstudio.cli.console import Bar, UsageSentence, class_index, open_model, say, show, tables
+from arstudio.cli.options import Class, Device, Fit, Json, Model, Picture
+
+if TYPE_CHECKING:
+    from arstudio.analysis.conditionals import Conditional
+    from arstudio.data import ImageDataset
+    from arstudio.models.modelfile import ModelCard
+
+BARS = " ▁▂▃▄▅▆▇█"
+PIECES = " ▏▎▍▌▋▊▉█"
+
+
+def inspect(
+    model: Model,
+    image: Picture,
+    at: Annotated[
+        str,
+        typer.Option(
+            metavar="ROW,COL[,CHANNEL]", help="Which site, counted from 0; channel 0 is red or grey."
+        ),
+    ] = "",
+    class_: Class = None,
+    fit: Fit = False,
+    json: Json = False,
+) -> None:
+    """Read the distribution of one pixel, given all pixels before it.
+
+    With --json: the full pmf, log p in nats, surprise and entropy in bits, rank, mean, standard deviation and
+    the five most probable values. Computed in double precision from one forward pass.
+
+    Examples:
+
+        arstudio inspect digits-gated IMAGE.png --at 4,3
+        arstudio inspect digits-gated IMAGE.png --at 4,3 --class 7 --json
+        arstudio inspect emoji-run IMAGE.png --at 16,16,2 --json
+    """
+    row, column, channel = _site(at)
+    from arstudio.analysis.conditionals import conditional
+    from arstudio.image import load_levels
+
+    network, card = open_model(model)
+    x = load_levels(image, network.spec, fit=fit)
+    y = class_index(card, class_)
+    found = conditional(network.double(), x, (channel, row, column), y)
+    if not json:
+        site = f"{row}, {column}" + (f", {channel}" if network.spec.channels > 1 else "")
+        given = "what comes before" if y is None else f"what comes before, class {card.class_name(y)}"
+        _print(found, f"p( x[{site}] | {given} )")
+        return
+    show(
+        {
+            "model": card.name,
+            "image": image,
+            "spec": network.spec,
+            "row": row,
+            "column": column,
+            "channel": channel,
+            "step": found.step,
+            "class": None if y is None else card.class_name(y),
+            "value": found.value,
+            "log_prob_nats": found.log_prob,
+            "surprise_bits": found.surprise,
+            "entropy_bits": found.entropy,
+            "rank": found.rank,
+            "mean": found.mean,
+            "sd": found.sd,
+            "top": [{"value": value, "p": p} for value, p in found.top(5)],
+            "pmf": found.pmf,
+        }
+    )
+
+
+def _site(text: str) -> tuple[int, int, int]:
+    """ "4,3" or "4,3,2" -> (row, column, channel). Raises UsageSentence."""
+    try:
+        row, column, *rest = (int(part) for part in text.split(","))
+        (channel,) = rest or [0]
+    except ValueError:
+        raise UsageSentence(
+            f"--at takes ROW,COL or ROW,COL,CHANNEL as whole numbers from 0, such as --at 4,3, not {text!r}."
+            if text
+            else "Say which pixel: --at ROW,COL, such as --at 4,3."
+        ) from None
+    return row, column, channel
+
+
+def _print(found: Conditional, title: str) -> None:
+    from rich.table import Table
+
+    console = tables()
+    shown = sorted(k for k, _ in found.top(len(found.pmf) if len(found.pmf) <= 32 else 12))
+    highest = max(found.pmf.max(), 1e-12)
+    table = Table(
+        "value", "p", "", title=title, box=None, title_justify="left", header_style="dim", padding=(0, 1)
+    )
+    for k in shown:
+        p = float(found.pmf[k])
+        eighths = round(p / highest * 28 * 8)
+        bar = "█" * (eighths // 8) + (PIECES[eighths % 8] if eighths % 8 else "")
+        mark = "  ◀ here" if k == found.value else ""
+        table.add_row(str(k), f"{p:.4f}", f"{bar}{mark}", style="bold" if mark else None)
+    console.print(table)
+    if len(shown) < len(found.pmf):
+        bins = [float(part.sum()) for part in _split(found, 64)]
+        line = "".join(BARS[round(8 * p / max(max(bins), 1e-12))] for p in bins)
+        console.print(f" all {len(found.pmf)} values   {line}")
+    console.print(
+        f" value {found.value} · p {found.pmf[found.value]:.4g} · log p {found.log_prob:.3f} nats · "
+        f"surprise {found.surprise:.2f} bits · entropy {found.entropy:.2f} bits · "
+        f"rank {found.rank} of {len(found.pmf)} · mean {found.mean:.2f} ± {found.sd:.2f}"
+    )
+
+
+def _split(found: Conditional, bins: int) -> list:
+    import numpy as np
+
+    return np.array_split(found.pmf, min(bins, len(found.pmf)))
+
+
+def evaluate(
+    model: Model,
+    dataset: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="A bundled dataset, folder or file; the one the model learned from by default.",
+        ),
+    ] = "",
+    split: Annotated[str, typer.Option(metavar="train|validation|test", help="Which images.")] = "test",
+    classes: Annotated[
+        bool, typer.Option(help="p(x | class) with the true classes, or p(x) with the class left out.")
+    ] = True,
+    binarise: Annotated[
+        str,
+        typer.Option(
+            metavar="static|threshold", help="How 2 levels are made; as in the training by default."
+        ),
+    ] = "",
+    limit: Annotated[int, typer.Option(min=0, help="The first so many images only; 0 for all.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Measure the likelihood of a dataset under a model: nats an image, bits per dimension.
+
+    The dataset is viewed at the model's own size and levels. The protocol that is printed belongs beside the
+    figures. Writes nothing.
+
+    Examples:
+
+        arstudio evaluate digits-gated
+        arstudio evaluate digits-gated --dataset digits --split test --json
+        arstudio evaluate fashion-gated --split validation --limit 500
+        arstudio evaluate digits-gated --no-classes
+    """
+    from arstudio.training.evaluation import evaluate as measure
+
+    network, card = open_model(model, device)
+    data = _view(card, dataset, split, binarise, classes)
+    chosen = data.splits[split]
+    count = limit or len(chosen)
+    x = chosen.x[:count]
+    given = classes and network.num_classes > 0
+    y = chosen.y[:count] if given else None
+    started = time.perf_counter()
+    with Bar() as bar:
+        figure = measure(network, x, y, batch=batch, progress=bar)
+    seconds = time.perf_counter() - started
+    of = "p(x | class)" if given else "p(x), class left out" if network.num_classes else "p(x)"
+    which = f"the first {len(x)} images" if len(x) < len(chosen) else f"all {len(x)} images"
+    protocol = (
+        f"{data.info.name} {split}, {which} once, {data.spec}, {data.protocol}; mean of exact −log {of}, "
+        f"± standard error of the mean"
+    )
+    if json:
+        show(
+            {
+                "model": card.name,
+                "architecture": card.model,
+                "dataset": data.info.name,
+                "split": split,
+                "images": figure.images,
+                "nats": figure.nats,
+                "stderr_nats": figure.stderr,
+                "bits_per_dim": figure.bits_per_dim,
+                "stderr_bits_per_dim": network.spec.bits_per_dim(figure.stderr),
+                "conditional_on_class": given,
+                "quantity": of,
+                "spec": data.spec,
+                "protocol": protocol,
+                "seed": 0,
+                "seconds": seconds,
+                "device": str(network.device),
+            }
+        )
+    else:
+        print(f"{figure.nats:.3f} ± {figure.stderr:.3f} nats an image, {figure.bits_per_dim:.4f} bits/dim")
+        print(f"Protocol: {protocol}.")
+    for note in data.notes:
+        say(note)
+
+
+def _view(card: ModelCard, dataset: str, split: str, binarise: str, classes: bool) -> ImageDataset:
+    """The dataset as the model sees it. Raises UsageSentence or DatasetError where they do not go
+    together."""
+    from arstudio.data import SPLITS, load
+
+    name = dataset or card.facts.dataset
+    if not name:
+        raise UsageSentence(
+            f"{card.name} does not say what it learned from; name a dataset, such as --dataset digits."
+        )
+    if split not in SPLITS:
+        raise UsageSentence(f"There is no split {split!r}; choose {', '.join(SPLITS)}.")
+    how = binarise or ("threshold" if "half brightness" in card.facts.protocol else "static")
+    spec = card.spec
+    data = load(name, levels=spec.levels, size=(spec.height, spec.width), binarise=how)
+    if data.spec != spec:
+        raise UsageSentence(
+            f"{card.name} draws {spec}, but {data.info.title} seen so is {data.spec}; choose another dataset."
+        )
+    same = data.train.y is not None and tuple(data.classes) == tuple(card.class_names)
+    if classes and card.num_classes and not same:
+        raise UsageSentence(
+            f"The classes of {data.info.title} are not those {card.name} knows; "
+            "evaluate p(x) with --no-classes."
+        )
+    return data

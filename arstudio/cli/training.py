@@ -1,0 +1,169 @@
+"""`arstudio train`: learn a model, into a run directory that can be stopped and resumed."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from arstudio.cli.console import STOPPED, StoppableBar, UsageSentence, say, show
+from arstudio.cli.options import Device, Json
+
+if TYPE_CHECKING:
+    from arstudio.models.base import AutoregressiveModel
+
+
+def train(
+    dataset: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="A bundled dataset, a folder of pictures, or an .npz/.npy file."),
+    ] = "",
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="An architecture, see `arstudio models`.")
+    ] = "gated_pixelcnn",
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="RUN", help="The run directory; runs/DATASET-MODEL-N by default."),
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with this run.")] = None,
+    minutes: Annotated[float, typer.Option(help="Train this long. With --resume: this much longer.")] = 0.0,
+    epochs: Annotated[float, typer.Option(help="Or see every image this often.")] = 0.0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the model; repeat it for more."),
+    ] = None,
+    levels: Annotated[
+        int, typer.Option(help="View the images at this many levels; -1 keeps their own.")
+    ] = -1,
+    size: Annotated[
+        int, typer.Option(help="View the images at this many pixels a side; 0 keeps their own.")
+    ] = 0,
+    binarise: Annotated[
+        str,
+        typer.Option(
+            metavar="static|threshold",
+            help="How 2 levels are made: drawn once by brightness, or cut at half.",
+        ),
+    ] = "static",
+    classes: Annotated[bool, typer.Option(help="Learn p(x | class) where the dataset has classes.")] = True,
+    seed: Annotated[int, typer.Option(help="Of the weights, the order of images and the samples.")] = 0,
+    batch: Annotated[int, typer.Option(help="Images a step.")] = 32,
+    lr: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 2e-3,
+    ema: Annotated[float, typer.Option(help="Decay of the average of the weights.")] = 0.998,
+    patience: Annotated[int, typer.Option(help="Stop after this many epochs without progress; 0 never.")] = 0,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Train a model.
+
+    Ctrl-C stops at the next safe place and keeps everything; --resume goes on from there. The run directory
+    is a MODEL for every other command.
+
+    Examples:
+
+        arstudio train --dataset digits --model gated_pixelcnn --minutes 2
+        arstudio train --dataset mnist --levels 2 --model nade --epochs 20
+        arstudio train --dataset emoji --size 16 --levels 16 --minutes 30
+        arstudio train --dataset ~/Pictures/icons --size 24 --levels 8 --minutes 10
+        arstudio train --dataset fashion --set channels=48 --set dropout=0.1 --minutes 60 --out fashion-run
+        arstudio train --resume fashion-run --minutes 30
+    """
+    if resume is not None and (dataset or out_dir is not None):
+        raise UsageSentence("--resume takes everything from the run itself; leave out --dataset and --out.")
+    if resume is None and not dataset:
+        raise UsageSentence(
+            "Say what to learn from, such as --dataset digits, or --resume RUN to go on with a run."
+        )
+    from arstudio.training.loop import TrainConfig
+    from arstudio.training.setup import DataView, new_trainer, resume_trainer
+
+    if resume is not None:
+        trainer = resume_trainer(resume, minutes=minutes, epochs=epochs, device=device, draw=_film)
+    else:
+        view = DataView(
+            dataset=dataset, levels=None if levels == -1 else levels, size=size or None, binarise=binarise
+        )
+        config = TrainConfig(
+            minutes=minutes,
+            epochs=epochs,
+            seed=seed,
+            batch=batch,
+            learning_rate=lr,
+            ema=ema,
+            patience=patience,
+        )
+        trainer = new_trainer(
+            out_dir or _free_run(Path(dataset).stem, model),
+            view,
+            model,
+            config,
+            _pairs(set_ or []),
+            classes=classes,
+            device=device,
+            draw=_film,
+            command="arstudio " + shlex.join(sys.argv[1:]),
+        )
+    for note in trainer.data.notes:
+        say(note)
+    with StoppableBar() as bar:
+        outcome = trainer.fit(bar)
+    run = trainer.run.path
+    again = f"arstudio train --resume {shlex.quote(str(run))}"
+    if json:
+        show(
+            {
+                "run": run,
+                "status": outcome.status,
+                "sentence": outcome.sentence,
+                "resume": again,
+                "best_nats": outcome.best_nats,
+                "best_bits_per_dim": trainer.model.spec.bits_per_dim(outcome.best_nats),
+                "split": "validation",
+                "protocol": trainer.data.protocol,
+                "parameters": trainer.model.num_parameters,
+                "epochs": trainer.live.epoch,
+                "seconds": trainer.live.seconds,
+            }
+        )
+    else:
+        print(outcome.sentence)
+        print(
+            f"Go on with: {again}"
+            if outcome.status == "stopped"
+            else f"The model is in {run}; see it draw: arstudio sample {shlex.quote(str(run))} --out grid.png"
+        )
+    if outcome.status in ("stopped", "diverged"):
+        raise typer.Exit(STOPPED if outcome.status == "stopped" else 1)
+
+
+def _film(model: AutoregressiveModel, count: int, seed: int) -> np.ndarray:
+    """The samples a run keeps: (count, C, H, W) levels, classes in turn."""
+    from arstudio.sampling import SampleSettings, sample
+    from arstudio.sampling.sampler import balanced_classes
+
+    return sample(
+        model, count, SampleSettings(seed=seed), balanced_classes(model.num_classes, count)
+    ).images()
+
+
+def _free_run(dataset: str, model: str) -> Path:
+    """The first runs/DATASET-MODEL-N that is not there yet."""
+    number = 1
+    while (path := Path("runs") / f"{dataset}-{model}-{number}").exists():
+        number += 1
+    return path
+
+
+def _pairs(items: list[str]) -> dict[str, str]:
+    """["channels=32", …] -> {"channels": "32", …}. Raises UsageSentence for anything else."""
+    pairs = {}
+    for item in items:
+        key, sign, value = item.partition("=")
+        if not sign or not key.strip():
+            raise UsageSentence(f"--set takes key=value, such as --set channels=32, not {item!r}.")
+        pairs[key.strip().replace("-", "_")] = value.strip()
+    return pairs

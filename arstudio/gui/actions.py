@@ -1,0 +1,158 @@
+"""Every action of the window as data: text, shortcut, icon, menu. Menus, tooltips and the command palette come from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
+from arstudio.gui import theme
+
+K = QKeySequence.StandardKey
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    """One action. `slot` is a method name of the main window; an empty text is a separator."""
+
+    menu: str
+    text: str = ""
+    slot: str = ""
+    keys: tuple[str | K, ...] = ()
+    icon: str = ""
+    tip: str = ""
+    checkable: bool = False
+
+
+ACTIONS = (
+    ActionSpec("File", "&Open…", "open_file", (K.Open,), "open", "Open a model file, a run or a picture"),
+    ActionSpec("File"),
+    ActionSpec("File", "&Save picture", "save_picture", (K.Save,), "save", "Save the shown image as PNG, with its settings inside"),
+    ActionSpec("File", "Save picture &as…", "save_picture_as", (K.SaveAs, "Ctrl+Shift+S"), "save"),
+    ActionSpec("File", "Export &GIF of the drawing…", "export_gif", (), "export"),
+    ActionSpec("File", "Export &CSV of the trace…", "export_csv", (), "export"),
+    ActionSpec("File"),
+    ActionSpec("File", "&Preferences…", "preferences", ("Ctrl+,",), "settings"),
+    ActionSpec("File"),
+    ActionSpec("File", "&Quit", "close", (K.Quit, "Ctrl+Q")),
+    ActionSpec("Edit", "&Copy image", "copy_image", (K.Copy,), "copy"),
+    ActionSpec("Edit", "&Paste image", "paste_image", (K.Paste,), "paste", "Paste a picture to complete it"),
+    ActionSpec("View", "&Generate", "show_generate", ("Ctrl+1",), "generate"),
+    ActionSpec("View", "&Complete", "show_complete", ("Ctrl+2",), "complete"),
+    ActionSpec("View", "&Train", "show_train", ("Ctrl+3",), "train"),
+    ActionSpec("View"),
+    ActionSpec("View", "&Fit image", "fit_image", ("Ctrl+0",)),
+    ActionSpec("View", "F&ull screen", "full_screen", ("F11",), "fullscreen"),
+    ActionSpec("View", "&Command palette…", "command_palette", ("Ctrl+Shift+P",), "search"),
+    ActionSpec("View", "&Reset layout", "reset_layout"),
+    ActionSpec("Model", "&Open model file…", "open_model_file", (), "folder"),
+    ActionSpec("Model", "Save model &as…", "save_model_as", (), "save"),
+    ActionSpec("Model", "&About this model", "about_model", (), "info"),
+    ActionSpec("Generate", "&Generate or complete", "go", ("Ctrl+Return", "Ctrl+Enter"), "generate"),
+    ActionSpec("Generate", "&Redraw from here", "redraw", ("Ctrl+B",), "branch"),
+    ActionSpec("Generate", "&Cancel", "cancel", ("Esc",), "close"),
+    ActionSpec("Generate"),
+    ActionSpec("Generate", "&Play or pause", "toggle", ("Space",), "play"),
+    ActionSpec("Generate", "Next pixel", "next_pixel", ("Right",), "step-forward"),
+    ActionSpec("Generate", "Previous pixel", "previous_pixel", ("Left",), "step-back"),
+    ActionSpec("Generate", "Next row", "next_row", ("Shift+Right",)),
+    ActionSpec("Generate", "Previous row", "previous_row", ("Shift+Left",)),
+    ActionSpec("Generate", "To the start", "to_start", ("Home",), "skip-start"),
+    ActionSpec("Generate", "To the end", "to_end", ("End",), "skip-end"),
+    ActionSpec("Generate"),
+    ActionSpec("Generate", "New &seed", "new_seed", ("Ctrl+R",), "dice"),
+    ActionSpec("Help", "&Keys and mouse", "show_keys", ("F1",), "help"),
+    ActionSpec("Help", "&About AR Studio", "about", (), "info"),
+)
+
+
+def build(window: QWidget) -> dict[str, QAction]:
+    """Make every action, wired to the window's methods. Keys: slot name."""
+    made = {}
+    for spec in ACTIONS:
+        if not spec.text:
+            continue
+        action = QAction(spec.text, window)
+        action.setObjectName(spec.slot)
+        action.setMenuRole(QAction.MenuRole.QuitRole if spec.slot == "close" else QAction.MenuRole.NoRole)
+        keys = [QKeySequence(key) for key in spec.keys]
+        action.setShortcuts([key for key in keys if not key.isEmpty()])
+        shortcut = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        plain = spec.text.replace("&", "")
+        action.setToolTip(f"{spec.tip or plain} ({shortcut})" if shortcut else spec.tip or plain)
+        action.triggered.connect(getattr(window, spec.slot))
+        window.addAction(action)
+        made[spec.slot] = action
+    return made
+
+
+def retint(actions: dict[str, QAction]) -> None:
+    """Icons in the palette in use."""
+    for spec in ACTIONS:
+        if spec.icon:
+            actions[spec.slot].setIcon(theme.icon(spec.icon))
+
+
+class KeysWhileTyping(QObject):
+    """Keeps single-key shortcuts (Space, arrows, letters) out of the way while a text field has the focus."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Claim plain keys for the field before shortcuts see them."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier)
+            if plain and event.key() not in (Qt.Key.Key_Escape, Qt.Key.Key_F1, Qt.Key.Key_F11):
+                event.accept()
+                return True
+        return super().eventFilter(watched, event)
+
+
+class CommandPalette(QDialog):
+    """Type a few letters, press Return: any action of the window."""
+
+    chosen = Signal(str)
+
+    def __init__(self, window: QWidget, actions: dict[str, QAction]) -> None:
+        super().__init__(window)
+        self.setWindowTitle(self.tr("Command palette"))
+        self.setMinimumSize(420, 320)
+        self._actions = actions
+        self.field = QLineEdit(placeholderText=self.tr("Type a command"))
+        self.field.setAccessibleName(self.tr("Command"))
+        self.list = QListWidget()
+        column = QVBoxLayout(self)
+        column.addWidget(self.field)
+        column.addWidget(self.list, 1)
+        self.field.textChanged.connect(self._filter)
+        self.field.installEventFilter(self)
+        self.list.itemActivated.connect(self._run)
+        self._filter("")
+
+    def _filter(self, text: str) -> None:
+        self.list.clear()
+        letters = text.lower().split()
+        for slot, action in self._actions.items():
+            plain = action.text().replace("&", "")
+            if action.isEnabled() and all(part in plain.lower() for part in letters):
+                keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+                item = QListWidgetItem(action.icon(), f"{plain}\t{keys}" if keys else plain)
+                item.setData(Qt.ItemDataRole.UserRole, slot)
+                self.list.addItem(item)
+        self.list.setCurrentRow(0)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Arrows and Return in the field act on the list."""
+        if event.type() == QEvent.Type.KeyPress:
+            if event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+                step = 1 if event.key() == Qt.Key.Key_Down else -1
+                self.list.setCurrentRow(max(0, min(self.list.count() - 1, self.list.currentRow() + step)))
+                return True
+            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.list.currentItem():
+                self._run(self.list.currentItem())
+                return True
+        return super().eventFilter(watched, event)
+
+    def _run(self, item: QListWidgetItem) -> None:
+        self.accept()
+        self.chosen.emit(item.data(Qt.ItemDataRole.UserRole))

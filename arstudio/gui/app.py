@@ -1,0 +1,159 @@
+"""Starting the program: display check, application, theme, window, and what keeps a Qt program in Python healthy."""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import os
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+NO_DISPLAY = (
+    "AR Studio needs a display for its window and found none. These commands work without one: arstudio demo, train, "
+    "sample, complete, inspect, evaluate, models, datasets, bench."
+)
+
+
+def display_missing() -> bool:
+    """True on Unix desktops without a reachable X or Wayland display and without another Qt platform chosen."""
+    if sys.platform in ("win32", "darwin") or os.environ.get("QT_QPA_PLATFORM"):
+        return False
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    wayland = os.environ.get("WAYLAND_DISPLAY", "")
+    if wayland and (Path(wayland).exists() or Path(runtime, wayland).exists()):
+        return False
+    display = os.environ.get("DISPLAY", "")
+    if not display:
+        return True
+    host, _, number = display.rpartition(":")
+    local = host in ("", "unix")
+    return local and sys.platform == "linux" and not _x_answers(number.split(".")[0])
+
+
+def _x_answers(number: str) -> bool:
+    """True if an X server listens on the local display, by its socket file or its abstract name."""
+    import socket
+
+    for address in (f"/tmp/.X11-unix/X{number}", f"\0/tmp/.X11-unix/X{number}"):
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.settimeout(0.5)
+                probe.connect(address)
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def make_application(arguments: list[str] | None = None):    # noqa: ANN201
+    """The QApplication with names, style and theme; also used by demo, benchmark and tests."""
+    _load_c10_first()
+    from PySide6.QtCore import QCoreApplication
+    from PySide6.QtGui import QGuiApplication
+    from PySide6.QtWidgets import QApplication
+
+    QCoreApplication.setOrganizationName("arstudio")
+    QCoreApplication.setApplicationName("AR Studio")
+    QGuiApplication.setDesktopFileName("arstudio")
+    app = QApplication.instance() or QApplication(arguments or sys.argv[:1])
+    app.setStyle("Fusion")
+    from arstudio.gui import theme
+
+    theme.apply()
+    return app
+
+
+def _load_c10_first() -> None:
+    """On Windows torch ≥ 2.9 cannot be imported after Qt unless its c10.dll was loaded before (pytorch#166628)."""
+    if sys.platform != "win32":
+        return
+    import ctypes
+    from importlib.util import find_spec
+
+    spec = find_spec("torch")
+    if spec is not None and spec.origin:
+        dll = Path(spec.origin).parent / "lib" / "c10.dll"
+        if dll.exists():
+            ctypes.CDLL(str(dll))
+
+
+class Health:
+    """Keeps cyclic garbage collection on the GUI thread, and turns uncaught errors into one message and a log entry."""
+
+    def __init__(self, studio) -> None:    # noqa: ANN001
+        from PySide6.QtCore import QObject, QTimer, Signal
+        from platformdirs import user_log_path
+
+        class Errors(QObject):
+            happened = Signal(str)
+
+        gc.disable()
+        self.timer = QTimer(interval=1000)
+        self.timer.timeout.connect(self.collect)
+        self.timer.start()
+        self.log = user_log_path("arstudio", ensure_exists=True) / "arstudio.log"
+        self.studio = studio
+        self.errors = Errors()
+        self.errors.happened.connect(self._tell)
+        sys.excepthook = self._hook
+        threading.excepthook = lambda args: self._hook(args.exc_type, args.exc_value, args.exc_traceback)
+
+    @staticmethod
+    def collect() -> None:
+        """Collect as often as the counters ask for, here and nowhere else."""
+        counts, limits = gc.get_count(), gc.get_threshold()
+        for generation in (2, 1, 0):
+            if counts[generation] > limits[generation]:
+                gc.collect(generation)
+                break
+
+    def _hook(self, kind, error, trace) -> None:    # noqa: ANN001
+        text = "".join(traceback.format_exception(kind, error, trace))
+        sys.stderr.write(text)
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+        self.errors.happened.emit(f"Something went wrong ({kind.__name__}: {error}). Details are in {self.log}.")
+
+    def _tell(self, sentence: str) -> None:
+        self.studio.message.emit("error", sentence)
+
+
+def last_crash() -> str:
+    """Turn on the crash log; returns where the previous one lies if the program crashed last time, else ""."""
+    from platformdirs import user_log_path
+
+    path = user_log_path("arstudio", ensure_exists=True) / "crash.log"
+    crashed = path.exists() and path.stat().st_size > 0
+    kept = path.with_suffix(".previous.log")
+    if crashed:
+        os.replace(path, kept)
+    faulthandler.enable(path.open("w", encoding="utf-8"))
+    return str(kept) if crashed else ""
+
+
+def main() -> int:
+    """Open the window and run until it is closed."""
+    if display_missing():
+        print(NO_DISPLAY, file=sys.stderr)
+        return 1
+    app = make_application()
+    from PySide6.QtCore import QTimer
+
+    from arstudio.gui.main_window import MainWindow
+    from arstudio.gui.studio import Studio
+
+    studio = Studio()
+    window = MainWindow(studio)
+    window.health = Health(studio)
+    window.show()
+
+    def after_first_paint() -> None:
+        window.complete_start()
+        crashed = last_crash()
+        if crashed:
+            studio.message.emit("info", f"AR Studio ended unexpectedly last time. What is known is in {crashed}.")
+
+    QTimer.singleShot(0, after_first_paint)
+    return app.exec()

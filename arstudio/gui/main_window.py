@@ -1,0 +1,671 @@
+"""The main window: menu, toolbar, stage with three jobs, docks around it, one status line, one place for messages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer, Slot
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QIcon
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMessageBox,
+    QProgressBar,
+    QPushButton,
+    QStackedWidget,
+    QTabBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from arstudio.gui import actions, tasks, theme
+from arstudio.gui.panels.generate import GeneratePanel
+from arstudio.gui.panels.inspect import InspectPanel
+from arstudio.gui.panels.library import LibraryPanel
+from arstudio.gui.studio import Studio
+from arstudio.gui.tasks import Task, TaskProgress
+from arstudio.gui.toolbar import Toolbar
+from arstudio.gui.widgets.controls import label, retint
+from arstudio.resources import resource
+
+LAYOUT_VERSION = 1
+FIRST_MODEL = "gated-fashion"
+JOBS = ("generate", "complete", "train")
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+
+
+class Notice(QFrame):
+    """One sentence above the stage; errors stay until closed, news goes by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("notice")
+        self.text = label("", "value", wrap=True)
+        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        close = QPushButton(self.tr("Dismiss"))
+        close.setObjectName("quiet")
+        close.clicked.connect(self.hide)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 6, 6, 6)
+        row.addWidget(self.text, 1)
+        row.addWidget(close)
+        self._timer = QTimer(self, singleShot=True, interval=8000)
+        self._timer.timeout.connect(self.hide)
+        self.hide()
+
+    @Slot(str, str)
+    def show_message(self, kind: str, sentence: str) -> None:
+        """Show a sentence; kind is info or error."""
+        self.text.setText(sentence)
+        self.setProperty("kind", kind)
+        self.style().unpolish(self)
+        self.style().polish(self)
+        self.show()
+        if kind == "error":
+            self._timer.stop()
+        else:
+            self._timer.start()
+
+
+class MainWindow(QMainWindow):
+    """Everything a person sees. Panels that need torch or pyqtgraph are made by `complete_start`, after the first paint."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__()
+        self.studio = studio
+        self.setWindowTitle("AR Studio")
+        self.setWindowIcon(QIcon(str(resource("icons", "arstudio.png"))))
+        self.setAcceptDrops(True)
+        self.setDockNestingEnabled(True)
+        self.resize(1280, 800)
+        self.setMinimumSize(880, 600)
+        self.complete: Any = None
+        self.train: Any = None
+        self._last_path = ""
+        self._saved_to: Path | None = None
+        self.actions_by_slot = actions.build(self)
+        self.toolbar = Toolbar(studio, self.actions_by_slot)
+        self.addToolBar(self.toolbar)
+        self._make_menus()
+        self._make_stage()
+        self._make_docks()
+        self._make_status()
+        actions.retint(self.actions_by_slot)
+        studio.message.connect(self.notice.show_message)
+        studio.status.connect(self._show_status)
+        studio.tab_requested.connect(self.show_job)
+        studio.position_changed.connect(self._show_likelihood)
+        studio.trace_changed.connect(self._show_likelihood)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_scheme_changed)
+        self._filter = actions.KeysWhileTyping(self)
+        self._restore()
+        self.generate_panel.view.setFocus()
+
+    # -- building -------------------------------------------------------------------------------------------
+
+    def _make_menus(self) -> None:
+        bar, made = self.menuBar(), {}
+        bar.setNativeMenuBar(False)
+        for spec in actions.ACTIONS:
+            menu = made.get(spec.menu)
+            if menu is None:
+                menu = made[spec.menu] = bar.addMenu(self.tr("&" + spec.menu))
+                menu.setToolTipsVisible(True)
+            if spec.text:
+                menu.addAction(self.actions_by_slot[spec.slot])
+            else:
+                menu.addSeparator()
+        self.recent_menu = made["File"].addMenu(self.tr("Open &recent"))
+        made["File"].insertMenu(made["File"].actions()[1], self.recent_menu)
+        self.recent_menu.aboutToShow.connect(self._fill_recent)
+        theme_menu = made["View"].addMenu(self.tr("&Theme"))
+        self.theme_actions = {}
+        for name, text in (("auto", self.tr("As the system")), ("dark", self.tr("Dark")), ("light", self.tr("Light"))):
+            action = theme_menu.addAction(text)
+            action.setCheckable(True)
+            action.setChecked(theme.scheme() == name)
+            action.triggered.connect(lambda _=False, name=name: self.choose_theme(name))
+            self.theme_actions[name] = action
+        self.view_menu, self.edit_menu = made["View"], made["Edit"]
+
+    def _make_stage(self) -> None:
+        self.tabs = QTabBar()
+        self.tabs.setObjectName("jobs")
+        self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
+        for text in (self.tr("Generate"), self.tr("Complete"), self.tr("Train")):
+            self.tabs.addTab(text)
+        self.tabs.setAccessibleName(self.tr("Job"))
+        self.stack = QStackedWidget()
+        self.generate_panel = GeneratePanel(self.studio)
+        self.stack.addWidget(self.generate_panel)
+        self._waiting = [label(self.tr("Loading…"), "dim"), label(self.tr("Loading…"), "dim")]
+        for widget in self._waiting:
+            widget.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            self.stack.addWidget(widget)
+        self.notice = Notice()
+        stage = QWidget()
+        stage.setObjectName("stage")
+        column = QVBoxLayout(stage)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        tab_row = QHBoxLayout()
+        tab_row.setContentsMargins(24, 4, 24, 0)
+        tab_row.addWidget(self.tabs)
+        tab_row.addStretch(1)
+        line = QFrame()
+        line.setFixedHeight(1)
+        line.setObjectName("hairline")
+        column.addLayout(tab_row)
+        notice_row = QHBoxLayout()
+        notice_row.setContentsMargins(24, 0, 24, 0)
+        notice_row.addWidget(self.notice)
+        column.addLayout(notice_row)
+        column.addWidget(self.stack, 1)
+        self.setCentralWidget(stage)
+        self.tabs.currentChanged.connect(self._job_changed)
+
+    def _make_docks(self) -> None:
+        self.library = LibraryPanel(self.studio)
+        self.library.dataset_chosen.connect(self._train_on)
+        self.inspector = InspectPanel(self.studio, self.generate_panel)
+        self.side_stack, self.bottom_stack = QStackedWidget(), QStackedWidget()
+        self.side_stack.addWidget(self.inspector)
+        self.bottom_stack.addWidget(self.generate_panel.bottom)
+        self.docks = {}
+        for name, title, widget, area, width in (
+            ("library", self.tr("Library"), self.library, Qt.DockWidgetArea.LeftDockWidgetArea, 170),
+            ("inspector", self.tr("Inspector"), self.side_stack, Qt.DockWidgetArea.RightDockWidgetArea, 240),
+            ("timeline", self.tr("Timeline"), self.bottom_stack, Qt.DockWidgetArea.BottomDockWidgetArea, 0),
+        ):
+            dock = QDockWidget(title, self)
+            dock.setObjectName(name)
+            dock.setWidget(widget)
+            widget.setMinimumWidth(width)
+            self.addDockWidget(area, dock)
+            self.docks[name] = dock
+            action = dock.toggleViewAction()
+            self.view_menu.addAction(action)
+        self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+        self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        wide = self.width() >= 1200
+        self.resizeDocks(
+            [self.docks["library"], self.docks["inspector"]], [224 if wide else 180, 300 if wide else 256],
+            Qt.Orientation.Horizontal,
+        )
+        self.resizeDocks([self.docks["timeline"]], [140], Qt.Orientation.Vertical)
+
+    def _make_status(self) -> None:
+        self.status_text = QLabel()
+        self.status_text.setObjectName("dim")
+        self.progress = QProgressBar()
+        self.progress.setFixedWidth(120)
+        self.progress.setTextVisible(False)
+        self.progress.setRange(0, 1000)
+        self.cancel_button = QPushButton(self.tr("Cancel"))
+        self.cancel_button.setObjectName("quiet")
+        self.cancel_button.clicked.connect(self.cancel)
+        self.likelihood = QLabel()
+        self.likelihood.setObjectName("value")
+        self.likelihood.setToolTip(self.tr("−log p of what the large image shows so far, and per site in bits"))
+        self.device = QLabel("CPU")
+        self.device.setObjectName("dim")
+        bar = self.statusBar()
+        bar.setSizeGripEnabled(False)
+        for widget in (self.status_text, self.progress, self.cancel_button):
+            bar.addWidget(widget)
+        bar.addPermanentWidget(self.likelihood)
+        bar.addPermanentWidget(self.device)
+        bar.setContentsMargins(8, 0, 8, 0)
+        self._show_status("", None)
+
+    def complete_start(self) -> None:
+        """After the first paint: list resources, load torch in the background, make the other panels."""
+        self.library.fill()
+        self.library.fill_datasets()
+        self.toolbar.list_models(self.library.cards, self.actions_by_slot["open_model_file"])
+        self._torch = Task(_import_torch, "Loading the drawing engine", self)
+        self._torch.done.connect(self._torch_ready)
+        self._torch.failed.connect(self._torch_failed)
+        self._torch.start()
+        self._show_status(self.tr("Loading the drawing engine"), None)
+        QTimer.singleShot(0, self.make_panels)
+
+    @Slot(object)
+    def _torch_ready(self, device: str) -> None:
+        self.device.setText(device)
+        self._show_status("", None)
+        names = [card.name for card in self.library.cards]
+        if self.studio.model is None and names and QSettings().value("autostart", "true") == "true":
+            self.studio.open_model(FIRST_MODEL if FIRST_MODEL in names else names[0])
+        elif not names:
+            self.studio.model_changed.emit()
+
+    @Slot(str, str)
+    def _torch_failed(self, sentence: str, _trace: str) -> None:
+        self.generate_panel.empty.show_state(
+            self.tr("torch cannot be loaded"), self.tr("{0}. Reinstall it with: python -m pip install torch").format(sentence)
+        )
+        self._show_status("", None)
+
+    def make_panels(self) -> None:
+        """Complete and Train, made once, after the window is on screen."""
+        if self.complete is not None:
+            return
+        from arstudio.gui.panels.complete import CompletePanel
+        from arstudio.gui.panels.train import TrainPanel
+
+        self.complete, self.train = CompletePanel(self.studio), TrainPanel(self.studio)
+        for index, panel in ((1, self.complete), (2, self.train)):
+            old = self.stack.widget(index)
+            self.stack.removeWidget(old)
+            old.deleteLater()
+            self.stack.insertWidget(index, panel)
+            self.side_stack.insertWidget(index, panel.side)
+            self.bottom_stack.insertWidget(index, panel.bottom)
+        undo, redo = self.complete.undo_stack.createUndoAction(self), self.complete.undo_stack.createRedoAction(self)
+        undo.setShortcuts(["Ctrl+Z"])
+        redo.setShortcuts(["Ctrl+Shift+Z", "Ctrl+Y"])
+        undo.setIcon(theme.icon("undo"))
+        redo.setIcon(theme.icon("redo"))
+        self.edit_menu.insertActions(self.edit_menu.actions()[0], [undo, redo])
+        self.edit_menu.insertSeparator(self.edit_menu.actions()[2])
+        self.library.show_runs()
+        self._job_changed(self.tabs.currentIndex())
+
+    # -- jobs -----------------------------------------------------------------------------------------------
+
+    @property
+    def job(self) -> str:
+        """generate, complete or train."""
+        return JOBS[self.tabs.currentIndex()]
+
+    @Slot(str)
+    def show_job(self, name: str) -> None:
+        """Bring a job to the front."""
+        self.tabs.setCurrentIndex(JOBS.index(name))
+
+    @Slot(int)
+    def _job_changed(self, index: int) -> None:
+        self.stack.setCurrentIndex(index)
+        if index < self.side_stack.count():
+            self.side_stack.setCurrentIndex(index)
+            self.bottom_stack.setCurrentIndex(index)
+        titles = (self.tr("Timeline"), self.tr("Completions"), self.tr("Runs"))
+        self.docks["timeline"].setWindowTitle(titles[index])
+        self._show_likelihood()
+
+    def show_generate(self) -> None:
+        """Tab Generate."""
+        self.show_job("generate")
+
+    def show_complete(self) -> None:
+        """Tab Complete."""
+        self.show_job("complete")
+
+    def show_train(self) -> None:
+        """Tab Train."""
+        self.show_job("train")
+
+    @Slot(str)
+    def _train_on(self, dataset: str) -> None:
+        self.show_train()
+        if self.train is not None:
+            self.train.choose_dataset(dataset)
+
+    def go(self) -> None:
+        """Ctrl+Return: the main verb of the job in front."""
+        if self.job == "complete" and self.complete is not None:
+            self.complete.complete()
+        elif self.job == "train" and self.train is not None:
+            self.train.start()
+        elif self.toolbar.locked or self.studio.trace is None:
+            self.studio.generate()
+        else:
+            self.toolbar.new_seed()
+
+    def cancel(self) -> None:
+        """Esc: stop what runs; training is stopped only from its own tab."""
+        if self.job == "complete" and self.complete is not None:
+            self.complete.cancel()
+        elif self.job == "train" and self.train is not None:
+            self.train.stop()
+        self.studio.stop_drawing()
+        self.studio.pause()
+
+    def redraw(self) -> None:
+        """Draw the future again."""
+        self.generate_panel.redraw()
+
+    def toggle(self) -> None:
+        """Play or pause."""
+        self.studio.toggle()
+
+    def next_pixel(self) -> None:
+        """Forward one pixel."""
+        self.studio.step_pixels(1)
+
+    def previous_pixel(self) -> None:
+        """Back one pixel."""
+        self.studio.step_pixels(-1)
+
+    def next_row(self) -> None:
+        """Forward one row."""
+        self.studio.step_rows(1)
+
+    def previous_row(self) -> None:
+        """Back one row."""
+        self.studio.step_rows(-1)
+
+    def to_start(self) -> None:
+        """Nothing drawn yet."""
+        self.studio.seek(0)
+
+    def to_end(self) -> None:
+        """Everything drawn so far."""
+        if self.studio.trace is not None:
+            self.studio.seek(self.studio.trace.spec.sites)
+
+    def new_seed(self) -> None:
+        """Another seed."""
+        self.toolbar.new_seed()
+
+    # -- files ----------------------------------------------------------------------------------------------
+
+    def open_file(self) -> None:
+        """Open a model file, run or picture."""
+        path, _ = QFileDialog.getOpenFileName(
+            self, self.tr("Open"), self._last_path,
+            self.tr("Models and pictures (*.safetensors *.png *.jpg *.jpeg *.gif *.bmp *.webp);;All files (*)"),
+        )
+        if path:
+            self.open_path(Path(path))
+
+    def open_model_file(self) -> None:
+        """Open a model file."""
+        path, _ = QFileDialog.getOpenFileName(self, self.tr("Open model"), self._last_path, "Models (*.safetensors)")
+        if path:
+            self.open_path(Path(path))
+
+    def open_path(self, path: Path) -> None:
+        """Open what a person chose or dropped: a picture goes to Complete, anything else is taken for a model."""
+        self._last_path = str(path.parent)
+        if path.suffix.lower() in PICTURES:
+            self.make_panels()
+            self.show_complete()
+            self.complete.open_file(path)
+        else:
+            self.studio.open_model(path)
+            self.show_generate()
+        recent = [str(path), *[p for p in self._recent() if p != str(path)]]
+        QSettings().setValue("recent", recent[:10])
+
+    @staticmethod
+    def _recent() -> list[str]:
+        value = QSettings().value("recent", [])
+        return [value] if isinstance(value, str) else list(value or [])
+
+    @Slot()
+    def _fill_recent(self) -> None:
+        self.recent_menu.clear()
+        for path in self._recent():
+            action = self.recent_menu.addAction(Path(path).name)
+            action.setToolTip(path)
+            action.triggered.connect(lambda _=False, path=path: self.open_path(Path(path)))
+        self.recent_menu.addSeparator()
+        clear = self.recent_menu.addAction(self.tr("Clear menu"))
+        clear.triggered.connect(lambda: QSettings().remove("recent"))
+
+    def save_picture(self) -> None:
+        """Save where it was saved last, or ask."""
+        if self._saved_to is None:
+            self.save_picture_as()
+        else:
+            self._write_picture(self._saved_to)
+
+    def save_picture_as(self) -> None:
+        """Ask where, then save."""
+        if self._nothing_to_export():
+            return
+        path = self._ask(self.tr("Save picture"), f"arstudio-{self.studio.settings.seed}.png", "PNG (*.png)")
+        if path:
+            self._saved_to = path
+            self._write_picture(path)
+
+    def _write_picture(self, path: Path) -> None:
+        from arstudio.gui.exporting import picture_bytes
+
+        self._write(path, lambda: picture_bytes(self.studio))
+
+    def export_gif(self) -> None:
+        """Animate the drawing of all shown images."""
+        if self._nothing_to_export():
+            return
+        path = self._ask(self.tr("Export GIF"), f"arstudio-{self.studio.settings.seed}.gif", "GIF (*.gif)")
+        if path:
+            from arstudio.gui.exporting import gif
+
+            self._write(path, lambda: gif(self.studio))
+
+    def export_csv(self) -> None:
+        """Write the trace of the large image."""
+        if self._nothing_to_export():
+            return
+        path = self._ask(self.tr("Export CSV"), f"arstudio-{self.studio.settings.seed}.csv", "CSV (*.csv)")
+        if path:
+            from arstudio.gui.exporting import csv_bytes
+
+            self._write(path, lambda: csv_bytes(self.studio))
+
+    def save_model_as(self) -> None:
+        """Write the current model to a file."""
+        if self.studio.model is None:
+            self.studio.message.emit("info", self.tr("There is no model to save yet."))
+            return
+        path = self._ask(self.tr("Save model"), f"{self.studio.card.name}.safetensors", "Models (*.safetensors)")
+        if path:
+            from arstudio.gui.exporting import model_bytes
+
+            self._write(path, lambda: model_bytes(self.studio))
+
+    def _nothing_to_export(self) -> bool:
+        if self.studio.trace is None:
+            self.studio.message.emit("info", self.tr("There is no picture yet: generate one first."))
+            return True
+        return False
+
+    def _ask(self, title: str, name: str, kind: str) -> Path | None:
+        path, _ = QFileDialog.getSaveFileName(self, title, str(Path(self._last_path) / name), kind)
+        if not path:
+            return None
+        suffix = "." + kind.partition("*.")[2].rstrip(")")
+        return Path(path) if Path(path).suffix else Path(path + suffix)
+
+    def _write(self, path: Path, make: Any) -> None:
+        from arstudio.models.modelfile import write_atomically
+
+        try:
+            write_atomically(path, make())
+        except (OSError, ValueError) as error:
+            sentence = getattr(error, "strerror", None) or str(error)
+            self.studio.message.emit("error", f"{sentence}.")
+            return
+        self._last_path = str(path.parent)
+        self.studio.message.emit("info", self.tr("Saved {0}").format(path))
+
+    def copy_image(self) -> None:
+        """Put the shown image on the clipboard, enlarged."""
+        if self.job == "complete" and self.complete is not None:
+            self.complete.copy()
+        elif not self._nothing_to_export():
+            from arstudio.gui.exporting import clipboard_image
+
+            QGuiApplication.clipboard().setImage(clipboard_image(self.studio))
+            self.studio.message.emit("info", self.tr("The image is on the clipboard."))
+
+    def paste_image(self) -> None:
+        """Take a picture from the clipboard into Complete."""
+        self.make_panels()
+        self.show_complete()
+        self.complete.paste()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Files are welcome."""
+        if event.mimeData().hasUrls() and event.mimeData().urls()[0].isLocalFile():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped."""
+        self.open_path(Path(event.mimeData().urls()[0].toLocalFile()))
+
+    # -- window ---------------------------------------------------------------------------------------------
+
+    def fit_image(self) -> None:
+        """Undo zoom and pan."""
+        self.generate_panel.view.reset_view()
+        if self.complete is not None:
+            self.complete.canvas.reset_view()
+
+    def full_screen(self) -> None:
+        """In and out of full screen."""
+        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def reset_layout(self) -> None:
+        """Docks where they were at first."""
+        for name, area in (
+            ("library", Qt.DockWidgetArea.LeftDockWidgetArea), ("inspector", Qt.DockWidgetArea.RightDockWidgetArea),
+            ("timeline", Qt.DockWidgetArea.BottomDockWidgetArea),
+        ):
+            self.docks[name].setFloating(False)
+            self.addDockWidget(area, self.docks[name])
+            self.docks[name].show()
+        self._arrange()
+
+    def command_palette(self) -> None:
+        """Any action by name."""
+        palette = actions.CommandPalette(self, self.actions_by_slot)
+        palette.chosen.connect(self._run_action)
+        palette.open()
+
+    @Slot(str)
+    def _run_action(self, slot: str) -> None:
+        self.actions_by_slot[slot].trigger()
+
+    def preferences(self) -> None:
+        """Theme and start."""
+        from arstudio.gui.dialogs import Preferences
+
+        Preferences(self).open()
+
+    def choose_theme(self, name: str) -> None:
+        """auto, dark or light, at once and for next time."""
+        theme.choose(name)
+        self._retint()
+
+    @Slot()
+    def _system_scheme_changed(self) -> None:
+        theme.apply()
+        self._retint()
+
+    def _retint(self) -> None:
+        for name, action in self.theme_actions.items():
+            action.setChecked(name == theme.scheme())
+        actions.retint(self.actions_by_slot)
+        retint(self)
+        self.toolbar.retint()
+
+    def about(self) -> None:
+        """Version and licences."""
+        from arstudio.gui.dialogs import about
+
+        about(self)
+
+    def about_model(self) -> None:
+        """What is known of the model in use."""
+        from arstudio.gui.dialogs import about_model
+
+        if self.studio.card is None:
+            self.studio.message.emit("info", self.tr("No model is open."))
+        else:
+            about_model(self, self.studio)
+
+    def show_keys(self) -> None:
+        """All shortcuts."""
+        from arstudio.gui.dialogs import show_keys
+
+        show_keys(self, self.actions_by_slot)
+
+    @Slot(str, object)
+    def _show_status(self, text: str, fraction: float | None) -> None:
+        self.status_text.setText(text)
+        self.progress.setVisible(bool(text))
+        self.cancel_button.setVisible(bool(text) and fraction is not None)
+        if fraction is None:
+            self.progress.setRange(0, 0 if text else 1000)
+        else:
+            self.progress.setRange(0, 1000)
+            self.progress.setValue(round(1000 * fraction))
+
+    @Slot()
+    def _show_likelihood(self) -> None:
+        trace = self.studio.trace
+        if trace is None or self.job != "generate":
+            self.likelihood.setText("")
+            return
+        position = min(self.studio.position, trace.cursor)
+        nats = trace.nats(self.studio.focus, position)
+        per = nats / (max(position, 1) * 0.6931471805599453)
+        self.likelihood.setText(f"{nats:,.2f} nats · {per:.3f} bits/dim")
+
+    def _restore(self) -> None:
+        settings = QSettings()
+        if settings.value("layout/version", 0, int) == LAYOUT_VERSION:
+            self.restoreGeometry(settings.value("layout/geometry", QByteArray()))
+            self.restoreState(settings.value("layout/state", QByteArray()), LAYOUT_VERSION)
+            screens = [s.availableGeometry() for s in QGuiApplication.screens()]
+            if not any(s.intersects(self.frameGeometry()) for s in screens):
+                self.move(screens[0].topLeft())
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask while training runs; stop everything, wait, remember the layout. The one way out."""
+        if self.train is not None and self.train.training and not self._may_stop_training():
+            event.ignore()
+            return
+        settings = QSettings()
+        settings.setValue("layout/version", LAYOUT_VERSION)
+        settings.setValue("layout/geometry", self.saveGeometry())
+        settings.setValue("layout/state", self.saveState(LAYOUT_VERSION))
+        self.studio.pause()
+        self._show_status(self.tr("Stopping"), None)
+        tasks.shut_down()
+        event.accept()
+
+    def _may_stop_training(self) -> bool:
+        box = QMessageBox(self)
+        box.setWindowTitle(self.tr("Training is running"))
+        box.setText(self.tr("Training is running. It can be stopped now and resumed later; nothing is lost."))
+        stop = box.addButton(self.tr("Stop and close"), QMessageBox.ButtonRole.AcceptRole)
+        box.addButton(self.tr("Keep training"), QMessageBox.ButtonRole.RejectRole)
+        box.exec()
+        return box.clickedButton() is stop
+
+
+def _import_torch(progress: TaskProgress) -> str:
+    """Import what drawing needs; the first import takes a second or two."""
+    import torch
+
+    import arstudio.models
+    import arstudio.sampling
+    _ = arstudio.models.MODELS, arstudio.sampling.Sampler
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name(0)
+    return "MPS" if torch.backends.mps.is_available() else "CPU"
+

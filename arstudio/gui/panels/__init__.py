@@ -1,0 +1,1 @@
+"""The jobs of the window: Generate, Complete, Train on the stage, Inspect beside it."""

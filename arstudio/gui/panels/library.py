@@ -1,0 +1,137 @@
+"""The Library: bundled models, runs, datasets and the history of drawings; a click opens each where it belongs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+
+from arstudio.gui.studio import Studio
+from arstudio.gui.widgets.controls import label, section
+from arstudio.gui.widgets.thumbnails import LibraryRow, ThumbnailGrid
+from arstudio.models.modelfile import ModelCard, bundled_models
+
+
+class LibraryPanel(QWidget):
+    """`dataset_chosen(name)` asks the window to show a dataset in Train."""
+
+    dataset_chosen = Signal(str)
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__()
+        self.setObjectName("side")
+        self.studio = studio
+        self.models: dict[str, LibraryRow] = {}
+        self.datasets: dict[str, LibraryRow] = {}
+        self._model_box = QVBoxLayout()
+        self._run_box = QVBoxLayout()
+        self._data_box = QVBoxLayout()
+        self.thumbnails = ThumbnailGrid()
+        self.thumbnails.chosen.connect(self._recall)
+        self.no_history = label(self.tr("Finished drawings appear here."), "small", wrap=True)
+        self.no_runs = label(self.tr("What you train appears here."), "small", wrap=True)
+        inner = QWidget()
+        inner.setObjectName("side")
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(12, 8, 12, 12)
+        column.setSpacing(4)
+        for heading, box in (
+            (self.tr("Models"), self._model_box), (self.tr("Runs"), self._run_box), (self.tr("Datasets"), self._data_box),
+        ):
+            column.addWidget(section(heading))
+            box.setSpacing(0)
+            column.addLayout(box)
+            column.addSpacing(8)
+        column.addWidget(section(self.tr("History")))
+        column.addWidget(self.no_history)
+        column.addWidget(self.thumbnails)
+        column.addStretch(1)
+        self._run_box.addWidget(self.no_runs)
+        area = QScrollArea()
+        area.setWidget(inner)
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(area)
+        self.cards: list[ModelCard] = []
+        studio.model_changed.connect(self._mark_model)
+        studio.history_changed.connect(self._show_history)
+        studio.runs_changed.connect(self.show_runs)
+
+    def fill(self) -> None:
+        """List what is bundled: file headers only, no weights, no torch."""
+        self.cards = bundled_models()
+        for card in self.cards:
+            figure = f" · {card.facts.bits_per_dim:.2f} bits/dim" if card.facts.bits_per_dim is not None else ""
+            row = LibraryRow(card.title, card.facts.dataset + figure, card.path.with_suffix(".png"), "model")
+            row.setToolTip(_tip(card))
+            row.clicked.connect(lambda _=False, name=card.name: self.studio.open_model(name))
+            self.models[card.name] = row
+            self._model_box.addWidget(row)
+
+    def fill_datasets(self) -> None:
+        """List the bundled datasets from their cards."""
+        from arstudio.data import bundled
+
+        for info in bundled():
+            row = LibraryRow(info.name, str(info.spec), None, "dataset")
+            row.setCheckable(False)
+            row.setToolTip(f"{info.title}\n{sum(info.splits.values()):,} images · {info.licence}\n{info.source}")
+            row.clicked.connect(lambda _=False, name=info.name: self.dataset_chosen.emit(name))
+            self.datasets[info.name] = row
+            self._data_box.addWidget(row)
+
+    @Slot()
+    def show_runs(self) -> None:
+        """List the newest runs of the runs directory."""
+        from arstudio.gui.panels.train import runs_root
+        from arstudio.training.runs import list_runs
+
+        while self._run_box.count():
+            item = self._run_box.takeAt(0)
+            if item.widget() is not self.no_runs:
+                item.widget().deleteLater()
+        runs = list_runs(runs_root())[:5]
+        self.no_runs.setVisible(not runs)
+        self._run_box.addWidget(self.no_runs)
+        for run in runs:
+            best = run.record.get("best_bits_per_dim")
+            second = f"{run.record.get('status', '')}" + (f" · {best:.2f} bits/dim" if best else "")
+            row = LibraryRow(run.path.name, second, None, "run")
+            row.setCheckable(False)
+            row.clicked.connect(lambda _=False, path=run.path: self._open_run(path))
+            self._run_box.addWidget(row)
+
+    def _open_run(self, path: Path) -> None:
+        self.studio.open_model(path)
+        self.studio.tab_requested.emit("generate")
+
+    @Slot()
+    def _mark_model(self) -> None:
+        current = self.studio.card.name if self.studio.card and self.studio.card.path else ""
+        for name, row in self.models.items():
+            row.setChecked(name == current)
+
+    @Slot()
+    def _show_history(self) -> None:
+        items = self.studio.history[:48]
+        self.no_history.setVisible(not items)
+        self.thumbnails.show_items([
+            (item.image, item.trace.spec, f"{item.label}\n{time.strftime('%H:%M:%S', time.localtime(item.when))}")
+            for item in items
+        ])
+
+    @Slot(int)
+    def _recall(self, index: int) -> None:
+        self.studio.recall(self.studio.history[index])
+
+
+def _tip(card: ModelCard) -> str:
+    facts = card.facts
+    lines = [f"{card.title} on {facts.dataset}", str(card.spec), facts.protocol]
+    if facts.nats is not None:
+        lines.append(f"{facts.split}: {facts.nats:.2f} nats, {facts.bits_per_dim:.3f} bits/dim ({facts.images} images)")
+    return "\n".join(line for line in lines if line)

@@ -1,0 +1,275 @@
+"""One run as the Train panel sees it, live or read from disk, and the work that trains it.
+
+A `Session` is written by the worker and read by the screen, which looks at it ten times a second. torch is imported
+inside the work only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from arstudio.gui.tasks import TaskProgress
+from arstudio.image import ImageError, ImageSpec, from_pil, open_picture
+from arstudio.progress import Cancelled, Progress
+from arstudio.training.baselines import histogram_nats, uniform_nats
+from arstudio.training.runs import Run, RunError
+
+RESUMABLE = ("stopped", "training", "diverged")     # on disk, `training` means that the program ended first
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person chose: data view, model with settings, budget, and how to train."""
+
+    dataset: str
+    levels: int | None
+    size: int | None
+    model: str
+    settings: dict[str, Any]
+    minutes: float
+    name: str
+    training: dict[str, Any] = field(default_factory=dict)     # fields of TrainConfig
+    classes: bool = True
+
+    @property
+    def command(self) -> str:
+        """The same training on the command line."""
+        import shlex
+
+        parts = ["arstudio", "train", "--dataset", self.dataset, "--model", self.model, "--out", self.name]
+        parts += ["--minutes", f"{self.minutes:g}"]
+        parts += ["--levels", str(self.levels)] if self.levels is not None else []
+        for key, value in self.settings.items():
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            parts += ["--set", f"{key}={text}"]
+        return shlex.join(parts)
+
+
+class Session:
+    """A run on screen. `live` is a training.loop.Live, or a Stored one; None until there is something to show."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.spec: ImageSpec | None = None
+        self.live: Any = None
+        self.parameters = 0
+        self.baselines: dict[str, float] = {}      # nats per image
+        self.limit = 0.0                           # seconds of the whole budget, as far as known
+        self.plan: list[float] = []                # seconds at which film frames are drawn
+        self.status = "training"
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self.path.name
+
+    @property
+    def resumable(self) -> bool:
+        """True if there is a state on disk to go on from."""
+        return self.status in RESUMABLE and (self.path / "latest.safetensors").exists()
+
+    def attach(self, trainer: Any) -> None:
+        """Show what a trainer does from now on."""
+        from arstudio.training.loop import FILM
+
+        data, spec = trainer.data, trainer.model.spec
+        self.spec, self.parameters = spec, trainer.model.num_parameters
+        figure = trainer.run.record.get("histogram_nats")
+        if figure is None and spec.levels:
+            figure = histogram_nats(data.train.x, data.validation.x[:trainer.config.validation_images], spec.levels)
+            trainer.run.record["histogram_nats"] = figure       # written with the next change of the record
+        self.baselines = _baselines(spec, figure)
+        minutes = bool(trainer.config.minutes)
+        self.limit = trainer.budget if minutes else 0.0
+        self.plan = [share * trainer.budget for share in FILM] if minutes else []
+        film = stored_film(trainer.run, spec)
+        trainer.live.film[:0] = film[:trainer.film_index]
+        self.live = trainer.live
+
+    @classmethod
+    def stored(cls, run: Run) -> Session:
+        """A run as it lies on disk. Raises RunError if its record is damaged."""
+        session = cls(run.path)
+        record = run.record
+        try:
+            session.spec = ImageSpec(**record["spec"])
+            session.status = record["status"]
+            minutes = float(record["training"].get("minutes") or 0)
+        except (KeyError, TypeError, ValueError, ImageError) as error:
+            raise RunError(f"{run.path} has a damaged run.json ({error}).") from None
+        session.parameters = int(record.get("parameters", 0))
+        session.baselines = _baselines(session.spec, record.get("histogram_nats"))
+        session.live = Stored(run, session.spec)
+        session.limit = max(60 * minutes, session.live.seconds)
+        return session
+
+
+class Stored:
+    """The figures of a run on disk, under the names that training.loop.Live gives them."""
+
+    def __init__(self, run: Run, spec: ImageSpec) -> None:
+        self.points = run.points
+        self.step_seconds: list[float] = []
+        self.step_nats: list[float] = []
+        self.film = stored_film(run, spec)
+        self.best_nats = min((p.validation_nats for p in run.points), default=math.inf)
+        last = run.points[-1] if run.points else None
+        self.epoch = float(run.record.get("epochs_done") or (last.epoch if last else 0.0))
+        self.seconds = float(run.record.get("seconds") or (last.seconds if last else 0.0))
+        self.images_per_second = last.images_per_second if last else math.nan
+        self.fraction = 1.0
+        self.eta = math.nan
+
+
+def _baselines(spec: ImageSpec, histogram: float | None) -> dict[str, float]:
+    found = {"uniform": uniform_nats(spec)} if spec.levels else {}
+    if histogram is not None:
+        found["histogram"] = float(histogram)
+    return found
+
+
+def stored_film(run: Run, spec: ImageSpec) -> list[tuple[float, np.ndarray]]:
+    """(seconds, images (n, C, H, W)) of the first row of every sample sheet, oldest first."""
+    steps = [p.step for p in run.points]
+    seconds = [p.seconds for p in run.points]
+    film = []
+    for path in sorted((run.path / "samples").glob("*.png")):
+        try:
+            sheet = open_picture(path)
+            cell_w, cell_h = 2 * spec.width + 1, 2 * spec.height + 1       # as training.loop draws it
+            columns = min((sheet.width - 1) // cell_w, 4)
+            boxes = [(1 + i * cell_w, 1, 1 + i * cell_w + 2 * spec.width, cell_h) for i in range(columns)]
+            images = np.stack([from_pil(sheet.crop(box), spec, fit=True) for box in boxes])
+            film.append((float(np.interp(int(path.stem), steps, seconds)) if steps else 0.0, images))
+        except (ImageError, ValueError):
+            continue
+    return film
+
+
+def train(session: Session, choice: Choice) -> Callable[[TaskProgress], Any]:
+    """The work of a new run; it returns a training.loop.Outcome and raises errors of one sentence."""
+
+    def work(progress: TaskProgress) -> Any:
+        from arstudio.training.loop import TrainConfig
+        from arstudio.training.setup import DataView, new_trainer
+
+        progress.report(None, "loading data and building the network")
+        config = TrainConfig(minutes=choice.minutes, **choice.training)
+        view = DataView(dataset=choice.dataset, levels=choice.levels, size=choice.size)
+        trainer = new_trainer(
+            session.path, view, choice.model, config, choice.settings, classes=choice.classes,
+            draw=_draw(progress), command=choice.command,
+        )
+        return _fit(session, trainer, progress)
+
+    return work
+
+
+def resume(session: Session, minutes: float = 0.0) -> Callable[[TaskProgress], Any]:
+    """The work of continuing a run; `minutes` beyond its budget when that is spent."""
+
+    def work(progress: TaskProgress) -> Any:
+        from arstudio.training.setup import resume_trainer
+
+        progress.report(None, "reading the last saved state")
+        return _fit(session, resume_trainer(session.path, minutes=minutes, draw=_draw(progress)), progress)
+
+    return work
+
+
+def _fit(session: Session, trainer: Any, progress: TaskProgress) -> Any:
+    session.attach(trainer)
+    progress.publish(session.live)
+    try:
+        return trainer.fit(progress)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "memory" in str(error).lower():
+            raise RunError("Memory ran out; choose a smaller batch, a smaller size or fewer levels.") from error
+        raise
+
+
+class _Interruptible(Progress):
+    """Passes on only that the work should stop, so that drawing samples never delays it."""
+
+    def __init__(self, outer: Progress) -> None:
+        self._outer = outer
+
+    def cancelled(self) -> bool:
+        return self._outer.cancelled()
+
+
+def _draw(progress: TaskProgress) -> Callable[[Any, int, int], np.ndarray]:
+    def draw(model: Any, count: int, seed: int) -> np.ndarray:
+        from arstudio.sampling.draw import SampleSettings
+        from arstudio.sampling.sampler import Sampler, balanced_classes
+
+        sampler = Sampler(model, SampleSettings(seed=seed), count, balanced_classes(model.num_classes, count))
+        try:
+            sampler.run(_Interruptible(progress))
+        except Cancelled:
+            pass      # the frame stays half drawn; the trainer sees the request at its next step
+        return sampler.trace.images()
+
+    return draw
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What the probe learned: fields of the model's config with their values, then the estimate and how much of the
+    past the middle pixel sees, 0 … 1."""
+
+    model: str
+    fields: dict[str, Any]
+    estimate: Any = None
+    sees: float | None = None
+
+
+def probe(choice: Choice) -> Callable[[TaskProgress], Probed]:
+    """The work of measuring a choice before it is started. Publishes the config's fields first."""
+
+    def work(progress: TaskProgress) -> Probed:
+        import dataclasses
+
+        from arstudio.models import MODELS
+        from arstudio.training.estimate import estimate
+        from arstudio.training.setup import DataView
+
+        defaults = {f.name: f.default for f in dataclasses.fields(MODELS[choice.model].config)}
+        progress.publish(Probed(choice.model, defaults))
+        data = DataView(dataset=choice.dataset, levels=choice.levels, size=choice.size).load()
+        progress.check()
+        num_classes = len(data.classes) if choice.classes and data.train.y is not None else 0
+        batch = int(choice.training.get("batch", 32))
+        found = estimate(
+            choice.model, data.spec, num_classes, choice.settings, batch, len(data.train), progress=progress
+        )
+        progress.publish(Probed(choice.model, defaults, found))
+        progress.check()
+        return Probed(choice.model, defaults, found, _share_seen(choice, data.spec))
+
+    return work
+
+
+def _share_seen(choice: Choice, spec: ImageSpec) -> float:
+    """Share of the past that the pixel in the middle of the last row sees, on random weights."""
+    import torch
+
+    from arstudio.analysis.maps import sees
+    from arstudio.training.setup import build
+
+    model = build(choice.model, spec, 0, choice.settings, 0)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in model.parameters():      # some begin at zero, which would look blind
+            p.add_(torch.randn(p.shape, generator=generator), alpha=0.05)
+    site = (0, spec.height - 1, spec.width // 2)
+    seen = sees(model, site, inputs=1)
+    step = model.order.sites(spec.channels)
+    before = step[:int(np.flatnonzero(step == np.ravel_multi_index(site, spec.shape))[0])]
+    return float((seen.ravel()[before] > 0).mean()) if len(before) else 1.0

@@ -1,0 +1,212 @@
+"""The toolbar: which model, class, seed and temperature; transport; speed. Everything else lives in the panels."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QComboBox, QLineEdit, QMenu, QSizePolicy, QSlider, QToolBar, QToolButton, QWidget
+
+from arstudio.gui import theme
+from arstudio.gui.studio import FULL_SPEED, Studio
+from arstudio.gui.widgets.controls import Field, icon_button, label, retint
+from arstudio.models.modelfile import ModelCard
+
+SPEEDS = (
+    ("1 pixel/s", "pixel", 1.0), ("10 pixels/s", "pixel", 10.0), ("1 row/s", "row", 1.0), ("4 rows/s", "row", 4.0),
+    ("10 rows/s", "row", 10.0), ("Full speed", "full", FULL_SPEED),
+)
+DEFAULT_SPEED = 4
+
+
+class Toolbar(QToolBar):
+    """Bound to the studio both ways."""
+
+    def __init__(self, studio: Studio, actions: dict[str, QAction]) -> None:
+        super().__init__()
+        self.studio = studio
+        self.setObjectName("toolbar")
+        self.setWindowTitle(self.tr("Toolbar"))
+        self.setMovable(False)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        self._quiet = False
+
+        self.model = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.model.setObjectName("field")
+        self.model.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+        self.model.setAccessibleName(self.tr("Model"))
+        self.model.setToolTip(self.tr("The model that draws"))
+        self.model_menu = QMenu(self)
+        self.model.setMenu(self.model_menu)
+        self.addWidget(self.model)
+
+        self.classes = QComboBox()
+        self.classes.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.classes.currentIndexChanged.connect(self._class_chosen)
+        self.class_field = Field(self.tr("Class"), self.classes)
+        self.class_field.setToolTip(self.tr("Draw from p(x | class), or from p(x) with “any”"))
+        self.class_action = self.addWidget(self.class_field)
+
+        self.seed = QLineEdit(str(studio.settings.seed))
+        self.seed.setFixedWidth(58)
+        self.seed.editingFinished.connect(self._seed_typed)
+        self.dice = icon_button("dice", self.tr("Another seed (Ctrl+R)"), kind="quiet")
+        self.dice.clicked.connect(self.new_seed)
+        self.lock = icon_button("unlock", self.tr("Keep this seed when generating again"), checkable=True, kind="quiet")
+        self.lock.toggled.connect(self._lock_toggled)
+        seed_field = Field(self.tr("Seed"), self.seed, self.dice, self.lock)
+        seed_field.setToolTip(self.tr("One seed, one result: every pixel owns one random number drawn from it"))
+        self.addWidget(seed_field)
+
+        self.temperature = QSlider(Qt.Orientation.Horizontal)
+        self.temperature.setRange(0, 200)
+        self.temperature.setValue(100)
+        self.temperature.setFixedWidth(72)
+        self.temperature.valueChanged.connect(self._temperature_moved)
+        self.temperature.sliderReleased.connect(self._apply_temperature)
+        self.degrees = label("1.00", "value")
+        self.degrees.setFixedWidth(30)
+        field = Field(self.tr("T"), self.temperature, self.degrees)
+        field.setToolTip(self.tr("Temperature: draw from p(x)^(1/T). Below 1 safer, above 1 wilder, 0 always the likeliest"))
+        self.temperature.setAccessibleName(self.tr("Temperature"))
+        self.addWidget(field)
+
+        space = QWidget()
+        space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.addWidget(space)
+
+        self.transport: dict[str, QToolButton] = {}
+        for slot, icon, tip in (
+            ("to_start", "skip-start", self.tr("To the start (Home)")),
+            ("previous_pixel", "step-back", self.tr("Back one pixel (Left)")),
+            ("toggle", "play", self.tr("Play or pause (Space)")),
+            ("next_pixel", "step-forward", self.tr("Forward one pixel (Right)")),
+            ("to_end", "skip-end", self.tr("To the end (End)")),
+        ):
+            button = icon_button(icon, tip, kind="primary" if slot == "toggle" else "")
+            button.clicked.connect(actions[slot].trigger)
+            self.transport[slot] = button
+            self.addWidget(button)
+        self.speed = QComboBox()
+        for text, _, _ in SPEEDS:
+            self.speed.addItem(self.tr(text))
+        self.speed.setCurrentIndex(DEFAULT_SPEED)
+        self.speed.currentIndexChanged.connect(self._speed_chosen)
+        self.speed.setAccessibleName(self.tr("Speed"))
+        self.speed.setToolTip(self.tr("How fast the picture unfolds on the screen; drawing itself runs ahead"))
+        self.addWidget(self.speed)
+        self.setIconSize(QSize(18, 18))
+
+        studio.model_changed.connect(self.refresh)
+        studio.model_loading.connect(self._loading)
+        studio.settings_changed.connect(self.refresh)
+        studio.playing_changed.connect(self._playing)
+        self.refresh()
+
+    def list_models(self, cards: list[ModelCard], other: QAction) -> None:
+        """Fill the model menu, grouped by dataset."""
+        self.model_menu.clear()
+        last = None
+        for card in cards:
+            if last is not None and card.facts.dataset != last:
+                self.model_menu.addSeparator()
+            last = card.facts.dataset
+            action = self.model_menu.addAction(f"{card.title}   {card.kind}")
+            action.triggered.connect(lambda _=False, name=card.name: self.studio.open_model(name))
+        self.model_menu.addSeparator()
+        self.model_menu.addAction(other)
+
+    @Slot(str)
+    def _loading(self, title: str) -> None:
+        self.model.setText(self.tr("Opening {0}…").format(title))
+
+    @Slot()
+    def refresh(self) -> None:
+        """Show the studio's settings."""
+        self._quiet = True
+        card, settings = self.studio.card, self.studio.settings
+        self.model.setText(f"{card.title}  ·  {card.kind}" if card else self.tr("Choose a model"))
+        names = [self.tr("any")] + [card.class_name(i) for i in range(card.num_classes)] if card else [self.tr("any")]
+        if [self.classes.itemText(i) for i in range(self.classes.count())] != names:
+            self.classes.clear()
+            self.classes.addItems(names)
+        self.classes.setCurrentIndex(settings.class_index + 1)
+        self.class_action.setVisible(bool(card and card.num_classes))
+        if not self.seed.hasFocus():
+            self.seed.setText(str(settings.seed))
+        self.temperature.setValue(round(settings.temperature * 100))
+        self.degrees.setText(f"{settings.temperature:.2f}")
+        self.apply_speed()
+        self._quiet = False
+
+    @Slot()
+    def _playing(self) -> None:
+        button = self.transport["toggle"]
+        button.setProperty("iconName", "pause" if self.studio.playing else "play")
+        button.setIcon(theme.icon(button.property("iconName"), "on_accent"))
+
+    @Slot(int)
+    def _class_chosen(self, index: int) -> None:
+        if not self._quiet and index >= 0:
+            self.studio.set(class_index=index - 1)
+            self.studio.generate()
+
+    @Slot()
+    def _seed_typed(self) -> None:
+        text = self.seed.text().strip()
+        try:
+            seed = int(text)
+            if not 0 <= seed < 2**63:
+                raise ValueError
+        except ValueError:
+            self.studio.message.emit("error", self.tr("A seed is a whole number from 0 up, not “{0}”.").format(text))
+            self.seed.setText(str(self.studio.settings.seed))
+            return
+        if seed != self.studio.settings.seed:
+            self.studio.set(seed=seed)
+            self.studio.generate()
+
+    @Slot()
+    def new_seed(self) -> None:
+        """The next seed, drawn at once."""
+        self.studio.set(seed=(self.studio.settings.seed * 48271 + 11) % 99_991)
+        self.studio.generate()
+
+    @property
+    def locked(self) -> bool:
+        """True while generating again keeps the seed."""
+        return self.lock.isChecked()
+
+    @Slot(bool)
+    def _lock_toggled(self, on: bool) -> None:
+        self.lock.setProperty("iconName", "lock" if on else "unlock")
+        retint(self)
+
+    @Slot(int)
+    def _temperature_moved(self, value: int) -> None:
+        self.degrees.setText(f"{value / 100:.2f}")
+        if not self._quiet and not self.temperature.isSliderDown():
+            self._apply_temperature()
+
+    @Slot()
+    def _apply_temperature(self) -> None:
+        value = self.temperature.value() / 100
+        if value != self.studio.settings.temperature:
+            self.studio.set(temperature=value)
+            self.studio.generate()
+
+    @Slot(int)
+    def _speed_chosen(self, _index: int) -> None:
+        self.apply_speed()
+
+    def apply_speed(self) -> None:
+        """Turn the chosen speed into pixels per second for images of the current width."""
+        _, unit, value = SPEEDS[self.speed.currentIndex()]
+        width = self.studio.card.spec.width if self.studio.card else 28
+        self.studio.set_speed(math.inf if unit == "full" else value * (width if unit == "row" else 1))
+
+    def retint(self) -> None:
+        """Icons in the palette in use."""
+        retint(self)
+

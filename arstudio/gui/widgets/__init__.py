@@ -1,0 +1,1 @@
+"""Widgets that draw: pixels, distributions, the timeline, thumbnails, small controls."""

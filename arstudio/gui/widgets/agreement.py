@@ -1,0 +1,157 @@
+"""Where completions agree: an entropy map over the dimmed image, its colour scale, and what the outlines mean."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from arstudio.gui import theme
+from arstudio.gui.widgets.completions import Completions
+from arstudio.gui.widgets.controls import label, section
+from arstudio.gui.widgets.pixel_view import PixelView, colour_map, to_qimage
+from arstudio.gui.widgets.sheet import Sheet
+from arstudio.image import ImageSpec
+
+
+class AgreementMap(PixelView):
+    """The image, dimmed, with bits of entropy in colour where pixels were drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self.setAccessibleName(self.tr("Agreement map"))
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+
+    def tip(self, row: int, column: int) -> str:
+        """Entropy of a pixel."""
+        if self._overlay is None or np.isnan(self._overlay[row, column]):
+            return super().tip(row, column)
+        return self.tr("row {0}, column {1} · H = {2:.2f} bits over {3} completions").format(
+            row, column, float(self._overlay[row, column]), self.count
+        )
+
+    def _compose(self) -> np.ndarray:
+        rgb = super()._compose()
+        stage = theme.colour("stage")
+        ground = np.array([stage.red(), stage.green(), stage.blue()])
+        quiet = (self._image >= 0).all(0) if self._overlay is None else np.isnan(self._overlay)
+        return np.where(quiet[..., None], rgb * 0.4 + ground * 0.6, rgb).astype(np.uint8)
+
+
+class ColourScale(QWidget):
+    """The colour map from 0 to `high` bits, with both ends labelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.high = 1.0
+        self.setFixedHeight(14)
+        self._show()
+
+    def set_high(self, bits: float, tooltip: str) -> None:
+        """Upper end of the scale."""
+        self.high = bits
+        self.setToolTip(tooltip)
+        self._show()
+
+    def _show(self) -> None:
+        self.setAccessibleName(self.tr("Colour scale from 0 to {0:g} bits").format(round(self.high, 1)))
+        self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """0 bits ▁▂▃ high bits."""
+        painter = QPainter(self)
+        font = self.font()
+        font.setPixelSize(11)
+        painter.setFont(font)
+        painter.setPen(theme.colour("dim"))
+        low = self.tr("0")
+        high = self.tr("{0:g} bits").format(round(self.high, 1)) if self.high != 1 else self.tr("1 bit")
+        metrics = painter.fontMetrics()
+        left, right = metrics.horizontalAdvance(low) + 6, metrics.horizontalAdvance(high) + 6
+        middle = Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignLeft | middle, low)
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignRight | middle, high)
+        bar = QRectF(left, 3, self.width() - left - right, 8)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(bar, to_qimage(colour_map(np.linspace(0, 1, 128))[None]))
+
+
+class LegendMark(QLabel):
+    """A small square: an outline in a colour of the palette, or the checkerboard."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self.setFixedSize(QSize(14, 14))
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """The square."""
+        painter = QPainter(self)
+        if self._name == "hidden":
+            for i in range(4):
+                side = theme.colour("check_b" if i in (0, 3) else "check_a")
+                painter.fillRect(QRectF(1 + 6 * (i % 2), 1 + 6 * (i // 2), 6, 6), side)
+            painter.setPen(QPen(theme.colour("known"), 1.5))
+        else:
+            painter.setPen(QPen(theme.colour(self._name), 1.5))
+        painter.drawRect(QRectF(1, 1, 12, 12))
+
+
+class AgreementColumn(QWidget):
+    """The map with its heading, scale, a sentence, and the legend of the canvas. `picture` is square in the layout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        self.heading = section(self.tr("Agreement"))
+        self.map = AgreementMap()
+        self.scale = ColourScale()
+        self.words = label("", "small", wrap=True)
+        for widget in (self.heading, self.map, self.scale, self.words):
+            column.addWidget(widget)
+        column.addSpacing(8)
+        column.addWidget(section(self.tr("On the canvas")))
+        for name, text in (
+            ("hidden", self.tr("hidden: the model draws it")), ("accent", self.tr("drawn by the model")),
+        ):
+            row = QHBoxLayout()
+            row.setSpacing(8)
+            row.addWidget(LegendMark(name))
+            row.addWidget(label(text, "small"), 1)
+            column.addLayout(row)
+        column.addStretch()
+
+    def fit(self, width: int, spec: ImageSpec) -> None:
+        """Take a width; the map becomes as high as its image needs."""
+        self.setFixedWidth(width)
+        multiple = max(1, width // spec.width)
+        self.map.setFixedSize(min(width, spec.width * multiple), min(width * 2, spec.height * multiple))
+
+    def show_sheet(self, sheet: Sheet, spec: ImageSpec) -> None:
+        """Before there are completions: what is known."""
+        self.heading.setText(self.tr("Agreement").upper())
+        self.map.show_overlay(None)
+        self.map.show_image(sheet.shown(), spec)
+        self.words.setText(self.tr("Complete the picture to see where the completions agree and where they differ."))
+        self.scale.setVisible(False)
+
+    def show_completions(self, found: Completions, spec: ImageSpec) -> None:
+        """Entropy over the completions, pixel by pixel."""
+        bits, high = found.agreement()
+        self.heading.setText(self.tr("Agreement of {0}").format(found.count).upper())
+        self.map.count = found.count
+        self.map.show_image(found.images[0], spec)
+        self.map.show_overlay(bits, 0.0, high)
+        explanation = self.tr(
+            "H = −Σ p log₂ p over the completions, 0 where all agree.\n"
+            "{0} images of {1} levels can differ by at most log₂ {2} = {3:.3g} bits."
+        ).format(found.count, spec.levels, min(spec.levels, max(found.count, 2)), high)
+        self.scale.set_high(high, explanation)
+        self.scale.setVisible(True)
+        self.map.setToolTip(explanation)
+        mean = float(np.nanmean(bits)) if not np.isnan(bits).all() else 0.0
+        self.words.setText(self.tr("On average {0:.2f} bits per hidden pixel; dark means they agree.").format(mean))

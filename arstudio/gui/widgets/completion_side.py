@@ -1,0 +1,103 @@
+"""The Inspector of the Complete panel: figures of the chosen completion, the method in words, what to do with it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from arstudio.gui.widgets.completions import Completions
+from arstudio.gui.widgets.controls import Figures, label, section
+
+
+class CompletionSide(QWidget):
+    """`taken`, `opened`: buttons; `compared(bool)`: held and let go."""
+
+    taken = Signal()
+    opened = Signal()
+    compared = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("side")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 16, 16, 16)
+        column.setSpacing(8)
+        self.title = label("", "title")
+        self.note = label("", "dim", wrap=True)
+        self.figures = Figures((
+            ("log_prob", self.tr("log p(hidden | past)")), ("bits", self.tr("Per hidden pixel")),
+            ("hidden", self.tr("Hidden pixels")), ("evidence", self.tr("Counts as evidence")),
+            ("time", self.tr("Time")),
+        ))
+        self.figures.explain("log_prob", self.tr(
+            "log p(hidden | past) = Σ log p(xₜ | x₍<t₎) over the hidden sites, under the model at temperature 1.\n"
+            "It equals log p(hidden | known) when every known pixel comes before every hidden one."
+        ))
+        self.figures.explain("bits", self.tr("−log₂ p(hidden | past) / number of hidden pixels"))
+        self.figures.explain("evidence", self.tr(
+            "Known pixels that come before the first hidden one in the model's order, out of all known ones.\n"
+            "Later ones influence only what follows them."
+        ))
+        self.method = section(self.tr("Method"))
+        self.sentence = label("", "small", wrap=True)
+        self.take = QPushButton(self.tr("Use as canvas"))
+        self.take.setToolTip(self.tr("Put this completion on the canvas, all of it known, and go on from there"))
+        self.compare = QPushButton(self.tr("Compare"))
+        self.compare.setToolTip(self.tr("Hold to see the picture as it was, without the mask"))
+        self.open = QPushButton(self.tr("Open in Generate"))
+        self.open.setToolTip(self.tr("Watch how it was drawn, pixel by pixel, and read every conditional"))
+        column.addWidget(self.title)
+        column.addWidget(self.note)
+        column.addWidget(self.figures)
+        column.addSpacing(8)
+        column.addWidget(self.method)
+        column.addWidget(self.sentence)
+        column.addSpacing(8)
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addWidget(self.take)
+        row.addWidget(self.compare)
+        row.addStretch()
+        column.addLayout(row)
+        last = QHBoxLayout()
+        last.addWidget(self.open)
+        last.addStretch()
+        column.addLayout(last)
+        column.addStretch()
+        self.take.clicked.connect(self.taken)
+        self.open.clicked.connect(self.opened)
+        self.compare.pressed.connect(lambda: self.compared.emit(True))
+        self.compare.released.connect(lambda: self.compared.emit(False))
+
+    def show_words(self, title: str, note: str) -> None:
+        """Nothing to show figures of: a title and a sentence."""
+        self.title.setText(title)
+        self.note.setText(note)
+        self._reveal(figures=False)
+
+    def show_completion(self, found: Completions, index: int, rank: int, note: str = "") -> None:
+        """Figures of one completion, `rank` from 1."""
+        self.title.setText(self.tr("Completion {0} of {1}").format(rank, found.count))
+        self.note.setText(note)
+        given, drawn = found.known_pixels, found.drawn_pixels
+        self.figures.set("log_prob", self.tr("{0} nats").format(_number(float(found.log_prob[index]))), "strong")
+        self.figures.set("bits", self.tr("{0:.2f} bits").format(found.bits_per_pixel(index)))
+        hidden = f"{found.hidden_pixels} of {found.hidden_pixels + given}"
+        if not found.finished:
+            hidden = self.tr("{0} drawn of {1}").format(drawn, found.hidden_pixels)
+        self.figures.set("hidden", hidden)
+        counted = given - found.ignored
+        evidence = self.tr("all {0} known").format(given) if not found.ignored else f"{counted} of {given}"
+        self.figures.set("evidence", evidence if given else self.tr("nothing is known"))
+        self.figures.set("time", self.tr("{0:.1f} s").format(found.seconds))
+        self.sentence.setText(found.sentence)
+        self._reveal(figures=True)
+
+    def _reveal(self, *, figures: bool) -> None:
+        self.note.setVisible(bool(self.note.text()))
+        for widget in (self.figures, self.method, self.sentence, self.take, self.compare, self.open):
+            widget.setVisible(figures)
+
+
+def _number(nats: float) -> str:
+    return f"{nats:.1f}".replace("-", "−")

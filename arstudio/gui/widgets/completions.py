@@ -1,0 +1,119 @@
+"""What the Complete panel has of one run, finished or stopped: images, figures, and three ways to rank them. No Qt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from arstudio.gui.widgets.sheet import Sheet
+from arstudio.models.modelfile import ModelCard
+
+RANKINGS = ("likely", "typical", "different")
+
+
+@dataclass(frozen=True, eq=False)
+class Completions:
+    """`images` (N, C, H, W) levels, −1 where a stopped run drew nothing; `log_prob` (N,) nats of what was drawn.
+
+    `sheet` is the canvas they complete, `ignored` the known pixels that do not count as evidence, `seconds` the time.
+    """
+
+    sheet: Sheet
+    images: np.ndarray
+    log_prob: np.ndarray
+    trace: Any
+    card: ModelCard
+    ignored: int
+    sentence: str
+    seconds: float
+
+    @property
+    def count(self) -> int:
+        """How many images."""
+        return len(self.images)
+
+    @property
+    def finished(self) -> bool:
+        """False when the run was stopped."""
+        return self.trace.complete
+
+    @property
+    def known_pixels(self) -> int:
+        """How many pixels were given."""
+        return int((~self.sheet.hidden).sum())
+
+    @property
+    def hidden_pixels(self) -> int:
+        """How many pixels were to be drawn."""
+        return int(self.sheet.hidden.sum())
+
+    @property
+    def drawn_pixels(self) -> int:
+        """How many of them were drawn."""
+        return int((self.sheet.hidden & (self.images[0] >= 0).all(0)).sum())
+
+    def bits_per_pixel(self, index: int) -> float:
+        """Bits of a completion per drawn pixel."""
+        return -float(self.log_prob[index]) / math.log(2) / max(1, self.drawn_pixels)
+
+    def order(self, ranking: str) -> list[int]:
+        """Image indices: most likely first; nearest the mean log p first; or each one farthest from those before it.
+
+        Distance is the sum of |difference in level|, starting from the most likely.
+        """
+        likely = np.argsort(-self.log_prob, kind="stable")
+        if ranking == "typical":
+            return np.argsort(np.abs(self.log_prob - self.log_prob.mean()), kind="stable").tolist()
+        if ranking == "different":
+            return _spread(self.images.reshape(self.count, -1).astype(np.int64), int(likely[0]))
+        return likely.tolist()
+
+    def agreement(self) -> tuple[np.ndarray, float]:
+        """((H, W) entropy over the completions in bits, NaN where nothing was drawn; the most it can be)."""
+        from arstudio.sampling.completion import agreement
+
+        bits = agreement(self.images)
+        drawn = self.sheet.hidden & (self.images[0] >= 0).all(0)
+        return np.where(drawn, bits, np.nan), max_bits(self.trace.spec.levels, self.count)
+
+
+def max_bits(levels: int, count: int) -> float:
+    """Upper end of the agreement scale: N images cannot spread over more than N values. At least 1 bit."""
+    return max(1.0, math.log2(min(levels, max(count, 2))))
+
+
+def live_images(trace: Any, sheet: Sheet) -> np.ndarray:
+    """(N, C, H, W) levels of a run under way: known pixels everywhere, drawn ones up to the cursor, −1 elsewhere."""
+    return np.where(sheet.hidden, trace.images(), sheet.content).astype(np.int16)
+
+
+def collect(sampler: Any, sheet: Sheet, card: ModelCard, seconds: float) -> Completions:
+    """The Completions of a sampler that has run to the end or was stopped. Imports the sampling room."""
+    from arstudio.sampling.completion import clamp_sentence, finish, ignored_pixels
+
+    trace, known = sampler.trace, ~sheet.hidden
+    if trace.complete:
+        found = finish(sampler, known)
+        return Completions(
+            sheet, found.images.astype(np.int16), found.log_prob, trace, card, found.ignored, found.sentence, seconds
+        )
+    hidden = np.broadcast_to(sheet.hidden, trace.spec.shape).reshape(-1)[trace.sites[:trace.cursor]]
+    log_prob = trace.log_probs[:, :trace.cursor][:, hidden].sum(1)
+    ignored = ignored_pixels(sampler.model, known)
+    return Completions(
+        sheet, live_images(trace, sheet), log_prob, trace, card, ignored, clamp_sentence(known, ignored), seconds
+    )
+
+
+def _spread(flat: np.ndarray, first: int) -> list[int]:
+    """Farthest-first traversal of (N, D) rows in L1 (Gonzalez 1985)."""
+    order = [first]
+    nearest = np.abs(flat - flat[first]).sum(1)
+    while len(order) < len(flat):
+        nearest[order] = -1
+        order.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, np.abs(flat - flat[order[-1]]).sum(1))
+    return order

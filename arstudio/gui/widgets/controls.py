@@ -1,0 +1,192 @@
+"""Small controls the panels share: section labels, labelled fields, segmented choices, figure rows, empty states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from arstudio.gui import theme
+
+
+def label(text: str = "", kind: str = "", *, wrap: bool = False) -> QLabel:
+    """A label in one of the styles of theme.py: section, dim, small, title, headline, value, strong."""
+    widget = QLabel(text)
+    widget.setObjectName(kind)
+    widget.setWordWrap(wrap)
+    return widget
+
+
+def section(text: str) -> QLabel:
+    """A quiet heading above a group, in capitals."""
+    return label(text.upper(), "section")
+
+
+class Field(QFrame):
+    """A rounded box holding a quiet caption and one control, as in the toolbar."""
+
+    def __init__(self, caption: str, control: QWidget, *more: QWidget) -> None:
+        super().__init__()
+        self.setObjectName("field")
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 0, 6, 0)
+        row.setSpacing(6)
+        self.caption = QLabel(caption)
+        self.caption.setBuddy(control)
+        row.addWidget(self.caption)
+        for widget in (control, *more):
+            row.addWidget(widget)
+            if not widget.accessibleName():
+                widget.setAccessibleName(caption)
+
+
+class Segmented(QFrame):
+    """A row of exclusive choices. `chosen(str)` carries the key."""
+
+    chosen = Signal(str)
+
+    def __init__(self, choices: Sequence[tuple[str, str]], tooltips: dict[str, str] | None = None) -> None:
+        super().__init__()
+        self.setObjectName("segmented")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(1, 1, 1, 1)
+        row.setSpacing(0)
+        self._group = QButtonGroup(self)
+        self._buttons: dict[str, QToolButton] = {}
+        for key, text in choices:
+            button = QToolButton(text=text, checkable=True)
+            button.setToolTip((tooltips or {}).get(key, ""))
+            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            button.setMinimumWidth(24)
+            button.setProperty("key", key)
+            self._group.addButton(button)
+            self._buttons[key] = button
+            row.addWidget(button)
+        self._group.buttonClicked.connect(self._clicked)
+        self._buttons[choices[0][0]].setChecked(True)
+
+    def _clicked(self, button: QToolButton) -> None:
+        self.chosen.emit(button.property("key"))
+
+    def key(self) -> str:
+        """The chosen key."""
+        return self._group.checkedButton().property("key")
+
+    def set_key(self, key: str) -> None:
+        """Choose without a signal."""
+        self._buttons[key].setChecked(True)
+
+    def button(self, key: str) -> QToolButton:
+        """The button of a key, for tests and tooltips."""
+        return self._buttons[key]
+
+
+class Figures(QWidget):
+    """Rows of a quiet name and a figure on the right."""
+
+    def __init__(self, names: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setVerticalSpacing(6)
+        grid.setColumnStretch(0, 1)
+        self._values: dict[str, QLabel] = {}
+        self._names: dict[str, QLabel] = {}
+        for row, (key, name) in enumerate(names):
+            self._names[key] = label(name, "dim")
+            value = label("–", "value")
+            value.setAlignment(Qt.AlignmentFlag.AlignRight)
+            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            value.setAccessibleName(name)
+            grid.addWidget(self._names[key], row, 0)
+            grid.addWidget(value, row, 1)
+            self._values[key] = value
+
+    def set(self, key: str, text: str, kind: str = "") -> None:
+        """Show a figure; `kind` restyles it (value, strong, selectedValue)."""
+        value = self._values[key]
+        if value.text() != text:
+            value.setText(text)
+        if kind and value.objectName() != kind:
+            value.setObjectName(kind)
+            value.style().unpolish(value)
+            value.style().polish(value)
+
+    def explain(self, key: str, tooltip: str) -> None:
+        """Tooltip with the formula, on name and figure."""
+        self._names[key].setToolTip(tooltip)
+        self._values[key].setToolTip(tooltip)
+
+    def text(self, key: str) -> str:
+        """The figure as shown."""
+        return self._values[key].text()
+
+
+class EmptyState(QWidget):
+    """What a panel shows when there is nothing: a sentence and the one button that changes it."""
+
+    acted = Signal()
+
+    def __init__(self, headline: str, sentence: str, action: str = "") -> None:
+        super().__init__()
+        column = QVBoxLayout(self)
+        column.addStretch(2)
+        self.headline = label(headline, "headline")
+        self.sentence = label(sentence, "dim", wrap=True)
+        self.sentence.setMaximumWidth(420)
+        for widget in (self.headline, self.sentence):
+            widget.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+            column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
+        self.sentence.setMinimumWidth(360)
+        self.button = QPushButton(action)
+        self.button.setObjectName("primary")
+        self.button.setVisible(bool(action))
+        self.button.clicked.connect(self.acted)
+        column.addSpacing(12)
+        column.addWidget(self.button, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addStretch(3)
+
+    def show_state(self, headline: str, sentence: str, action: str = "") -> None:
+        """Change what is said: also used for loading and error states."""
+        self.headline.setText(headline)
+        self.sentence.setText(sentence)
+        self.button.setText(action)
+        self.button.setVisible(bool(action))
+
+
+def icon_button(name: str, tooltip: str, *, checkable: bool = False, kind: str = "") -> QToolButton:
+    """A square button with an icon; call `retint` on theme changes (see `IconKeeper` in actions.py)."""
+    button = QToolButton()
+    button.setProperty("iconName", name)
+    button.setIcon(theme.icon(name, "on_accent" if kind == "primary" else "text"))
+    button.setIconSize(QSize(18, 18))
+    button.setToolTip(tooltip)
+    button.setAccessibleName(tooltip.split("\n")[0])
+    button.setCheckable(checkable)
+    if kind:
+        button.setObjectName(kind)
+    if kind == "quiet":
+        button.setIconSize(QSize(16, 16))
+        button.setFixedSize(26, 26)
+    return button
+
+
+def retint(root: QWidget) -> None:
+    """Give every icon button below `root` icons in the palette in use."""
+    for button in root.findChildren(QToolButton):
+        name = button.property("iconName")
+        if name:
+            button.setIcon(theme.icon(name, "on_accent" if button.objectName() == "primary" else "text"))

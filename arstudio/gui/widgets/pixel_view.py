@@ -1,0 +1,279 @@
+"""An image of levels, drawn as pixels: nearest-neighbour at whole multiples, hidden sites as a quiet checkerboard.
+
+Shows one image, an optional map over it, the next pixel, the selected pixel and the one under the mouse.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPen, QWheelEvent
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from arstudio.gui import theme
+from arstudio.image import ImageSpec, to_display
+
+GRID_FROM = 8    # device pixels per image pixel from which the hairline grid is drawn
+
+# viridis (van der Walt & Smith 2015, CC0), nine anchors
+_VIRIDIS = np.array(
+    [(68, 1, 84), (71, 45, 123), (59, 82, 139), (44, 114, 142), (33, 145, 140), (39, 173, 129), (92, 200, 99),
+     (170, 220, 50), (253, 231, 37)], dtype=np.float64,
+)
+
+
+def colour_map(values: np.ndarray) -> np.ndarray:
+    """Values in [0, 1] -> (…, 3) uint8 of a perceptually uniform, colour-blind-safe map."""
+    at = np.clip(np.nan_to_num(values), 0.0, 1.0) * (len(_VIRIDIS) - 1)
+    low = np.minimum(at.astype(int), len(_VIRIDIS) - 2)
+    share = (at - low)[..., None]
+    return np.round(_VIRIDIS[low] * (1 - share) + _VIRIDIS[low + 1] * share).astype(np.uint8)
+
+
+def pixels(image: np.ndarray, spec: ImageSpec) -> np.ndarray:
+    """(C, H, W) levels with hidden sites below 0 -> (H, W, 3) uint8 with the checkerboard where all channels are hidden."""
+    shown = to_display(image, spec.levels)
+    rgb = np.repeat(shown.transpose(1, 2, 0), 3 // spec.channels, axis=2).astype(np.uint8)
+    hidden = (image < 0).all(0)
+    if hidden.any():
+        row, column = np.nonzero(hidden)
+        a, b = (QColor(theme.colours().check_a), QColor(theme.colours().check_b))
+        board = np.array([[a.red(), a.green(), a.blue()], [b.red(), b.green(), b.blue()]], dtype=np.uint8)
+        rgb[row, column] = board[(row + column) % 2]
+    return rgb
+
+
+def to_qimage(rgb: np.ndarray) -> QImage:
+    """(H, W, 3) uint8 -> QImage that owns its bytes."""
+    rgb = np.ascontiguousarray(rgb)
+    height, width, _ = rgb.shape
+    return QImage(rgb.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+
+
+class PixelView(QWidget):
+    """One image. `clicked(row, column)`, `hovered(row, column)` or hovered(-1, -1) when the mouse leaves."""
+
+    clicked = Signal(int, int)
+    hovered = Signal(int, int)
+
+    def __init__(self, parent: QWidget | None = None, *, interactive: bool = True) -> None:
+        super().__init__(parent)
+        self.spec: ImageSpec | None = None
+        self._image: np.ndarray | None = None
+        self._picture: QImage | None = None
+        self._overlay: np.ndarray | None = None
+        self._overlay_range = (0.0, 1.0)
+        self.selected: tuple[int, int] | None = None
+        self.next: tuple[int, int] | None = None
+        self.pointed: tuple[int, int] | None = None
+        self.marked_value: int | None = None
+        self.focused = False
+        self.zoom = 1.0
+        self.pan = QPointF(0, 0)
+        self.zoomable = False
+        self.align_top = False
+        self._dragging: QPointF | None = None
+        self._interactive = interactive
+        self.setMouseTracking(interactive)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(32, 32)
+        self.setAccessibleName("Image")
+        if interactive:
+            self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+
+    # -- content --------------------------------------------------------------------------------------------
+
+    def show_image(self, image: np.ndarray | None, spec: ImageSpec | None) -> None:
+        """(C, H, W) levels, hidden sites below 0. Repaints only if something changed."""
+        if image is not None and self._image is not None and spec == self.spec and np.array_equal(image, self._image):
+            return
+        if spec != self.spec:
+            self.reset_view()
+        self._image, self.spec = (None if image is None else image.copy()), spec
+        self._picture = None
+        self.update()
+
+    def show_overlay(self, values: np.ndarray | None, low: float = 0.0, high: float = 1.0) -> None:
+        """(H, W) map drawn instead of the image's own colours where it is a number, NaN elsewhere; None to remove it."""
+        if values is None and self._overlay is None:
+            return
+        self._overlay = None if values is None else np.array(values, dtype=np.float64)
+        self._overlay_range = (low, high)
+        self._picture = None
+        self.update()
+
+    def mark(
+        self, selected: tuple[int, int] | None, following: tuple[int, int] | None,
+        pointed: tuple[int, int] | None = None, value: int | None = None,
+    ) -> None:
+        """Outline the selected and the next pixel; light up the pointed one and every pixel with a value."""
+        state = (selected, following, pointed, value)
+        if state != (self.selected, self.next, self.pointed, self.marked_value):
+            self.selected, self.next, self.pointed, self.marked_value = state
+            self.update()
+
+    def image(self) -> np.ndarray | None:
+        """What is shown."""
+        return self._image
+
+    # -- geometry -------------------------------------------------------------------------------------------
+
+    def scale(self) -> float:
+        """Widget pixels per image pixel: the largest whole number of device pixels that fits, times the zoom."""
+        if self.spec is None:
+            return 1.0
+        ratio = self.devicePixelRatioF()
+        fit = min(self.width() / self.spec.width, self.height() / self.spec.height) * ratio
+        whole = max(1.0, float(int(fit)))
+        if fit < 1:
+            return fit / ratio
+        return max(1.0, float(round(whole * self.zoom))) / ratio
+
+    def target(self) -> QRectF:
+        """Rectangle of the image in the widget."""
+        if self.spec is None:
+            return QRectF(self.rect())
+        s, ratio = self.scale(), self.devicePixelRatioF()
+        width, height = self.spec.width * s, self.spec.height * s
+        left = round(((self.width() - width) / 2 + self.pan.x()) * ratio) / ratio
+        above = min(4.0, max(self.height() - height, 0) / 2) if self.align_top and self.zoom == 1 else (self.height() - height) / 2
+        top = round((above + self.pan.y()) * ratio) / ratio
+        return QRectF(left, top, width, height)
+
+    def pixel_at(self, point: QPointF) -> tuple[int, int] | None:
+        """(row, column) under a widget point, None outside the image."""
+        if self.spec is None:
+            return None
+        target, s = self.target(), self.scale()
+        column, row = int((point.x() - target.left()) // s), int((point.y() - target.top()) // s)
+        inside = 0 <= row < self.spec.height and 0 <= column < self.spec.width
+        return (row, column) if inside else None
+
+    def rect_of(self, row: int, column: int) -> QRectF:
+        """Widget rectangle of a pixel."""
+        target, s = self.target(), self.scale()
+        return QRectF(target.left() + column * s, target.top() + row * s, s, s)
+
+    def reset_view(self) -> None:
+        """Fit the image again."""
+        self.zoom, self.pan = 1.0, QPointF(0, 0)
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Room for a picture that can be read."""
+        return QSize(360, 360)
+
+    # -- events ---------------------------------------------------------------------------------------------
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Select a pixel, or begin to pan with the middle button."""
+        if self.zoomable and event.button() == Qt.MouseButton.MiddleButton:
+            self._dragging = event.position() - self.pan
+            return
+        found = self.pixel_at(event.position())
+        if event.button() == Qt.MouseButton.LeftButton and found is not None:
+            self.clicked.emit(*found)
+        event.accept()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Tell which pixel is under the mouse."""
+        if self._dragging is not None:
+            self.pan = event.position() - self._dragging
+            self.update()
+            return
+        found = self.pixel_at(event.position())
+        self.hovered.emit(*(found or (-1, -1)))
+        if found is not None and self._interactive:
+            QToolTip.showText(event.globalPosition().toPoint(), self.tip(*found), self)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """End panning."""
+        self._dragging = None
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """The mouse left."""
+        self.hovered.emit(-1, -1)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Zoom at the cursor."""
+        if not self.zoomable or event.angleDelta().y() == 0:
+            super().wheelEvent(event)
+            return
+        before, target = self.scale(), self.target()
+        anchor = event.position() - target.topLeft()
+        self.zoom = min(16.0, max(1.0, self.zoom * (1.25 if event.angleDelta().y() > 0 else 0.8)))
+        growth = self.scale() / before
+        if self.zoom == 1.0:
+            self.pan = QPointF(0, 0)
+        else:
+            moved = self.target()
+            self.pan += event.position() - QPointF(moved.left() + anchor.x() * growth, moved.top() + anchor.y() * growth)
+        self.update()
+
+    def tip(self, row: int, column: int) -> str:
+        """Tooltip of a pixel: where it is and what it holds."""
+        values = self._image[:, row, column] if self._image is not None else []
+        shown = ", ".join("hidden" if v < 0 else f"{int(v)}" for v in values)
+        return self.tr("row {0}, column {1} · {2}").format(row, column, shown)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """A new palette needs a new checkerboard."""
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
+            self._picture = None
+            self.update()
+        super().changeEvent(event)
+
+    # -- painting -------------------------------------------------------------------------------------------
+
+    def paintEvent(self, _event: object) -> None:
+        """Picture, grid, marks."""
+        if self._image is None or self.spec is None:
+            return
+        if self._picture is None:
+            self._picture = to_qimage(self._compose())
+        painter = QPainter(self)
+        target, s = self.target(), self.scale()
+        painter.drawImage(target, self._picture, QRectF(0, 0, self.spec.width, self.spec.height))
+        if s * self.devicePixelRatioF() >= GRID_FROM and self._interactive:
+            self._draw_grid(painter, target, s)
+        self.paint_marks(painter)
+        if self.focused:
+            painter.setPen(QPen(theme.colour("accent"), 2))
+            painter.drawRect(target.adjusted(-1, -1, 1, 1))
+
+    def _compose(self) -> np.ndarray:
+        rgb = pixels(self._image, self.spec)
+        if self._overlay is not None:
+            low, high = self._overlay_range
+            known = ~np.isnan(self._overlay)
+            mapped = colour_map((self._overlay - low) / max(high - low, 1e-12))
+            rgb = np.where(known[..., None], mapped, rgb).astype(np.uint8)
+        return rgb
+
+    def _draw_grid(self, painter: QPainter, target: QRectF, s: float) -> None:
+        painter.setPen(QPen(QColor(128, 128, 128, 38), 0))
+        visible = QRect(self.rect())
+        for column in range(1, self.spec.width):
+            x = target.left() + column * s
+            if visible.left() <= x <= visible.right():
+                painter.drawLine(QPointF(x, target.top()), QPointF(x, target.bottom()))
+        for row in range(1, self.spec.height):
+            y = target.top() + row * s
+            if visible.top() <= y <= visible.bottom():
+                painter.drawLine(QPointF(target.left(), y), QPointF(target.right(), y))
+
+    def paint_marks(self, painter: QPainter) -> None:
+        """Outlines; subclasses add theirs."""
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        if self.marked_value is not None:
+            painter.setPen(QPen(theme.colour("selected", 0.9), 1))
+            for row, column in zip(*np.nonzero((self._image == self.marked_value).any(0)), strict=True):
+                painter.drawRect(self.rect_of(int(row), int(column)).adjusted(1, 1, -1, -1))
+        for pixel, name, width in ((self.pointed, "text", 1), (self.next, "accent", 2), (self.selected, "selected", 2)):
+            if pixel is None:
+                continue
+            rect = self.rect_of(*pixel)
+            painter.setPen(QPen(QColor(0, 0, 0, 110), width + 2))
+            painter.drawRect(rect)
+            painter.setPen(QPen(theme.colour(name), width))
+            painter.drawRect(rect)

@@ -1,0 +1,192 @@
+"""Pictures that leave the program: sheets of images, GIFs of images unfolding, and PNGs that know how they
+were drawn.
+
+A PNG carries the text chunk "arstudio", a JSON object made by `drawing_info`: model, seed, settings, method
+and classes, enough to draw it again. What is hidden shows as a quiet checkerboard. Pillow and NumPy only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from arstudio import __version__
+from arstudio.image import ImageError, ImageSpec, to_display
+from arstudio.sampling.draw import SettingsError
+from arstudio.sampling.sampler import Sampler
+from arstudio.sampling.trace import HIDDEN, KNOWN, Trace
+
+KEY = "arstudio"
+GROUND = 48  # grey between the images of a sheet
+CHECKER = (106, 124)  # greys of the checkerboard
+VIRIDIS = np.array(
+    [  # eleven stops of matplotlib's viridis (CC0), dark to bright
+        (68, 1, 84),
+        (72, 36, 117),
+        (65, 68, 135),
+        (53, 95, 141),
+        (42, 120, 142),
+        (33, 145, 140),
+        (34, 168, 132),
+        (68, 191, 112),
+        (122, 209, 81),
+        (189, 223, 38),
+        (253, 231, 37),
+    ]
+)
+
+
+def drawing_info(model: str, sampler: Sampler) -> dict[str, Any]:
+    """What a picture drawn by `sampler` from the model called `model` should remember. JSON types only."""
+    network = sampler.model
+    classes = sampler.decoder.classes.tolist()
+    return {
+        "program": f"AR Studio {__version__}",
+        "kind": "sample",
+        "model": model,
+        "architecture": network.name,
+        "spec": network.spec.to_dict(),
+        "count": sampler.trace.count,
+        "method": sampler.method,
+        "settings": dataclasses.asdict(sampler.settings),
+        "classes": [None if c == network.num_classes else c for c in classes]
+        if network.num_classes
+        else None,
+    }
+
+
+def png_bytes(picture: Any, info: dict[str, Any] | None = None) -> bytes:
+    """A Pillow image as PNG with `info` in its text chunk. Raises TypeError if info is not JSON."""
+    from PIL.PngImagePlugin import PngInfo
+
+    chunks = PngInfo()
+    if info is not None:
+        chunks.add_text(KEY, json.dumps(info))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", pnginfo=chunks)
+    return buffer.getvalue()
+
+
+def read_info(path: str | Path) -> dict[str, Any] | None:
+    """What an exported PNG remembers, or None for any other picture. Raises ImageError if it cannot be
+    read."""
+    from PIL import Image
+
+    path = Path(path)
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            text = getattr(picture, "text", {}).get(KEY)
+    except FileNotFoundError:
+        raise ImageError(f"There is no file {path}.") from None
+    except Exception:  # decoders of damaged files raise anything
+        raise ImageError(f"{path.name} cannot be read as a picture.") from None
+    try:
+        info = json.loads(text) if text else None
+    except ValueError:
+        return None
+    return info if isinstance(info, dict) else None
+
+
+def fit_scale(spec: ImageSpec, count: int, side: int = 512) -> int:
+    """Screen pixels per pixel at which a square sheet of `count` images is about `side` wide: 1 to 24."""
+    columns = math.ceil(math.sqrt(max(count, 1)))
+    return min(24, max(1, side // (columns * max(spec.width, spec.height))))
+
+
+def sheet(
+    images: np.ndarray, spec: ImageSpec, *, columns: int | None = None, scale: int = 1, gap: int | None = None
+) -> Any:
+    """Images of levels (N, C, H, W), negative where hidden -> one Pillow image in mode L or RGB.
+
+    A pixel with a hidden channel shows the checkerboard. `gap` is in screen pixels: by default a quarter of
+    `scale`, at least 1, and none around a single image.
+    """
+    from PIL import Image
+
+    count = len(images)
+    columns = min(count, columns or math.ceil(math.sqrt(count)))
+    if gap is None:
+        gap = 0 if count == 1 else max(1, scale // 4)
+    hidden = (images < 0).any(1)[:, None].repeat(scale, 2).repeat(scale, 3)  # (N, 1, H', W')
+    cells = to_display(images, spec.levels).repeat(scale, 2).repeat(scale, 3)  # (N, C, H', W')
+    height, width = cells.shape[2:]
+    square = max(1, scale // 2)
+    parity = (np.arange(height)[:, None] // square + np.arange(width) // square) % 2
+    cells = np.where(hidden, np.array(CHECKER, dtype=np.uint8)[parity], cells)
+    rows = math.ceil(count / columns)
+    size = (spec.channels, rows * (height + gap) + gap, columns * (width + gap) + gap)
+    page = np.full(size, GROUND, dtype=np.uint8)
+    for i in range(count):
+        top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
+        page[:, top : top + height, left : left + width] = cells[i]
+    return Image.fromarray(page[0] if spec.channels == 1 else np.ascontiguousarray(page.transpose(1, 2, 0)))
+
+
+def gif_bytes(
+    trace: Trace,
+    index: int | None = None,
+    *,
+    frames: int = 90,
+    fps: float = 20.0,
+    scale: int = 0,
+    hold: float = 2.0,
+) -> bytes:
+    """A looping GIF of image `index`, or of all images, unfolding from nothing to `trace.cursor`.
+
+    `frames` moments evenly spread over the steps, `fps` a second, the last one held for `hold` seconds. Known
+    sites are there from the start. `scale` 0 chooses. Raises SettingsError for less than one frame.
+    """
+    if frames < 1 or fps <= 0:
+        raise SettingsError("A GIF needs at least one frame and a positive number of frames a second.")
+    rows = slice(None) if index is None else slice(index, index + 1)
+    values, end = trace.values[rows], trace.cursor
+    steps = np.arange(trace.spec.sites)
+    known = (trace.origin[rows] == KNOWN) & (steps < end)
+    scale = scale or fit_scale(trace.spec, len(values))
+    pages = []
+    for moment in np.unique(np.linspace(0, end, frames + 1).round()):
+        flat = np.full(values.shape, HIDDEN, dtype=np.int16)
+        flat[:, trace.sites] = np.where((steps < moment) | known, values, HIDDEN)
+        page = sheet(flat.reshape(-1, *trace.spec.shape), trace.spec, scale=scale)
+        pages.append(page if page.mode == "L" else page.quantize(256))
+    durations = [round(1000 / fps)] * (len(pages) - 1) + [round(1000 * hold)]
+    buffer = io.BytesIO()
+    pages[0].save(
+        buffer, "GIF", save_all=True, append_images=pages[1:], duration=durations, loop=0, optimize=False
+    )
+    return buffer.getvalue()
+
+
+def csv_bytes(trace: Trace) -> bytes:
+    """Every image as CSV: the columns of `Trace.write_csv` behind a column `image`, counted from 0."""
+    lines = []
+    for index in range(trace.count):
+        text = io.StringIO(newline="")
+        trace.write_csv(text, index)
+        header, *rows = text.getvalue().splitlines()
+        lines += [f"image,{header}"] * (index == 0) + [f"{index},{row}" for row in rows]
+    return ("\r\n".join(lines) + "\r\n").encode()
+
+
+def viridis(values: np.ndarray) -> np.ndarray:
+    """Values (…) in [0, 1] -> (…, 3) uint8 colours, perceptually uniform and safe for the colour-blind."""
+    place = np.clip(np.nan_to_num(values), 0, 1) * (len(VIRIDIS) - 1)
+    stops = np.arange(len(VIRIDIS))
+    return np.stack([np.interp(place, stops, VIRIDIS[:, c]) for c in range(3)], -1).round().astype(np.uint8)
+
+
+def agreement_picture(bits: np.ndarray, outcomes: int, scale: int = 1) -> tuple[Any, float]:
+    """(H, W) entropy in bits -> Pillow image, dark where all agree, and the bits that the brightest colour
+    means: log2 of `outcomes`, how many different values a pixel could have taken."""
+    from PIL import Image
+
+    most = math.log2(max(outcomes, 2))
+    colours = viridis(bits / most).repeat(scale, 0).repeat(scale, 1)
+    return Image.fromarray(colours), most

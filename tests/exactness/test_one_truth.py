@@ -1,0 +1,289 @@
+"""Law 3: decoder, forward, log_prob and every sampler tell the same story, at any moment and in any order of calls."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from cases import CASES, RASTER, SMALL, VARIANTS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from arstudio.image import ImageSpec
+from arstudio.models import MODELS
+from arstudio.sampling import METHODS, Sampler, SampleSettings, sample
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
+GREY, RGB = ImageSpec(1, 4, 5, 4), ImageSpec(3, 3, 4, 3)
+
+
+def some_classes(model, batch):
+    return torch.arange(batch) % (model.num_classes + 1) - 1 if model.num_classes else None
+
+
+def random_images(spec, batch, seed=0):
+    return torch.randint(0, spec.levels, (batch, *spec.shape), generator=torch.Generator().manual_seed(seed))
+
+
+def given_so_far(model, x, position):
+    """x with every site from `position` on set to 0, which the parameters there must not depend on."""
+    flat = x.flatten(1).clone()
+    flat[:, model.site_index[position:]] = 0
+    return flat.view_as(x)
+
+
+def small(name, spec, random_model, **more):
+    return random_model(name, spec, **{**SMALL.get(name, {}), **more})
+
+
+def check_decoder(model):
+    x, y, tolerance = random_images(model.spec, 3), some_classes(model, 3), TOLERANCE[model.dtype]
+    with torch.inference_mode():
+        truth = model(x, y)
+        decoder = model.decoder(3, y)
+        for t in range(model.spec.sites):
+            channel, row, column = decoder.site()
+            assert t == decoder.position
+            expected = truth[:, :, channel, row, column]
+            torch.testing.assert_close(decoder.params(), expected, rtol=tolerance, atol=tolerance)
+            decoder.push(x[:, channel, row, column])
+    assert torch.equal(decoder.x, x)
+    with pytest.raises(IndexError, match="Every site has been drawn"):
+        decoder.params()
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_decoder_parameters_equal_forward_in_float64(case, random_model):
+    check_decoder(random_model(case.name, case.spec, case.num_classes, dtype=torch.float64, **case.config))
+
+
+@pytest.mark.parametrize("case", RASTER, ids=str)
+def test_decoder_parameters_equal_forward_in_float32(case, random_model):
+    check_decoder(random_model(case.name, case.spec, case.num_classes, **case.config))
+
+
+@pytest.mark.parametrize("case", RASTER, ids=str)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_log_probability_a_sampler_reports_is_that_of_what_it_drew(case, method, random_model):
+    model = random_model(case.name, case.spec, case.num_classes, dtype=torch.float64, **case.config)
+    y = some_classes(model, 2)
+    trace = sample(model, 2, SampleSettings(seed=4, temperature=0.8), y, method=method)
+    x = torch.from_numpy(trace.images()).long()
+    with torch.inference_mode():
+        expected = model.log_prob(x, y).numpy()
+        log_pmf = model.likelihood.log_pmf(model(x, y)).flatten(2)[:, :, model.site_index].numpy()
+    assert trace.log_probs.sum(1) == pytest.approx(expected, abs=1e-9)
+    assert -np.array([trace.nats(0), trace.nats(1)]) == pytest.approx(expected, abs=1e-9)
+    np.testing.assert_allclose(trace.pmfs, np.exp(log_pmf).transpose(0, 2, 1), atol=1e-7)
+    np.testing.assert_allclose(trace.entropies, -(np.exp(log_pmf) * log_pmf).sum(1), atol=1e-6)
+
+
+@st.composite
+def models(draw):
+    """Name, spec, number of classes and config of a random small model."""
+    name = draw(st.sampled_from(sorted(MODELS)))
+    channels = draw(st.sampled_from([1, 3]))
+    sites = 12 if channels == 3 else 24
+    height = draw(st.integers(1, 5))
+    width = draw(st.integers(1, max(1, min(6, sites // height))))
+    spec = ImageSpec(channels, height, width, draw(st.sampled_from([2, 3, 8, 256])))
+    config = {}
+    if name in ("fvsbn", "nade"):
+        config["order"] = draw(st.sampled_from(["raster", "spiral", "random"]))
+    if name in ("pixelcnn", "gated_pixelcnn"):
+        config = {"channels": draw(st.integers(6, 9)), "head": draw(st.integers(3, 9))}
+        config["kernel"] = draw(st.sampled_from([3, 5]))
+    if name == "pixelcnn":
+        config |= {"blocks": draw(st.integers(0, 2)), "first_kernel": draw(st.sampled_from([3, 7]))}
+    if name == "gated_pixelcnn":
+        config["dilations"] = (1, *draw(st.lists(st.integers(1, 3), max_size=2)))
+    return name, spec, draw(st.sampled_from([0, 2])), config
+
+
+ways = st.builds(
+    SampleSettings, seed=st.integers(0, 2**40), temperature=st.sampled_from([0.0, 0.01, 0.7, 1.0, 1.5, 100.0]),
+    top_k=st.sampled_from([0, 0, 1, 2, 7, 1000]), top_p=st.sampled_from([1.0, 1.0, 0.9, 0.5, 1e-6]),
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kind=models(), way=ways, gain=st.sampled_from([0.0, 0.5, 2.0, 5.0]))
+def test_one_seed_gives_one_image_whichever_sampler_draws_it(random_model, kind, way, gain):
+    name, spec, classes, config = kind
+    model = random_model(name, spec, classes, gain=gain, seed=way.seed % 7, **config)
+    y = some_classes(model, 3)
+    naive, fast = (sample(model, 3, way, y, method=method) for method in METHODS)
+    assert np.array_equal(naive.values, fast.values)
+    np.testing.assert_allclose(naive.log_probs, fast.log_probs, atol=1e-3)
+
+
+@pytest.mark.parametrize("spec", [GREY, RGB], ids=str)
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_decisions_too_close_for_float32_are_referred_and_still_agree(name, spec, random_model, monkeypatch):
+    """With every decision called close, both samplers must come to what float64 alone would draw."""
+    monkeypatch.setattr("arstudio.sampling.sampler.REFER", 10.0)
+    model = small(name, spec, random_model, num_classes=2)
+    y, way = some_classes(model, 3), SampleSettings(seed=2, top_p=0.95)
+    samplers = [Sampler(model, way, 3, y, method=method) for method in METHODS]
+    naive, fast = (sampler.run().values for sampler in samplers)
+    assert all(sampler.referee.referred == 3 * spec.sites for sampler in samplers)
+    monkeypatch.setattr("arstudio.sampling.sampler.REFER", 0.0)
+    exact = sample(model.double(), 3, way, y, method="naive").values
+    assert np.array_equal(naive, exact)
+    assert np.array_equal(fast, exact)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_image_i_is_the_same_however_many_are_drawn(name, random_model):
+    model = small(name, GREY, random_model)
+    many = sample(model, 7, SampleSettings(seed=3)).images()
+    assert len(np.unique(many, axis=0)) == 7
+    for count in (1, 2, 5):
+        assert np.array_equal(sample(model, count, SampleSettings(seed=3)).images(), many[:count])
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_another_seed_gives_other_images_and_the_global_generator_is_left_alone(name, random_model):
+    model = small(name, GREY, random_model)
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    first = sample(model, 4, SampleSettings(seed=3)).values
+    torch.rand(5)
+    assert np.array_equal(sample(model, 4, SampleSettings(seed=3)).values, first)
+    assert not np.array_equal(sample(model, 4, SampleSettings(seed=4)).values, first)
+    torch.set_rng_state(before)
+
+
+class Walk:
+    """A decoder driven at random, and beside it only a list of what was pushed; they must never disagree."""
+
+    def __init__(self, model, seed):
+        self.rng, self.model = np.random.default_rng(seed), model
+        self.y = some_classes(model, 3) if model.num_classes else torch.full((3,), -1)
+        self.x = torch.zeros(3, *model.spec.shape, dtype=torch.long)
+        self.decoder = model.decoder(3, self.y)
+        self.position, self.saved, self.done = 0, [], dict.fromkeys(self.moves, 0)
+
+    moves = ("params", "push", "select", "snapshot", "restore", "rewind")
+
+    def step(self):
+        move = self.rng.choice(self.moves, p=(0.3, 0.4, 0.08, 0.08, 0.07, 0.07))
+        if self.position == self.model.spec.sites and move in ("params", "push"):
+            move = "rewind"
+        self.done[move] += 1
+        getattr(self, move)()
+        assert self.decoder.position == self.position
+        assert self.decoder.batch == len(self.x)
+        assert torch.equal(given_so_far(self.model, self.decoder.x, self.position), self.x)
+
+    def params(self):
+        with torch.inference_mode():
+            channel, row, column = self.decoder.site()
+            expected = self.model(self.x, self.y)[:, :, channel, row, column]
+        for _ in range(self.rng.integers(1, 3)):
+            torch.testing.assert_close(self.decoder.params(), expected, rtol=1e-9, atol=1e-9)
+
+    def push(self):
+        channel, row, column = self.decoder.site()
+        value = torch.from_numpy(self.rng.integers(0, self.model.spec.levels, len(self.x)))
+        self.decoder.push(value)
+        self.x[:, channel, row, column] = value
+        self.position += 1
+
+    def select(self):
+        index = torch.from_numpy(self.rng.integers(0, len(self.x), self.rng.integers(1, 5)))
+        self.decoder.select(index)
+        self.x, self.y = self.x[index], self.y[index]
+
+    def snapshot(self):
+        self.saved.append((self.decoder.snapshot(), self.x.clone(), self.y.clone(), self.position))
+
+    def restore(self):
+        if self.saved:
+            state, x, y, position = self.saved[self.rng.integers(len(self.saved))]
+            self.decoder.restore(state)
+            self.x, self.y, self.position = x.clone(), y.clone(), position
+
+    def rewind(self):
+        position = int(self.rng.integers(0, self.position + 1))
+        self.decoder.rewind(position)
+        self.x, self.position = given_so_far(self.model, self.x, position), position
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("spec", [GREY, RGB], ids=str)
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_decoder_may_be_copied_restored_and_rewound_at_any_moment(name, spec, seed, random_model):
+    classes = 2 * (seed % 2)
+    model = small(name, spec, random_model, num_classes=classes, dtype=torch.float64)
+    walk = Walk(model, seed)
+    for _ in range(200):
+        walk.step()
+    assert min(walk.done.values()) >= 5
+
+
+@pytest.mark.parametrize("config", [config for _, config in VARIANTS])
+def test_variants_may_be_rewound_too(config, random_model):
+    name = next(name for name, c in VARIANTS if c is config)
+    walk = Walk(random_model(name, RGB, dtype=torch.float64, **SMALL[name] | config), 1)
+    for _ in range(150):
+        walk.step()
+    assert min(walk.done.values()) >= 5
+
+
+@pytest.mark.parametrize("spec", [GREY, RGB], ids=str)
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_values_pushed_without_asking_for_parameters_count_all_the_same(name, spec, random_model):
+    model, x = small(name, spec, random_model, dtype=torch.float64), random_images(spec, 2)
+    truth = model(x)
+    for quiet in (1, spec.width * spec.channels - 1, spec.sites // 2 + 1, spec.sites - 1):
+        decoder = model.decoder(2)
+        for _ in range(quiet):
+            channel, row, column = decoder.site()
+            decoder.push(x[:, channel, row, column])
+        channel, row, column = decoder.site()
+        torch.testing.assert_close(decoder.params(), truth[:, :, channel, row, column], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_training_a_model_does_not_disturb_a_drawing_begun_before(name, random_model, monkeypatch):
+    monkeypatch.setattr("arstudio.sampling.sampler.REFER", 0.05)    # so that the referee is asked, and late
+    model = small(name, GREY, random_model, num_classes=2)
+    original, y = copy.deepcopy(model), some_classes(model, 3)
+    expected = sample(original, 3, SampleSettings(seed=8), y)
+    samplers = [Sampler(model, SampleSettings(seed=8), 3, y, method=method) for method in METHODS]
+    for sampler in samplers:
+        sampler.step()
+    assert sum(sampler.referee.referred for sampler in samplers) == 0
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(torch.randn_like(p))
+    assert not np.array_equal(sample(model, 3, SampleSettings(seed=8), y).values, expected.values)
+    for sampler in samplers:
+        trace = sampler.run()
+        assert sampler.referee.referred > 0
+        assert np.array_equal(trace.values, expected.values)
+        np.testing.assert_allclose(trace.log_probs, expected.log_probs, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_drawing_leaves_the_model_as_it_was(name, random_model):
+    model = small(name, GREY, random_model, num_classes=2).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    sample(model, 2, SampleSettings(seed=1), 1)
+    assert model.training
+    assert all(p.requires_grad for p in model.parameters())
+    assert model.state_dict().keys() == before.keys()
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_training_loss_is_what_log_prob_says_and_has_a_gradient_everywhere(name, random_model):
+    model = small(name, RGB, random_model, num_classes=2).train()
+    x = random_images(RGB, 24)
+    loss = -model.log_prob(x, some_classes(model, 24)).mean()
+    loss.backward()
+    assert math.isfinite(float(loss))
+    dead = [key for key, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert dead == []
