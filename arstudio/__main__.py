@@ -11,9 +11,12 @@ def main() -> int | None:
         from arstudio.gui.app import main as window
 
         return window()
-    from arstudio.cli import main as command
+    try:
+        from arstudio.cli import main as command
 
-    return command()
+        return command()
+    except KeyboardInterrupt:    # before the command line was there to answer it
+        return 130
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def explain(error: BaseException) -> str | None:
     )
     if isinstance(error, _UsageError):
         where = getattr(getattr(error, "ctx", None), "command_path", "arstudio")
-        return f"{_sentence(error.format_message()).rstrip('.')}; see {where} --help."
+        return f"{_sentence(error.format_message())} See {where} --help."
     if isinstance(error, ours):
         return _sentence(str(error))
     if isinstance(error, OSError):

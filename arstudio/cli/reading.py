@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from arstudio.analysis.conditionals import Conditional
     from arstudio.data import ImageDataset
     from arstudio.models.modelfile import ModelCard
+    from arstudio.training.setup import DataView
 
 BARS = " ▁▂▃▄▅▆▇█"
 PIECES = " ▏▎▍▌▋▊▉█"
@@ -165,7 +167,9 @@ def evaluate(
     from arstudio.training.evaluation import evaluate as measure
 
     network, card = open_model(model, device)
-    data = _view(card, dataset, split, binarise, classes)
+    origin = _origin(card)
+    view = replace(origin, dataset=dataset or origin.dataset, binarise=binarise or origin.binarise)
+    data = _view(card, view, split, classes)
     chosen = data.splits[split]
     count = limit or len(chosen)
     x = chosen.x[:count]
@@ -197,7 +201,7 @@ def evaluate(
                 "quantity": of,
                 "spec": data.spec,
                 "protocol": protocol,
-                "seed": 0,
+                "seed": view.seed,
                 "seconds": seconds,
                 "device": str(network.device),
             }
@@ -209,21 +213,32 @@ def evaluate(
         say(note)
 
 
-def _view(card: ModelCard, dataset: str, split: str, binarise: str, classes: bool) -> ImageDataset:
-    """The dataset as the model sees it. Raises UsageSentence or DatasetError where they do not go
-    together."""
+def _origin(card: ModelCard) -> DataView:
+    """The view of the data a model learned from: as its run recorded it, else as far as its card tells."""
+    from arstudio.training.runs import Run
+    from arstudio.training.setup import DataView
+
+    if card.path is not None and (card.path.parent / "run.json").exists():
+        recorded = Run.open(card.path.parent).record.get("view")
+        if recorded:
+            return DataView(**recorded)
+    how = "threshold" if "half brightness" in card.facts.protocol else "static"
+    return DataView(dataset=card.facts.dataset, binarise=how)
+
+
+def _view(card: ModelCard, view: DataView, split: str, classes: bool) -> ImageDataset:
+    """The dataset as the model sees it. Raises UsageSentence or DatasetError where they do not fit."""
     from arstudio.data import SPLITS, load
 
-    name = dataset or card.facts.dataset
-    if not name:
+    if not view.dataset:
         raise UsageSentence(
             f"{card.name} does not say what it learned from; name a dataset, such as --dataset digits."
         )
     if split not in SPLITS:
         raise UsageSentence(f"There is no split {split!r}; choose {', '.join(SPLITS)}.")
-    how = binarise or ("threshold" if "half brightness" in card.facts.protocol else "static")
     spec = card.spec
-    data = load(name, levels=spec.levels, size=(spec.height, spec.width), binarise=how)
+    size = (spec.height, spec.width)
+    data = load(view.dataset, levels=spec.levels, size=size, binarise=view.binarise, seed=view.seed)
     if data.spec != spec:
         raise UsageSentence(
             f"{card.name} draws {spec}, but {data.info.title} seen so is {data.spec}; choose another dataset."

@@ -13,7 +13,7 @@ from arstudio.cli.options import Device, Json
 if TYPE_CHECKING:
     from arstudio.analysis.benchmarks import SamplingBenchmark
 
-bench = typer.Typer()
+bench = typer.Typer(rich_markup_mode="rich")
 
 
 def demo(
@@ -131,7 +131,7 @@ def _print(result: SamplingBenchmark) -> None:
         "ρ",
         "× floor",
         "Cache",
-        "Same pixels",
+        "Same",
         box=None,
         header_style="bold",
     )
@@ -143,9 +143,9 @@ def _print(result: SamplingBenchmark) -> None:
             f"{row.seconds:.3f}",
             f"{row.sites_per_second:,.0f}",
             naive,
-            f"{row.ratio_to_naive:.0f}",
+            f"{row.ratio_to_naive:.3g}",
             f"{row.rho:.2f}",
-            f"{row.ratio_to_floor:.1f}",
+            f"{row.ratio_to_floor:.3g}",
             f"{row.cache_bytes / 1e6:.1f} MB",
             same,
         )

@@ -34,7 +34,7 @@ from arstudio.gui.widgets.controls import label, retint
 from arstudio.resources import resource
 
 LAYOUT_VERSION = 1
-FIRST_MODEL = "gated-fashion"
+FIRST_MODEL = "fashion-gated"
 JOBS = ("generate", "complete", "train")
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 

@@ -102,12 +102,12 @@ def models(draw):
 
 
 ways = st.builds(
-    SampleSettings, seed=st.integers(0, 2**40), temperature=st.sampled_from([0.0, 0.01, 0.7, 1.0, 1.5, 100.0]),
+    SampleSettings, seed=st.integers(0, 2**40), temperature=st.sampled_from([0.0, 1e-6, 0.01, 0.7, 1.0, 1.5, 100.0]),
     top_k=st.sampled_from([0, 0, 1, 2, 7, 1000]), top_p=st.sampled_from([1.0, 1.0, 0.9, 0.5, 1e-6]),
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kind=models(), way=ways, gain=st.sampled_from([0.0, 0.5, 2.0, 5.0]))
 def test_one_seed_gives_one_image_whichever_sampler_draws_it(random_model, kind, way, gain):
     name, spec, classes, config = kind
@@ -124,12 +124,12 @@ def test_decisions_too_close_for_float32_are_referred_and_still_agree(name, spec
     """With every decision called close, both samplers must come to what float64 alone would draw."""
     monkeypatch.setattr("arstudio.sampling.sampler.REFER", 10.0)
     model = small(name, spec, random_model, num_classes=2)
-    y, way = some_classes(model, 3), SampleSettings(seed=2, top_p=0.95)
-    samplers = [Sampler(model, way, 3, y, method=method) for method in METHODS]
+    y, way = some_classes(model, 2), SampleSettings(seed=2, top_p=0.95)
+    samplers = [Sampler(model, way, 2, y, method=method) for method in METHODS]
     naive, fast = (sampler.run().values for sampler in samplers)
-    assert all(sampler.referee.referred == 3 * spec.sites for sampler in samplers)
+    assert all(sampler.referee.referred == 2 * spec.sites for sampler in samplers)
     monkeypatch.setattr("arstudio.sampling.sampler.REFER", 0.0)
-    exact = sample(model.double(), 3, way, y, method="naive").values
+    exact = sample(model.double(), 2, way, y, method="naive").values
     assert np.array_equal(naive, exact)
     assert np.array_equal(fast, exact)
 
@@ -211,14 +211,14 @@ class Walk:
         self.x, self.position = given_so_far(self.model, self.x, position), position
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("spec", [GREY, RGB], ids=str)
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_a_decoder_may_be_copied_restored_and_rewound_at_any_moment(name, spec, seed, random_model):
     classes = 2 * (seed % 2)
     model = small(name, spec, random_model, num_classes=classes, dtype=torch.float64)
     walk = Walk(model, seed)
-    for _ in range(200):
+    for _ in range(160):
         walk.step()
     assert min(walk.done.values()) >= 5
 
@@ -227,7 +227,7 @@ def test_a_decoder_may_be_copied_restored_and_rewound_at_any_moment(name, spec, 
 def test_variants_may_be_rewound_too(config, random_model):
     name = next(name for name, c in VARIANTS if c is config)
     walk = Walk(random_model(name, RGB, dtype=torch.float64, **SMALL[name] | config), 1)
-    for _ in range(150):
+    for _ in range(160):
         walk.step()
     assert min(walk.done.values()) >= 5
 
@@ -248,7 +248,6 @@ def test_values_pushed_without_asking_for_parameters_count_all_the_same(name, sp
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_training_a_model_does_not_disturb_a_drawing_begun_before(name, random_model, monkeypatch):
-    monkeypatch.setattr("arstudio.sampling.sampler.REFER", 0.05)    # so that the referee is asked, and late
     model = small(name, GREY, random_model, num_classes=2)
     original, y = copy.deepcopy(model), some_classes(model, 3)
     expected = sample(original, 3, SampleSettings(seed=8), y)
@@ -256,6 +255,7 @@ def test_training_a_model_does_not_disturb_a_drawing_begun_before(name, random_m
     for sampler in samplers:
         sampler.step()
     assert sum(sampler.referee.referred for sampler in samplers) == 0
+    monkeypatch.setattr("arstudio.sampling.sampler.REFER", 0.05)    # the referee is first asked after training
     with torch.no_grad():
         for p in model.parameters():
             p.add_(torch.randn_like(p))
@@ -284,6 +284,6 @@ def test_training_loss_is_what_log_prob_says_and_has_a_gradient_everywhere(name,
     x = random_images(RGB, 24)
     loss = -model.log_prob(x, some_classes(model, 24)).mean()
     loss.backward()
-    assert math.isfinite(float(loss))
+    assert math.isfinite(loss.item())
     dead = [key for key, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert dead == []

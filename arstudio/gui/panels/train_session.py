@@ -88,8 +88,8 @@ class Session:
         minutes = bool(trainer.config.minutes)
         self.limit = trainer.budget if minutes else 0.0
         self.plan = [share * trainer.budget for share in FILM] if minutes else []
-        film = stored_film(trainer.run, spec)
-        trainer.live.film[:0] = film[:trainer.film_index]
+        if trainer.live.step:      # resumed: what was drawn before
+            trainer.live.film[:0] = stored_film(trainer.run, spec)
         self.live = trainer.live
 
     @classmethod
@@ -251,7 +251,8 @@ def probe(choice: Choice) -> Callable[[TaskProgress], Probed]:
         )
         progress.publish(Probed(choice.model, defaults, found))
         progress.check()
-        return Probed(choice.model, defaults, found, _share_seen(choice, data.spec))
+        small = found.parameters < 20_000_000
+        return Probed(choice.model, defaults, found, _share_seen(choice, data.spec) if small else None)
 
     return work
 

@@ -125,11 +125,11 @@ class AgreementColumn(QWidget):
             column.addLayout(row)
         column.addStretch()
 
-    def fit(self, width: int, spec: ImageSpec) -> None:
-        """Take a width; the map becomes as high as its image needs."""
-        self.setFixedWidth(width)
-        multiple = max(1, width // spec.width)
-        self.map.setFixedSize(min(width, spec.width * multiple), min(width * 2, spec.height * multiple))
+    def fit(self, width: int, height: int, spec: ImageSpec) -> None:
+        """Take a size; the map gets the largest whole multiple that leaves room for the words."""
+        multiple = max(1, min(width // spec.width, (height - 170) // spec.height))
+        self.map.setFixedSize(spec.width * multiple, spec.height * multiple)
+        self.scale.setFixedWidth(min(width, max(120, spec.width * multiple)))
 
     def show_sheet(self, sheet: Sheet, spec: ImageSpec) -> None:
         """Before there are completions: what is known."""

@@ -35,8 +35,8 @@ class CompletionSide(QWidget):
         ))
         self.figures.explain("bits", self.tr("−log₂ p(hidden | past) / number of hidden pixels"))
         self.figures.explain("evidence", self.tr(
-            "Known pixels that come before the first hidden one in the model's order, out of all known ones.\n"
-            "Later ones influence only what follows them."
+            "How many known pixels come before a hidden one in the model's order, averaged over the hidden ones.\n"
+            "Clamping ignores those that come after it."
         ))
         self.method = section(self.tr("Method"))
         self.sentence = label("", "small", wrap=True)
@@ -86,8 +86,9 @@ class CompletionSide(QWidget):
         if not found.finished:
             hidden = self.tr("{0} drawn of {1}").format(drawn, found.hidden_pixels)
         self.figures.set("hidden", hidden)
-        counted = given - found.ignored
-        evidence = self.tr("all {0} known").format(given) if not found.ignored else f"{counted} of {given}"
+        evidence = self.tr("all {0} known").format(given)
+        if found.ignored:
+            evidence = self.tr("~{0} of {1}").format(round(found.evidence()), given)
         self.figures.set("evidence", evidence if given else self.tr("nothing is known"))
         self.figures.set("time", self.tr("{0:.1f} s").format(found.seconds))
         self.sentence.setText(found.sentence)

@@ -11,7 +11,6 @@ import numpy as np
 from arstudio.gui.widgets.sheet import Sheet
 from arstudio.models.modelfile import ModelCard
 
-RANKINGS = ("likely", "typical", "different")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +53,11 @@ class Completions:
     def drawn_pixels(self) -> int:
         """How many of them were drawn."""
         return int((self.sheet.hidden & (self.images[0] >= 0).all(0)).sum())
+
+    def evidence(self) -> float:
+        """Known pixels that come before a hidden one in the model's order, averaged over the hidden pixels."""
+        known = ~self.sheet.hidden.reshape(-1)[self.trace.order.pixels]
+        return float(np.cumsum(known)[~known].mean()) if not known.all() else float(known.sum())
 
     def bits_per_pixel(self, index: int) -> float:
         """Bits of a completion per drawn pixel."""

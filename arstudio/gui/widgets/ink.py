@@ -150,6 +150,7 @@ class SwatchGrid(QWidget):
         self._rows: list[list[Ink]] = []
         self._spec: ImageSpec | None = None
         self._at = (0, 0)
+        self._side = 20
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Levels"))
@@ -165,7 +166,7 @@ class SwatchGrid(QWidget):
 
     def sizeHint(self) -> QSize:
         """All cells."""
-        return QSize(max(len(row) for row in self._rows) * self._side + 2, len(self._rows) * self._side + 2)
+        return QSize(max((len(row) for row in self._rows), default=0) * self._side + 2, len(self._rows) * self._side + 2)
 
     def rect_of(self, row: int, column: int) -> QRectF:
         """Rectangle of a cell."""

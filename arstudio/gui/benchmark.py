@@ -1,0 +1,163 @@
+"""`arstudio bench gui`: start-up and smoothness of the window, measured in fresh processes.
+
+    import arstudio       wall time of the import in a fresh interpreter, minus the interpreter's own start
+    first window          from just before the process is made to the end of the first paint event, median of `repeats`
+    event-loop lag        lateness of a 5 ms precise heartbeat while 16 images are drawn and played at full speed
+
+The machine's load average is reported with them: a busy machine gives worse figures.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+_IMPORT = "import time; t=time.perf_counter(); import arstudio; print(time.perf_counter()-t)"
+_PAINT = "from arstudio.gui.benchmark import paint_once; paint_once()"
+_LAG = "from arstudio.gui.benchmark import heartbeat; heartbeat()"
+
+
+@dataclass(frozen=True)
+class GuiBench:
+    """Seconds for start-up, milliseconds for lag."""
+
+    import_seconds: float
+    import_loads_torch_or_qt: bool
+    first_paint_seconds: float
+    first_paint_all: tuple[float, ...]
+    lag_p99_ms: float
+    lag_max_ms: float
+    drawing_seconds: float
+    platform: str
+    load_average: float
+
+
+def measure(repeats: int = 5) -> GuiBench:
+    """Run everything. Takes about half a minute on an idle machine."""
+    env = dict(os.environ)
+    from arstudio.gui.app import display_missing
+
+    if display_missing():
+        env["QT_QPA_PLATFORM"] = "offscreen"
+    imports = [float(_child(_IMPORT, env)) for _ in range(repeats)]
+    clean = _child("import sys, arstudio; print(int('torch' in sys.modules or 'PySide6' in sys.modules))", env)
+    paints = []
+    for _ in range(repeats):
+        started = time.time()
+        paints.append(float(_child(_PAINT, env)) - started)
+    lag = json.loads(_child(_LAG, env))
+    return GuiBench(
+        statistics.median(imports), clean.strip() == "1", statistics.median(paints), tuple(paints),
+        lag["p99"], lag["max"], lag["seconds"], env.get("QT_QPA_PLATFORM", "display"),
+        os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"),
+    )
+
+
+def run(as_json: bool = False) -> None:
+    """Print the figures as JSON or as lines for people."""
+    found = measure()
+    if as_json:
+        print(json.dumps(dataclasses.asdict(found), indent=2))
+        return
+    loaded = "loads torch or Qt" if found.import_loads_torch_or_qt else "loads neither torch nor Qt"
+    print("\n".join((
+        f"import arstudio     {found.import_seconds:.3f} s, {loaded}",
+        f"first window        {found.first_paint_seconds:.2f} s (median of {len(found.first_paint_all)})",
+        f"event-loop lag      p99 {found.lag_p99_ms:.1f} ms, max {found.lag_max_ms:.1f} ms while drawing 16 images "
+        f"in {found.drawing_seconds:.1f} s",
+        f"platform {found.platform}, load average {found.load_average:.1f}",
+    )))
+
+
+def _child(code: str, env: dict[str, str]) -> str:
+    result = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
+    if result.returncode:
+        raise RuntimeError(f"The measurement failed: {result.stderr.strip().splitlines()[-1:]}")
+    return result.stdout.strip().splitlines()[-1]
+
+
+def paint_once() -> None:
+    """In a child process: show the window as `arstudio` does, print the time when its first paint has ended."""
+    from arstudio.gui.app import make_application
+
+    app = make_application()
+    from PySide6.QtCore import QEvent, QObject, QTimer
+
+    from arstudio.gui.main_window import MainWindow
+    from arstudio.gui.studio import Studio
+
+    class Watch(QObject):
+        painted = False
+
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            if event.type() == QEvent.Type.Paint and not self.painted:
+                self.painted = True
+                QTimer.singleShot(0, finish)
+            return False
+
+    def finish() -> None:
+        print(time.time(), flush=True)
+        app.exit()
+
+    window = MainWindow(Studio())
+    watch = Watch()
+    window.generate_panel.installEventFilter(watch)
+    window.show()
+    app.exec()
+
+
+def heartbeat() -> None:
+    """In a child process: lateness of a 5 ms heartbeat while the window draws 16 images of the first bundled model."""
+    from arstudio.gui.app import make_application
+
+    app = make_application()
+    from PySide6.QtCore import QElapsedTimer, Qt, QTimer
+
+    from arstudio.gui import tasks
+    from arstudio.gui.main_window import MainWindow
+    from arstudio.gui.studio import FULL_SPEED, Studio
+
+    studio = Studio()
+    studio.autoplay = False
+    studio.set(count=16)
+    window = MainWindow(studio)
+    window.show()
+    window.complete_start()
+    clock, late, state = QElapsedTimer(), [], {"last": 0, "start": 0}
+
+    def beat() -> None:
+        now = clock.nsecsElapsed()
+        late.append((now - state["last"]) / 1e6 - 5)
+        state["last"] = now
+
+    timer = QTimer(interval=5)
+    timer.setTimerType(Qt.TimerType.PreciseTimer)
+    timer.timeout.connect(beat)
+
+    def begin() -> None:
+        window.toolbar.speed.setCurrentIndex(window.toolbar.speed.count() - 1)
+        studio.set_speed(FULL_SPEED)
+        clock.start()
+        state["last"] = state["start"] = clock.nsecsElapsed()
+        timer.start()
+        studio.generate()
+
+    def ended() -> None:
+        if studio.drawing or studio.trace is None or not studio.trace.complete:
+            return
+        timer.stop()
+        seconds = (clock.nsecsElapsed() - state["start"]) / 1e9
+        late.sort()
+        print(json.dumps({"p99": late[int(len(late) * 0.99)], "max": late[-1], "seconds": seconds}), flush=True)
+        app.exit()
+
+    studio.model_changed.connect(lambda: QTimer.singleShot(200, begin))
+    studio.drawing_changed.connect(ended)
+    app.exec()
+    tasks.shut_down()

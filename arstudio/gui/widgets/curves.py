@@ -1,0 +1,291 @@
+"""Learning curves: validation in the accent, training quiet behind it, baselines dashed. Painted with QPainter, only
+when something changed.
+
+The ranges are steady: x is the whole budget from the start; y begins between the baselines, opens downwards in whole
+tick steps as the model learns, and glides when it does. Figures come in nats per image and are divided by `per_unit`.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+
+import numpy as np
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QVariantAnimation
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from arstudio.gui import theme
+from arstudio.gui.wording import duration
+
+MOST_POINTS = 240
+GUTTER, LEGEND, AXIS = 44, 24, 24      # pixels left of, above and below the plot
+_TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200)   # seconds
+
+
+class Thinned:
+    """A growing series as at most MOST_POINTS averages of equally many neighbours; feeding it costs only what is new."""
+
+    def __init__(self) -> None:
+        self._x: list[float] = []
+        self._y: list[float] = []
+        self._open_x = self._open_y = 0.0
+        self._open = 0
+        self._each = 1
+        self.taken = 0
+
+    def feed(self, x: list[float], y: list[float]) -> bool:
+        """Take what lists x and y hold beyond last time; True if there was anything."""
+        end = min(len(x), len(y))
+        if end <= self.taken:
+            return False
+        for i in range(self.taken, end):
+            self._open_x += x[i]
+            self._open_y += y[i]
+            self._open += 1
+            if self._open == self._each:
+                self._x.append(self._open_x / self._open)
+                self._y.append(self._open_y / self._open)
+                self._open_x = self._open_y = 0.0
+                self._open = 0
+                if len(self._x) == MOST_POINTS:
+                    self._x = [(a + b) / 2 for a, b in zip(self._x[::2], self._x[1::2], strict=True)]
+                    self._y = [(a + b) / 2 for a, b in zip(self._y[::2], self._y[1::2], strict=True)]
+                    self._each *= 2
+        self.taken = end
+        return True
+
+    def points(self) -> np.ndarray:
+        """(n, 2) averages so far."""
+        return np.column_stack([self._x, self._y]) if self._x else np.zeros((0, 2))
+
+
+class CurvePlot(QWidget):
+    """`show_frame` once per run or change of unit, `show_curves` whenever there is more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._train = self._validation = np.zeros((0, 2))
+        self._epochs: list[float] = []
+        self._baselines: dict[str, float] = {}
+        self._limit, self._per_unit, self._unit = 60.0, 1.0, "nats"
+        self._low, self._high = 0.0, 1.0           # shown, nats
+        self._goal = (0.0, 1.0)
+        self._from = (0.0, 1.0)
+        self._hover: float | None = None
+        self._glide = QVariantAnimation(self, startValue=0.0, endValue=1.0, duration=240)
+        self._glide.valueChanged.connect(self._glided)
+        self.setMouseTracking(True)
+        self.setMinimumHeight(132)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setAccessibleName(self.tr("Learning curves"))
+
+    def sizeHint(self) -> QSize:
+        """Wide rather than high."""
+        return QSize(640, 260)
+
+    def curves(self) -> tuple[np.ndarray, np.ndarray]:
+        """(n, 2) seconds and nats of training and validation, as shown."""
+        return self._train, self._validation
+
+    def show_frame(self, limit: float, baselines: dict[str, float], per_unit: float, unit: str) -> None:
+        """Axis of `limit` seconds, dashed lines in nats by name, `per_unit` nats making one `unit`."""
+        if limit > 0:
+            self._limit = limit
+        if (baselines, per_unit) != (self._baselines, self._per_unit):
+            self._baselines, self._per_unit, self._unit = dict(baselines), per_unit, unit
+            self._set_range(*self._wanted(self._per_unit), glide=False)
+        self.update()
+
+    def show_curves(self, train: np.ndarray, validation: np.ndarray, epochs: list[float]) -> None:
+        """(n, 2) seconds and nats each; `epochs` of the validation points, for the tooltip."""
+        fresh = not len(self._validation) and not len(self._train)
+        self._train, self._validation, self._epochs = train, validation, epochs
+        self._limit = max([self._limit, *train[-1:, 0], *validation[-1:, 0]])
+        self._set_range(*self._wanted(self._per_unit), glide=not fresh)
+        self._describe()
+        self.update()
+
+    def clear(self) -> None:
+        """Forget the curves, for another run."""
+        self._train = self._validation = np.zeros((0, 2))
+        self._epochs, self._baselines, self._hover, self._limit = [], {}, None, 0.0
+        self.update()
+
+    # -- ranges ---------------------------------------------------------------------------------------------
+
+    def _wanted(self, per_unit: float) -> tuple[float, float]:
+        """(low, high) in nats. High is fixed by the baselines: far-off uniform is left out. Low takes whole ticks."""
+        values = self._validation[:, 1] if len(self._validation) else self._train[:, 1]
+        values = values[np.isfinite(values)]
+        uniform = self._baselines.get("uniform")
+        histogram = self._baselines.get("histogram")
+        if uniform is None:
+            high = float(values.max()) * 1.02 if len(values) else 1.0
+        elif histogram is None or uniform <= 2 * histogram:
+            high = uniform * 1.04
+        else:
+            high = histogram * 1.5
+        middle = high / 2 if histogram is None else histogram - 0.5 * (high - histogram)
+        low = min([middle, *(values.min(keepdims=True) - 0.1 * (high - values.min(keepdims=True)))])
+        step = _nice((high - max(low, 0)) / per_unit / 4) * per_unit / 2
+        return max(0.0, math.floor(low / step) * step), high
+
+    def _set_range(self, low: float, high: float, *, glide: bool) -> None:
+        if (low, high) == self._goal:
+            return
+        self._goal, self._from = (low, high), (self._low, self._high)
+        self._glide.stop()
+        if glide and self.isVisible():
+            self._glide.start()
+        else:
+            self._low, self._high = low, high
+
+    def _glided(self, share: float) -> None:
+        eased = share * share * (3 - 2 * share)
+        self._low = self._from[0] + (self._goal[0] - self._from[0]) * eased
+        self._high = self._from[1] + (self._goal[1] - self._from[1]) * eased
+        self.update()
+
+    def area(self) -> QRectF:
+        """Rectangle of the plot itself."""
+        return QRectF(GUTTER, LEGEND, max(self.width() - GUTTER - 4, 1), max(self.height() - LEGEND - AXIS, 1))
+
+    def _x(self, seconds: float) -> float:
+        area = self.area()
+        return area.left() + seconds / max(self._limit, 1e-9) * area.width()
+
+    def _y(self, nats: float) -> float:
+        area = self.area()
+        return area.bottom() - (nats - self._low) / max(self._high - self._low, 1e-12) * area.height()
+
+    # -- mouse ----------------------------------------------------------------------------------------------
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Read the validation nearest to the mouse."""
+        if not len(self._validation):
+            return
+        area = self.area()
+        at = (event.position().x() - area.left()) / area.width() * self._limit
+        index = int(np.argmin(np.abs(self._validation[:, 0] - at)))
+        seconds, nats = self._validation[index]
+        if seconds != self._hover:
+            self._hover = seconds
+            self.update()
+        lines = [self.tr("validation {0:.3f} {1}").format(nats / self._per_unit, self._unit)]
+        if len(self._train):
+            i = min(bisect_left(self._train[:, 0].tolist(), seconds), len(self._train) - 1)
+            lines.append(self.tr("train {0:.3f} {1}").format(self._train[i, 1] / self._per_unit, self._unit))
+        lines.append(self.tr("after {0}, epoch {1:.1f}").format(duration(seconds), self._epochs[index]))
+        QToolTip.showText(event.globalPosition().toPoint(), "\n".join(lines), self)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """The mouse left."""
+        self._hover = None
+        self.update()
+
+    def _describe(self) -> None:
+        if len(self._validation):
+            text = self.tr("Validation {0:.3f} {1} after {2}").format(
+                self._validation[-1, 1] / self._per_unit, self._unit, duration(self._validation[-1, 0])
+            )
+            self.setAccessibleDescription(text)
+
+    # -- painting -------------------------------------------------------------------------------------------
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Grid, baselines, curves, legend."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        font = QFont(self.font())
+        font.setPixelSize(11)
+        painter.setFont(font)
+        self._draw_axes(painter)
+        area = self.area()
+        painter.setClipRect(area.adjusted(-1, -1, 5, 2))
+        for name, nats in self._baselines.items():
+            pen = QPen(self._colour(name), 1.2, Qt.PenStyle.CustomDashLine)
+            pen.setDashPattern([4, 4])
+            painter.setPen(pen)
+            painter.drawLine(QPointF(area.left(), self._y(nats)), QPointF(area.right(), self._y(nats)))
+        self._draw_curve(painter, self._train, "train", 1.2)
+        self._draw_curve(painter, self._validation, "validation", 2.4)
+        if self._hover is not None:
+            painter.setPen(QPen(theme.colour("dim", 0.6), 1))
+            painter.drawLine(QPointF(self._x(self._hover), area.top()), QPointF(self._x(self._hover), area.bottom()))
+        painter.setClipping(False)
+        self._draw_legend(painter)
+
+    @staticmethod
+    def _colour(name: str) -> QColor:
+        return {
+            "validation": theme.colour("accent"), "train": theme.colour("dim", 0.75),
+            "uniform": theme.colour("dim", 0.8), "histogram": theme.colour("selected", 0.9),
+        }[name]
+
+    def _draw_curve(self, painter: QPainter, points: np.ndarray, name: str, width: float) -> None:
+        points = points[np.isfinite(points).all(1)]
+        if not len(points):
+            return
+        shown = QPolygonF([QPointF(self._x(x), self._y(y)) for x, y in points.tolist()])
+        painter.setPen(QPen(
+            self._colour(name), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin
+        ))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawPolyline(shown)
+        if name == "validation":      # the latest figure, also while there is only one
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(self._colour(name))
+            painter.drawEllipse(shown[len(shown) - 1], 3.2, 3.2)
+
+    def _draw_axes(self, painter: QPainter) -> None:
+        area = self.area()
+        low, high = self._low / self._per_unit, self._high / self._per_unit
+        step = _nice((high - low) / max(2, min(5, area.height() / 42)))
+        digits = max(0, -math.floor(math.log10(step) + 1e-9))
+        for i in range(math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6) + 1):
+            y = self._y(i * step * self._per_unit)
+            painter.setPen(QPen(theme.colour("line"), 1))
+            painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
+            painter.setPen(theme.colour("dim"))
+            box = QRectF(0, y - 8, GUTTER - 10, 16)
+            painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, f"{i * step:.{digits}f}")
+        if self._limit <= 0:
+            return
+        metrics = QFontMetricsF(painter.font())
+        most = max(2.0, area.width() / 110)
+        step = next((t for t in _TICKS if self._limit / t <= most), self._limit)
+        for i in range(math.floor(self._limit / step + 1e-6) + 1):
+            x, text = self._x(i * step), duration(i * step) if i else "0"
+            wide = metrics.horizontalAdvance(text)
+            left = min(max(x - wide / 2, area.left() - 2), area.right() - wide + 2)
+            painter.drawText(QPointF(left, area.bottom() + 17), text)
+
+    def _draw_legend(self, painter: QPainter) -> None:
+        metrics = QFontMetricsF(painter.font())
+        x = float(GUTTER)
+        names = {
+            "validation": self.tr("validation"), "train": self.tr("train"),
+            "uniform": self.tr("uniform"), "histogram": self.tr("histogram"),
+        }
+        for name, text in names.items():
+            if name in self._baselines:
+                text = f"{text} {self._baselines[name] / self._per_unit:.2f}"
+            elif name in ("uniform", "histogram"):
+                continue
+            pen = QPen(self._colour(name), 2.4 if name == "validation" else 1.6)
+            if name in self._baselines:
+                pen.setDashPattern([2, 1.6])
+            painter.setPen(pen)
+            painter.drawLine(QPointF(x, 8), QPointF(x + 14, 8))
+            painter.setPen(theme.colour("dim"))
+            painter.drawText(QPointF(x + 20, 12), text)
+            x += 36 + metrics.horizontalAdvance(text)
+
+
+def _nice(value: float) -> float:
+    """The next 1, 2 or 5 times a power of ten."""
+    if not value > 0 or not math.isfinite(value):
+        return 1.0
+    base = 10 ** math.floor(math.log10(value))
+    return next(m * base for m in (1, 2, 5, 10) if m * base >= value * 0.999)

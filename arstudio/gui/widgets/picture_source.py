@@ -1,0 +1,154 @@
+"""Where the canvas gets its pictures: the model's dataset, the current drawing, a file, the clipboard.
+
+Reading happens in a Task; `ready` carries what came of it. An error leaves the canvas as it is and is said once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtGui import QImage
+
+from arstudio.gui.studio import Studio
+from arstudio.gui.tasks import Task, TaskProgress
+from arstudio.gui.widgets.pictures import fit_picture, pil_of
+from arstudio.image import ImageSpec
+from arstudio.models.modelfile import ModelCard
+
+
+class PictureSource(QObject):
+    """`ready(content (C, H, W), hidden (H, W) or None to keep the mask, caption, notice or "")`."""
+
+    ready = Signal(object, object, str, str)
+
+    def __init__(self, studio: Studio, parent: QObject) -> None:
+        super().__init__(parent)
+        self._studio = studio
+        self._reading: Task | None = None
+        self._rng = np.random.default_rng(1)
+        self._shelf: tuple[Any, Any] | None = None      # what was loaded last: key, dataset
+
+    def open_first_model(self) -> None:
+        """Open the first bundled model."""
+        from arstudio.models.modelfile import ModelFileError, bundled_models
+
+        try:
+            self._studio.open_model(bundled_models()[0].path)
+        except (IndexError, OSError, ModelFileError):
+            self._studio.message.emit("info", self.tr(
+                "No bundled models were found: open a model file with Model ▸ Open, or train one."
+            ))
+
+    def take_from_dataset(self, first: bool = False) -> None:
+        """A random test image in the model's view of its dataset. With `first`, a blank image if there is none."""
+        card = self._studio.card
+        if card is None or self._refuse():
+            return
+        draw, shelf = int(self._rng.integers(2**31)), self._shelf
+
+        def read(progress: TaskProgress) -> Any:
+            try:
+                key, data = _dataset(card, shelf)
+            except ValueError as error:
+                if not first:
+                    raise
+                content = np.zeros(card.spec.shape, np.int16)
+                return content, np.ones(content.shape[1:], bool), self.tr("Blank: what you draw becomes known"), str(error)
+            self._shelf = key, data
+            index = draw % len(data.test)
+            words = self.tr("{0} test image {1}").format(data.info.title, index)
+            if data.test.y is not None:
+                words += self.tr(" · class {0}").format(card.class_name(int(data.test.y[index])))
+            return data.test.x[index].astype(np.int16), None, words, ""
+
+        self._start(read, self.tr("Taking a picture from {0}").format(card.facts.dataset or self.tr("the dataset")))
+
+    def take_from_drawing(self) -> None:
+        """The image Generate shows, as far as it is drawn; the rest of it is hidden."""
+        trace = self._studio.trace
+        if self._refuse():
+            return
+        if trace is None:
+            self._studio.message.emit("info", self.tr("There is no drawing yet: press play in Generate first."))
+            return
+        if trace.spec != self._studio.card.spec:
+            self._studio.message.emit("info", self.tr("The drawing is {0} but the model draws {1}.").format(
+                trace.spec, self._studio.card.spec
+            ))
+            return
+        image = trace.image(self._studio.focus, self._studio.position)
+        hidden = (image < 0).any(0)
+        self.ready.emit(
+            np.maximum(image, 0), hidden if hidden.any() else None, self.tr("The drawing in Generate"), ""
+        )
+
+    def read_file(self, path: str | Path) -> None:
+        """A picture file, fitted to the model; nothing hidden."""
+        if self._refuse():
+            return
+        spec, path = self._studio.card.spec, Path(path)
+
+        def read(progress: TaskProgress) -> Any:
+            from arstudio.image import open_picture
+
+            content, notice = fit_picture(open_picture(path), spec, path.name)
+            return content, np.zeros(content.shape[1:], bool), path.name, notice
+
+        self._start(read, self.tr("Opening {0}").format(path.name))
+
+    def take_image(self, image: QImage, name: str) -> None:
+        """A picture from the clipboard or dropped as such; nothing hidden."""
+        if self._refuse():
+            return
+        spec: ImageSpec = self._studio.card.spec
+        try:
+            content, notice = fit_picture(pil_of(image), spec, name)
+        except ValueError as error:
+            self._studio.message.emit("error", str(error))
+            return
+        self.ready.emit(content, np.zeros(content.shape[1:], bool), name, notice)
+
+    def _refuse(self) -> bool:
+        if self._studio.card is None:
+            self._studio.message.emit("info", self.tr("Choose a model first: the Library on the left lists them."))
+            return True
+        return False
+
+    def _start(self, read: Any, name: str) -> None:
+        self._reading = Task(lambda progress: (task_spec, read(progress)), name, self)
+        task_spec = self._studio.card.spec
+        self._reading.done.connect(self._arrived)
+        self._reading.failed.connect(self._failed)
+        self._reading.start()
+
+    @Slot(object)
+    def _arrived(self, result: Any) -> None:
+        spec, picture = result
+        self.sender().deleteLater()
+        if self._studio.card is not None and spec == self._studio.card.spec and self.sender() is self._reading:
+            self.ready.emit(*picture)
+
+    @Slot(str, str)
+    def _failed(self, sentence: str, _trace: str) -> None:
+        self.sender().deleteLater()
+        self._studio.message.emit("error", sentence)
+
+
+def _dataset(card: ModelCard, shelf: tuple[Any, Any] | None) -> tuple[Any, Any]:
+    """(key, dataset) in the view a model was trained on. Raises DatasetError."""
+    from arstudio.data import DatasetError, load
+
+    spec, name = card.spec, card.facts.dataset
+    how = "threshold" if "half brightness" in card.facts.protocol else "static"
+    key = name, spec, how
+    if shelf is not None and shelf[0] == key:
+        return shelf
+    if not name:
+        raise DatasetError("This model does not say what it was trained on; draw or open a picture instead.")
+    data = load(name, levels=spec.levels, size=(spec.height, spec.width), binarise=how)
+    if data.spec != spec:
+        raise DatasetError(f"The dataset {name} is {data.spec} but the model draws {spec}; open a picture instead.")
+    return key, data

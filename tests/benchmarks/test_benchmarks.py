@@ -1,0 +1,107 @@
+"""The sampling benchmark measures what it says it measures; how fast this machine is, no test asks."""
+
+import json
+import math
+
+import pytest
+from typer.testing import CliRunner
+
+from arstudio.analysis.benchmarks import bench_sampling, reference_network
+from arstudio.cli import app
+from arstudio.image import ImageSpec
+from arstudio.models import save_model
+from arstudio.progress import Cancelled, Progress
+
+SPEC = ImageSpec(1, 6, 6, 4)
+
+
+@pytest.fixture(scope="module")
+def model(random_model):
+    return random_model("gated_pixelcnn", SPEC, 3, channels=6, head=8, dilations=(1, 1))
+
+
+@pytest.fixture(scope="module")
+def result(model):
+    return bench_sampling(model, "tiny", batches=(1, 3), repeats=2)
+
+
+def test_naive_and_incremental_draw_the_same_pixels_and_naive_is_measured_where_affordable(result):
+    for row in result.rows:
+        assert row.identical is True
+        assert row.naive_source == "measured"
+
+
+def test_ratios_follow_from_the_seconds_beside_them(result):
+    assert [row.batch for row in result.rows] == [1, 3]
+    for row in result.rows:
+        assert min(row.seconds, row.forward_seconds, row.naive_seconds, row.floor_seconds) > 0
+        assert row.sites_per_second == pytest.approx(row.batch * 36 / row.seconds)
+        assert row.ratio_to_naive == pytest.approx(row.naive_seconds / row.seconds)
+        assert row.rho == pytest.approx(row.seconds / row.forward_seconds)
+        assert row.ratio_to_floor == pytest.approx(row.seconds / row.floor_seconds)
+        floor = 2 * result.multiply_adds * row.batch / (result.matrix_gflops * 1e9)
+        assert row.floor_seconds == pytest.approx(floor)
+
+
+def test_multiply_adds_are_those_of_the_layers(result, model):
+    weights = [p for p in model.parameters() if p.ndim > 1 and p is not model.class_bias.weight]
+    most = sum(p.numel() for p in weights) * SPEC.pixels
+    assert 0.6 * most < result.multiply_adds <= most * 1.1    # the first vertical row is not computed
+
+
+def test_the_cache_grows_with_the_batch(result):
+    one, three = (row.cache_bytes for row in result.rows)
+    assert one > 4 * SPEC.sites
+    assert three == 3 * one
+
+
+def test_the_protocol_stands_beside_the_figures(result):
+    assert result.threads >= 1
+    assert result.processors >= 1
+    assert result.busy is (result.load_before > 0.25 * result.processors)
+    for part in ("tiny", "Gated PixelCNN", "2 interleaved repeats", "Gflop/s", result.torch):
+        assert part in result.protocol
+
+
+def test_what_would_take_too_long_is_extrapolated_and_labelled_so(model):
+    row = bench_sampling(model, "tiny", batches=(2,), repeats=1, affordable=0).rows[0]
+    assert row.naive_source == "extrapolated"
+    assert row.identical is None
+    assert row.naive_seconds == pytest.approx(SPEC.sites * row.forward_seconds)
+
+
+def test_it_can_be_stopped(model):
+    class Stop(Progress):
+        def cancelled(self):
+            return True
+
+    with pytest.raises(Cancelled):
+        bench_sampling(model, "tiny", batches=(1,), repeats=1, progress=Stop())
+
+
+def test_the_reference_network_is_the_published_one():
+    model = reference_network()
+    assert str(model.spec) == "28×28 · 2 levels"
+    assert 3.2e6 < model.num_parameters < 3.5e6
+    assert math.isclose(float(next(model.parameters()).sum()), float(next(reference_network().parameters()).sum()))
+
+
+def test_the_command_prints_the_same_figures(model, tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    save_model(path, model)
+    arguments = ["bench", "sampling", "--model", str(path), "--batch", "1,2", "--repeats", "1"]
+    found = CliRunner().invoke(app, [*arguments, "--json"])
+    assert found.exit_code == 0
+    figures = json.loads(found.stdout)
+    assert [row["batch"] for row in figures["rows"]] == [1, 2]
+    assert all(row["identical"] for row in figures["rows"])
+    table = CliRunner().invoke(app, arguments)
+    assert table.exit_code == 0
+    assert "Sites/s" in table.stdout
+
+
+@pytest.mark.parametrize("batch", ["", "x", "0", "1,,2", "-1"])
+def test_batches_that_are_no_numbers_are_said_in_a_sentence(batch):
+    found = CliRunner().invoke(app, ["bench", "sampling", "--batch", batch])
+    assert found.exit_code == 2
+    assert "1,16,64" in found.stderr

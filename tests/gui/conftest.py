@@ -1,0 +1,90 @@
+"""For GUI tests: offscreen Qt, collection on the GUI thread only, settings of their own, and a check for what is left behind."""
+
+import gc
+import os
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_collection_in_threads():
+    """Python's cyclic collector may destroy QObjects in whichever thread it runs; here it runs between tests only."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def settings(tmp_path, qapp):
+    """Empty QSettings in a place of their own, runs too, the dark theme, and nothing running afterwards."""
+    from PySide6.QtCore import QCoreApplication, QSettings
+
+    from arstudio.gui import tasks
+    from arstudio.gui.app import make_application
+
+    make_application()
+    QSettings.setDefaultFormat(QSettings.Format.IniFormat)
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path / "settings"))
+    os.environ["ARSTUDIO_RUNS"] = str(tmp_path / "runs")
+    yield
+    tasks.shut_down()
+    left = tasks.running()
+    QCoreApplication.sendPostedEvents(None, 52)    # DeferredDelete
+    gc.collect()
+    assert not left, f"a task was left running: {left}"
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A Gated PixelCNN of 8×8 images with 17 levels and four classes; random weights from a fixed seed."""
+    import torch
+
+    from arstudio.image import ImageSpec
+    from arstudio.models import create
+    from arstudio.models.checkpoint import card_of
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = create("gated_pixelcnn", ImageSpec(1, 8, 8, 17), 4, channels=8, dilations=(1, 2), head=16).eval()
+        for p in model.parameters():
+            p.data.normal_(std=0.4)
+    return model, card_of(model, ("zero", "one", "two", "three"))
+
+
+@pytest.fixture
+def studio(qtbot, tiny):
+    """A Studio with the tiny model, which does not draw by itself."""
+    from arstudio.gui.studio import Studio
+
+    studio = Studio()
+    studio.autoplay = False
+    studio.use_model(*tiny)
+    yield studio
+    studio.pause()
+    studio.stop_drawing()
+
+
+@pytest.fixture
+def window(qtbot, studio):
+    """The main window with all panels, shown at 1280×800."""
+    from arstudio.gui.main_window import MainWindow
+
+    window = MainWindow(studio)
+    qtbot.addWidget(window)
+    with qtbot.waitExposed(window):
+        window.show()
+    window.make_panels()
+    return window
+
+
+@pytest.fixture
+def drawn(qtbot, studio):
+    """The studio after drawing four images at full speed."""
+    studio.set(count=4)
+    studio.set_speed(float("inf"))
+    studio.generate()
+    qtbot.waitUntil(lambda: studio.trace is not None and studio.trace.complete and not studio.drawing, timeout=20_000)
+    qtbot.waitUntil(lambda: not studio.playing, timeout=5_000)
+    return studio

@@ -1,0 +1,169 @@
+"""The window as a whole: tabs, docks, themes, files, closing."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData, QSettings, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QGuiApplication
+
+from arstudio.gui import theme
+
+
+def test_tabs_change_stage_inspector_and_bottom_together(qtbot, window):
+    for index, name in enumerate(("generate", "complete", "train")):
+        window.tabs.setCurrentIndex(index)
+        assert window.job == name
+        assert window.stack.currentIndex() == window.side_stack.currentIndex() == window.bottom_stack.currentIndex() == index
+
+
+@pytest.mark.parametrize("name", ["dark", "light"])
+def test_a_theme_is_applied_at_once_and_remembered(window, name):
+    window.choose_theme(name)
+    assert theme.colours().name == name
+    assert QSettings().value("scheme") == name
+    image = window.grab().toImage()
+    corner = image.pixelColor(4, image.height() - 4)
+    assert (corner.lightness() > 128) == (name == "light")
+
+
+def test_hidden_docks_come_back_with_reset_layout(window):
+    for dock in window.docks.values():
+        dock.close()
+    window.reset_layout()
+    assert all(dock.isVisible() for dock in window.docks.values())
+
+
+def test_the_layout_survives_a_restart(qtbot, window, studio):
+    from arstudio.gui.main_window import MainWindow
+
+    window.docks["library"].hide()
+    window.close()
+    again = MainWindow(studio)
+    qtbot.addWidget(again)
+    with qtbot.waitExposed(again):
+        again.show()
+    assert not again.docks["library"].isVisible()
+    assert again.docks["inspector"].isVisible()
+
+
+def test_every_action_has_a_text_and_no_shortcut_is_taken_twice(window):
+    taken = {}
+    for slot, action in window.actions_by_slot.items():
+        assert action.text()
+        for key in action.shortcuts():
+            assert taken.setdefault(key.toString(), slot) == slot, f"{key.toString()} is taken twice"
+
+
+def test_the_command_palette_finds_and_runs_an_action(qtbot, window):
+    from arstudio.gui.actions import CommandPalette
+
+    palette = CommandPalette(window, window.actions_by_slot)
+    qtbot.addWidget(palette)
+    palette.chosen.connect(window._run_action)
+    qtbot.keyClicks(palette.field, "train")
+    qtbot.keyClick(palette.field, Qt.Key.Key_Return)
+    assert window.job == "train"
+
+
+def test_a_saved_picture_carries_its_settings_and_reads_back_exactly(window, drawn, tmp_path):
+    from arstudio.image import load_levels
+    from arstudio.sampling.export import read_info
+
+    path = tmp_path / "drawing.png"
+    window._write_picture(path)
+    assert read_info(path)["settings"]["seed"] == 42
+    from PIL import Image
+
+    small = Image.open(path).resize((8, 8), Image.Resampling.NEAREST)
+    small.save(tmp_path / "small.png")
+    assert np.array_equal(load_levels(tmp_path / "small.png", drawn.trace.spec), drawn.trace.image(0))
+
+
+def test_csv_and_gif_are_written(window, drawn, tmp_path, monkeypatch):
+    from PIL import Image
+
+    for slot, name in ((window.export_csv, "t.csv"), (window.export_gif, "t.gif")):
+        monkeypatch.setattr(window, "_ask", lambda *_, name=name: tmp_path / name)
+        slot()
+    assert len((tmp_path / "t.csv").read_text().splitlines()) == 65
+    with Image.open(tmp_path / "t.gif") as picture:
+        assert picture.n_frames > 5
+
+
+def test_a_place_that_cannot_be_written_gives_a_sentence(window, drawn, tmp_path):
+    window._write_picture(tmp_path / "missing" / "x.png")
+    assert window.notice.isVisibleTo(window)
+    assert "could not be written" in window.notice.text.text()
+
+
+def test_the_model_can_be_saved_and_opened_again(qtbot, window, studio, tmp_path, monkeypatch):
+    path = tmp_path / "mine.safetensors"
+    monkeypatch.setattr(window, "_ask", lambda *_: path)
+    window.save_model_as()
+    before = {n: t.clone() for n, t in studio.model.state_dict().items()}
+    with qtbot.waitSignal(studio.model_changed, timeout=10_000):
+        window.open_path(path)
+    after = studio.model.state_dict()
+    assert all((after[n] == t).all() for n, t in before.items())
+    assert str(path) in window._recent()
+
+
+def test_dropping_a_picture_opens_it_in_complete(window, studio, tmp_path):
+    from arstudio.image import to_pil
+
+    path = tmp_path / "dropped.png"
+    x = np.arange(64).reshape(1, 8, 8) % 17
+    to_pil(x, studio.card.spec).save(path)
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    event = QDropEvent(
+        window.rect().center(), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    )
+    window.dropEvent(event)
+    assert window.job == "complete"
+
+
+def test_copying_puts_the_image_on_the_clipboard(window, drawn):
+    window.copy_image()
+    image = QGuiApplication.clipboard().image()
+    assert (image.width(), image.height()) == (64, 64)
+
+
+def test_the_library_lists_bundled_models_and_datasets_and_opens_one(qtbot, window, studio):
+    window.library.fill()
+    window.library.fill_datasets()
+    assert set(window.library.datasets) >= {"digits", "mnist", "fashion", "emoji"}
+    name, row = next(iter(window.library.models.items()))
+    with qtbot.waitSignal(studio.model_changed, timeout=20_000):
+        qtbot.mouseClick(row, Qt.MouseButton.LeftButton)
+    assert studio.card.name == name
+    assert row.isChecked()
+
+
+def test_history_thumbnails_restore_a_drawing(qtbot, window, drawn):
+    first = drawn.trace
+    drawn.generate()
+    qtbot.waitUntil(lambda: drawn.trace is not first and not drawn.drawing, timeout=10_000)
+    thumbnails = window.library.thumbnails
+    assert thumbnails.count() == 2
+    thumbnails.chosen.emit(1)
+    assert drawn.trace is first
+
+
+def test_closing_stops_drawing_and_ends_every_thread(qtbot, window, studio):
+    from arstudio.gui import tasks
+
+    studio.set(count=64)
+    studio.generate()
+    window.close()
+    assert not tasks.running()
+    assert not window.isVisible()
+
+
+def test_every_control_has_a_name_for_screen_readers(window):
+    from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QSlider
+
+    nameless = [
+        w for kind in (QAbstractButton, QComboBox, QSlider, QLineEdit) for w in window.toolbar.findChildren(kind)
+        if not (w.accessibleName() or (isinstance(w, QAbstractButton) and w.text()) or w.objectName().startswith("qt_"))
+    ]
+    assert not nameless

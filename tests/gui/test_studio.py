@@ -1,0 +1,136 @@
+"""The state behind the window: drawing, playhead, branches, history."""
+
+import math
+
+import numpy as np
+import pytest
+
+
+def wait_drawn(qtbot, studio):
+    qtbot.waitUntil(lambda: studio.trace is not None and studio.trace.complete and not studio.drawing, timeout=20_000)
+
+
+def test_generating_twice_from_one_seed_gives_the_same_images(qtbot, drawn):
+    first = drawn.trace.values.copy()
+    drawn.generate()
+    wait_drawn(qtbot, drawn)
+    assert np.array_equal(drawn.trace.values, first)
+    drawn.set(seed=43)
+    drawn.generate()
+    wait_drawn(qtbot, drawn)
+    assert not np.array_equal(drawn.trace.values, first)
+
+
+def test_the_playhead_follows_the_drawing_and_stops_at_the_end(drawn):
+    assert drawn.position == drawn.trace.spec.sites
+    assert not drawn.playing
+
+
+def test_stepping_back_by_pixel_and_by_row_and_to_both_ends(drawn):
+    drawn.seek(20)
+    drawn.step_pixels(1)
+    assert drawn.position == 21
+    drawn.step_pixels(-2)
+    assert drawn.position == 19
+    drawn.step_rows(-1)
+    assert drawn.position == 16
+    drawn.step_rows(1)
+    assert drawn.position == 24
+    drawn.seek(-5)
+    assert drawn.position == 0
+    drawn.seek(10_000)
+    assert drawn.position == 64
+
+
+def test_playing_moves_the_playhead_at_the_chosen_speed_and_pausing_holds_it(qtbot, drawn):
+    drawn.set_speed(400.0)
+    drawn.seek(0)
+    drawn.play()
+    qtbot.waitUntil(lambda: drawn.position > 5, timeout=5_000)
+    drawn.pause()
+    held = drawn.position
+    qtbot.waitUntil(lambda: not drawn.playing)
+    drawn._tick()
+    assert drawn.position == held
+
+
+def test_a_forced_value_keeps_the_past_and_redraws_the_future(qtbot, drawn):
+    before = drawn.trace.values.copy()
+    forced = (before[0, 20] + 5) % 17
+    drawn.branch(20, int(forced))
+    wait_drawn(qtbot, drawn)
+    after = drawn.trace.values
+    assert np.array_equal(after[0, :20], before[0, :20])
+    assert after[0, 20] == forced
+    assert np.array_equal(after[1:], before[1:]), "other images have the same noise and the same past"
+    assert np.array_equal(drawn.previous, before)
+
+
+def test_redrawing_without_a_value_brings_another_future(qtbot, drawn):
+    before = drawn.trace.values.copy()
+    drawn.branch(10)
+    wait_drawn(qtbot, drawn)
+    assert np.array_equal(drawn.trace.values[:, :10], before[:, :10])
+    assert not np.array_equal(drawn.trace.values[:, 10:], before[:, 10:])
+
+
+def test_a_value_that_does_not_exist_is_refused_with_a_sentence(qtbot, drawn):
+    with qtbot.waitSignal(drawn.message) as said:
+        drawn.branch(3, 17)
+    assert said.args == ["error", "The value must be 0 to 16."]
+
+
+def test_a_model_file_that_is_none_leaves_the_model_in_use(qtbot, drawn, tmp_path):
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(b"not a model at all")
+    model = drawn.model
+    with qtbot.waitSignal(drawn.message) as said:
+        drawn.open_model(path)
+    assert said.args[0] == "error"
+    assert "broken.safetensors" in said.args[1]
+    assert drawn.model is model
+
+
+def test_finished_drawings_are_remembered_and_come_back_with_their_settings(qtbot, drawn):
+    first = drawn.history[0]
+    drawn.set(seed=7, temperature=0.5)
+    drawn.generate()
+    wait_drawn(qtbot, drawn)
+    assert len(drawn.history) == 2
+    drawn.recall(first)
+    assert drawn.trace is first.trace
+    assert drawn.settings.seed == first.settings.seed
+    assert drawn.settings.temperature == 1.0
+
+
+def test_history_stays_within_its_bytes(qtbot, drawn, monkeypatch):
+    from arstudio.gui import studio as module
+
+    monkeypatch.setattr(module, "HISTORY_BYTES", int(drawn.history[0].size * 2.5))
+    for seed in (1, 2, 3):
+        drawn.set(seed=seed)
+        drawn.generate()
+        wait_drawn(qtbot, drawn)
+    assert len(drawn.history) == 2
+
+
+def test_nothing_is_drawn_without_a_model(qtbot):
+    from arstudio.gui.studio import Studio
+
+    empty = Studio()
+    with qtbot.waitSignal(empty.message) as said:
+        empty.generate()
+    assert "Library" in said.args[1]
+
+
+@pytest.mark.parametrize("speed", [1.0, math.inf])
+def test_stopping_a_drawing_ends_its_thread_and_keeps_what_is_there(qtbot, studio, speed):
+    studio.set_speed(speed)
+    studio.set(count=64)
+    studio.generate()
+    qtbot.waitUntil(lambda: studio.trace is not None and studio.trace.cursor > 0, timeout=10_000)
+    studio.stop_drawing()
+    cursor = studio.trace.cursor
+    assert not studio.drawing
+    assert 0 < cursor <= 64
+    assert (studio.trace.image(0)[0] >= 0).sum() == cursor
