@@ -31,9 +31,9 @@ from arstudio.training.runs import Run
 ROOT = Path(__file__).resolve().parent.parent
 COMMON = "--batch 16 --seed 1"
 BUNDLE = {
-    "fashion-gated": ("fashion-gated", "--dataset fashion --levels 8 --model gated_pixelcnn --minutes 70 --lr 0.0015 "
+    "fashion-gated": ("fashion-gated", "--dataset fashion --levels 8 --model gated_pixelcnn --minutes 62 --lr 0.0015 "
                       "--ema 0.999 --set channels=48", 4),
-    "mnist-gated": ("mnist-gated", "--dataset mnist --levels 2 --model gated_pixelcnn --minutes 78 --lr 0.0015 --ema 0.999 "
+    "mnist-gated": ("mnist-gated", "--dataset mnist --levels 2 --model gated_pixelcnn --minutes 50 --lr 0.0015 --ema 0.999 "
                     "--set channels=48 --set dropout=0.1", 3),
     "digits-gated": ("digits-gated", "--dataset digits --model gated_pixelcnn --minutes 7 --set channels=40 "
                      "--set dropout=0.3", 3),

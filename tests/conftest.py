@@ -1,4 +1,5 @@
-"""For every test: a home directory of its own, reproducible examples, few threads, models with random weights. No Qt."""
+"""For every test: a home directory of its own, reproducible examples, few threads,
+models with random weights. No Qt."""
 
 import math
 import os
@@ -28,8 +29,8 @@ def home(tmp_path_factory):
 def random_model():
     """A function that builds a model whose weights are all random, so that no conditional is flat.
 
-    `gain` is the standard deviation of an output when every input is a standard normal number; fresh models start
-    with zeros and small weights, under which a wrong connection would hardly show.
+    `gain` is the standard deviation of an output when every input is a standard normal number; fresh models
+    start with zeros and small weights, under which a wrong connection would hardly show.
     """
     import torch
 

@@ -50,8 +50,8 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    """AR Studio: train autoregressive image models, watch them draw, complete pictures, read every
-    conditional.
+    """AR Studio: train autoregressive image models, watch them draw, complete
+    pictures, read every conditional.
 
     Without a command the window opens.
 

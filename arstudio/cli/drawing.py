@@ -45,17 +45,17 @@ def sample(
 ) -> None:
     """Draw images from a model.
 
-    A class-conditional model draws its classes in turn; --class picks one, and --class none leaves it open.
-    The PNG remembers model, seed and settings. With --count 1 --scale 1 it can be given to `inspect` and
-    `complete`.
+    A class-conditional model draws its classes in turn; --class picks one, and
+    --class none leaves it open. The PNG remembers model, seed and settings. With
+    --count 1 --scale 1 it can be given to `inspect` and `complete`.
 
     Examples:
 
         arstudio sample digits-gated --count 16 --seed 1 --out grid.png
         arstudio sample digits-gated --class 3 --out threes.png --gif draw.gif
         arstudio sample fashion-gated --class Bag --temperature 0.9 --out bags.png
-        arstudio sample mnist-gated --count 1 --scale 1 --out one.png --csv one.csv
-        arstudio sample digits-gated --method naive --out same.png --json
+        arstudio sample mnist-gated --count 1 --scale 1 --out one.png
+        arstudio sample digits-gated --method naive --csv same.csv --json
     """
     files = {
         path: suffix for path, suffix in ((out, ".png"), (gif, ".gif"), (csv, ".csv")) if path is not None
@@ -142,15 +142,16 @@ def complete(
 ) -> None:
     """Draw what is hidden of an image, several times.
 
-    The folder gets completion-1.png, completion-2.png, … from the most to the least probable, gallery.png,
-    agreement.png (dark where all completions agree, bright where they differ) and summary.json.
+    The folder gets completion-1.png, completion-2.png, … from the most to the
+    least probable, gallery.png, agreement.png (dark where all completions agree,
+    bright where they differ) and summary.json.
 
     Examples:
 
-        arstudio complete digits-gated IMAGE.png --mask bottom --count 8 --out DIR
-        arstudio complete digits-gated IMAGE.png --mask random:0.5 --class 3 --out DIR
-        arstudio complete mnist-gated photo.jpg --fit --mask MASK.png --out DIR
-        arstudio complete fashion-gated IMAGE.png --mask left --out DIR --json
+        arstudio complete digits-gated IMAGE.png --mask bottom --out DIR
+        arstudio complete digits-gated IMAGE.png --mask random:0.5 --out DIR
+        arstudio complete mnist-gated photo.jpg --fit --class 3 --out DIR
+        arstudio complete fashion-gated IMAGE.png --mask MASK.png --out DIR
     """
     if out is None:
         raise UsageSentence("Say which folder the completions go to, such as --out completions.")

@@ -11,8 +11,9 @@ from arstudio.cli.options import Json
 def models(json: Json = False) -> None:
     """List the bundled models, and the architectures that `train` knows.
 
-    Figures are mean negative log-likelihoods, measured as `arstudio evaluate` does; the JSON holds their
-    protocol, the command and machine of the training and every setting of each architecture.
+    Figures are mean negative log-likelihoods, measured as `arstudio evaluate`
+    does; the JSON holds their protocol, the command and machine of the training
+    and every setting of each architecture.
 
     Examples:
 
@@ -80,8 +81,9 @@ def models(json: Json = False) -> None:
 def datasets(json: Json = False) -> None:
     """List the bundled datasets with their licences and sources.
 
-    Each can be viewed at fewer levels and smaller size: see --levels, --size and --binarise of `arstudio
-    train`. A folder of pictures or an .npz file of one's own is a dataset too.
+    Each can be viewed at fewer levels and smaller size: see --levels, --size and
+    --binarise of `arstudio train`. A folder of pictures or an .npz file of one's
+    own is a dataset too.
 
     Examples:
 

@@ -36,8 +36,9 @@ def inspect(
 ) -> None:
     """Read the distribution of one pixel, given all pixels before it.
 
-    With --json: the full pmf, log p in nats, surprise and entropy in bits, rank, mean, standard deviation and
-    the five most probable values. Computed in double precision from one forward pass.
+    With --json: the full pmf, log p in nats, surprise and entropy in bits, rank,
+    mean, standard deviation and the five most probable values. Computed in
+    double precision from one forward pass.
 
     Examples:
 
@@ -152,10 +153,11 @@ def evaluate(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Measure the likelihood of a dataset under a model: nats an image, bits per dimension.
+    """Measure the likelihood of a dataset under a model: nats an image, bits per
+    dimension.
 
-    The dataset is viewed at the model's own size and levels. The protocol that is printed belongs beside the
-    figures. Writes nothing.
+    The dataset is viewed at the model's own size and levels. The protocol that
+    is printed belongs beside the figures. Writes nothing.
 
     Examples:
 

@@ -23,8 +23,9 @@ def demo(
 ) -> None:
     """Drive the real window through the main job, and keep pictures of it.
 
-    A bundled model draws, a pixel is changed and the future branches, a picture is masked and completed, a
-    pixel is inspected, a small model is trained. Visible where there is a display, offscreen otherwise.
+    A bundled model draws, a pixel is changed and the future branches, a picture
+    is masked and completed, a pixel is inspected, a small model is trained.
+    Visible where there is a display, offscreen otherwise.
 
     Examples:
 
@@ -40,6 +41,8 @@ def demo(
 def _bench(context: typer.Context) -> None:
     """Measure how fast images are drawn and how fast the window opens.
 
+    Close other programs first: figures of a busy machine say little.
+
     Examples:
 
         arstudio bench sampling --json
@@ -52,6 +55,8 @@ def _bench(context: typer.Context) -> None:
 @bench.command()
 def gui(json: Json = False) -> None:
     """Measure how soon the window is there after the process starts.
+
+    Without a display the window is painted offscreen.
 
     Examples:
 
@@ -78,12 +83,14 @@ def sampling(
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
-    """Measure the speed of drawing against the naive way, one forward pass and the arithmetic floor.
+    """Measure the speed of drawing against the naive way, one forward pass and the
+    arithmetic floor.
 
-    Without --model the reference network is measured: Gated PixelCNN, 11 layers × 128 channels, 28×28, 2
-    levels, random weights. Naive drawing is really run where it takes under a minute, and then must give the
-    same pixels; otherwise it is extrapolated from timed passes, and labelled so. Leave the machine alone
-    meanwhile.
+    Without --model the reference network is measured: Gated PixelCNN, 11 layers
+    × 128 channels, 28×28, 2 levels, random weights. Naive drawing is really run
+    where it takes under a minute, and then must give the same pixels; otherwise
+    it is extrapolated from timed passes, and labelled so. Leave the machine
+    alone meanwhile.
 
     Examples:
 

@@ -60,17 +60,17 @@ def train(
 ) -> None:
     """Train a model.
 
-    Ctrl-C stops at the next safe place and keeps everything; --resume goes on from there. The run directory
-    is a MODEL for every other command.
+    Ctrl-C stops at the next safe place and keeps everything; --resume goes on
+    from there. The run directory is a MODEL for every other command.
 
     Examples:
 
         arstudio train --dataset digits --model gated_pixelcnn --minutes 2
         arstudio train --dataset mnist --levels 2 --model nade --epochs 20
         arstudio train --dataset emoji --size 16 --levels 16 --minutes 30
-        arstudio train --dataset ~/Pictures/icons --size 24 --levels 8 --minutes 10
-        arstudio train --dataset fashion --set channels=48 --set dropout=0.1 --minutes 60 --out fashion-run
-        arstudio train --resume fashion-run --minutes 30
+        arstudio train --dataset icons/ --size 24 --levels 8 --minutes 10
+        arstudio train --dataset fashion --set channels=48 --epochs 9 --out RUN
+        arstudio train --resume RUN --epochs 3
     """
     if resume is not None and (dataset or out_dir is not None):
         raise UsageSentence("--resume takes everything from the run itself; leave out --dataset and --out.")

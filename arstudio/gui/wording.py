@@ -10,7 +10,7 @@ def duration(seconds: float) -> str:
     if not math.isfinite(seconds):
         return "–"
     if seconds < 59.5:
-        return f"{seconds:.1f} s" if 0 < seconds < 2 else f"{seconds:.0f} s"
+        return f"{seconds:.1f}".removesuffix(".0") + " s" if seconds < 1.95 else f"{seconds:.0f} s"
     minutes = seconds / 60
     if minutes < 9.95:
         return f"{minutes:.1f}".removesuffix(".0") + " min"

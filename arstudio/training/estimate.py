@@ -1,10 +1,10 @@
-"""What a training will cost, measured before it starts: the trainer's own step on a few batches of random levels.
+"""What a training will cost, measured before it starts: the trainer's own step on a few random batches.
 
     seconds per epoch = ⌈images / batch⌉ · seconds of a step
-    memory            = images + 5 · weights (weights, gradient, two moments of Adam, EMA) + kept for the backward pass
+    memory            = images + 5 · weights (weights, gradient, Adam's two, EMA) + kept for the backward pass
 
-What the backward pass keeps is counted on one small batch through `saved_tensors_hooks` and scaled, so a choice
-that cannot fit is refused before it is tried. Validation and samples along the way are not included.
+What the backward pass keeps is counted on one small batch through `saved_tensors_hooks` and scaled, so a
+choice that cannot fit is refused before it is tried. Validation and samples along the way are not included.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def estimate(
     model_name: str, spec: ImageSpec, num_classes: int, settings: dict[str, Any], batch: int, images: int,
     device: str = "auto", *, progress: Progress | None = None, available: int | None = None,
 ) -> Estimate:
-    """Measure a training of `images` images of `spec` in batches of `batch`. Leaves torch's generator as it was.
+    """Measure a training of `images` images of `spec` in batches of `batch`, leaving torch's generator as it
+    was.
 
     Raises ConfigError for settings no model has, RunError for a batch or device that cannot be, TooLarge when
     it needs more than `available` bytes (what the machine has free, unless given), Cancelled.
@@ -71,8 +72,8 @@ def estimate(
         free = available if available is not None else available_bytes(place)
         if free is not None and total > 0.9 * free:
             raise TooLarge(
-                f"{model.title} on {spec} needs about {total / 1e9:.1f} GB in batches of {batch}, and {free / 1e9:.1f} GB "
-                "are free; choose a smaller batch, a smaller size or fewer levels."
+                f"{model.title} on {spec} needs about {total / 1e9:.1f} GB in batches of {batch}, and "
+                f"{free / 1e9:.1f} GB are free; choose a smaller batch, a smaller size or fewer levels."
             )
         seconds = _step_seconds(trainer, batch, progress)
     return Estimate(
@@ -104,7 +105,8 @@ def _random_images(spec: ImageSpec, num_classes: int, count: int) -> ImageDatase
     else:
         x = rng.random((count, *spec.shape), dtype=np.float32)
     y = rng.integers(0, num_classes, count) if num_classes else None
-    return ImageDataset(DatasetInfo("probe", "probe", spec, {"train": count}), spec, {"train": Split(x, y)}, "")
+    info = DatasetInfo("probe", "probe", spec, {"train": count})
+    return ImageDataset(info, spec, {"train": Split(x, y)}, "")
 
 
 def _kept_for_backward(trainer: Trainer) -> int:
@@ -124,12 +126,17 @@ def _kept_for_backward(trainer: Trainer) -> int:
 
 
 def _step_seconds(trainer: Trainer, batch: int, progress: Progress) -> float:
-    """Median time of at least two steps."""
+    """Fastest of at least two steps; more when they are quick, or disagree because the machine is busy."""
     x, y = trainer.x[:batch], None if trainer.y is None else trainer.y[:batch]
     times: list[float] = []
-    while len(times) < 2 or sum(times) < PROBE_SECONDS:
+    while len(times) < 2 or sum(times) < (PROBE_SECONDS if _agree(times) else 8 * PROBE_SECONDS):
         progress.check()
         started = time.perf_counter()
         trainer._step(x, y)      # ends with reading the loss, so a GPU has finished too
         times.append(time.perf_counter() - started)
-    return float(np.median(times))
+    return min(times)
+
+
+def _agree(times: list[float]) -> bool:
+    best, second = sorted(times)[:2]
+    return second < 1.3 * best

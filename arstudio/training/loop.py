@@ -175,8 +175,7 @@ class Trainer:
                     if patience and self.live.epoch - self.best_epoch >= patience:
                         status = "early"
                         break
-            if status == "finished":
-                self._validate(progress, norm)
+            self._validate(progress, norm)
         except KeyboardInterrupt:
             self._end("stopped")
             raise
@@ -248,6 +247,8 @@ class Trainer:
     # -- figures --------------------------------------------------------------------------------------------
 
     def _validate(self, progress: Progress, norm: float = math.nan) -> None:
+        if self.live.points and self.live.points[-1].step == self.live.step:
+            return    # measured already, as at the start of a run that goes on
         started = time.monotonic()
         limit, split = self.config.validation_images, self.data.validation
         y = split.y[:limit] if self.y is not None and split.y is not None else None

@@ -10,7 +10,7 @@ from arstudio.training.runs import RunError
 
 
 def runs_root() -> Path:
-    """The directory of run directories: ARSTUDIO_RUNS if that is set, else `runs` in the user's data directory."""
+    """The directory of run directories: ARSTUDIO_RUNS if set, else `runs` in the user's data directory."""
     chosen = os.environ.get("ARSTUDIO_RUNS")
     if chosen:
         return Path(chosen).expanduser()

@@ -1,4 +1,4 @@
-"""What a person is offered before any setting: how long, how large, and which view of the data. Imports no torch."""
+"""What a person is offered before any setting: how long, how large, which view of the data. No torch here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from arstudio.data import DatasetInfo
 
 RECIPES = {"quick": 1.0, "good": 10.0, "long": 60.0}       # minutes
 
-SIZES: dict[str, dict[str, dict[str, Any]]] = {            # settings that differ from the model's own, which are medium
+# what small and large change; medium is the model's own default
+SIZES: dict[str, dict[str, dict[str, Any]]] = {
     "nade": {"small": {"hidden": 100}, "large": {"hidden": 500}},
     "pixelcnn": {
         "small": {"channels": 32, "blocks": 3, "head": 32},

@@ -1,10 +1,11 @@
-"""The catalogue the three laws run on: every registered model, at sizes and colours chosen to catch off-by-one errors.
+"""The catalogue the three laws run on:
+every registered model, at sizes and colours chosen to catch off-by-one errors.
 
-A model that is registered tomorrow is tested tomorrow: it gets its default configuration and is expected to see the
-full past, unless `SMALL` or `SIGHT` says otherwise.
+A model that is registered tomorrow is tested tomorrow: it gets its default configuration and is expected to
+see the full past, unless `SMALL` or `SIGHT` says otherwise.
 
-`SIGHT` derives what an architecture can see from the figures of its paper, by reachability over (row, column, colour)
-nodes; it shares no code with the models.
+`SIGHT` derives what an architecture can see from the figures of its paper, by reachability over (row, column,
+colour) nodes; it shares no code with the models.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ def pixelcnn_sight(case: Case) -> np.ndarray:
 
 
 def gated_pixelcnn_sight(case: Case) -> np.ndarray:
-    """Two stacks: the vertical one sees rows above, in any colour; van den Oord et al. 2016b, figures 1 and 2."""
+    """Two stacks: the vertical one sees rows above, in any colour; van den Oord et al.
+    2016b, figures 1 and 2."""
     k = case.config.get("kernel", 3)
     same, strict = _pixel(case.spec, strict=False), _pixel(case.spec, strict=True)
     whole = _taps(case.spec, [(0, 0)])

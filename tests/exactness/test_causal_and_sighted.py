@@ -1,4 +1,5 @@
-"""Law 1: the Jacobian of the parameters is exactly zero towards sites not before, non-zero towards all it should see."""
+"""Law 1: the Jacobian of the parameters is exactly zero towards sites not before,
+non-zero towards all it should see."""
 
 import numpy as np
 import pytest

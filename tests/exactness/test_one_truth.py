@@ -1,4 +1,5 @@
-"""Law 3: decoder, forward, log_prob and every sampler tell the same story, at any moment and in any order of calls."""
+"""Law 3: decoder, forward, log_prob and every sampler tell the same story,
+at any moment and in any order of calls."""
 
 import copy
 import math

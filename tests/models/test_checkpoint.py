@@ -13,7 +13,14 @@ from safetensors.torch import load_file, save_file
 from arstudio.image import ImageSpec
 from arstudio.models import MODELS, load_model, save_model
 from arstudio.models.checkpoint import card_of, encode_model
-from arstudio.models.modelfile import Facts, ModelFileError, WriteError, find_model, read_card, write_atomically
+from arstudio.models.modelfile import (
+    Facts,
+    ModelFileError,
+    WriteError,
+    find_model,
+    read_card,
+    write_atomically,
+)
 
 SPEC = ImageSpec(1, 4, 5, 3)
 SMALL = {

@@ -1,4 +1,4 @@
-"""Pictures that leave the program: a PNG remembers how it was drawn, a sheet shows the levels, a GIF unfolds."""
+"""Pictures that leave: a PNG remembers how it was drawn, a sheet shows the levels, a GIF unfolds."""
 
 import csv
 import io
@@ -63,7 +63,10 @@ def test_other_pictures_remember_nothing(tmp_path):
     assert read_info(tmp_path / "photo.jpg") is None
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not a picture", png_bytes(Image.new("L", (64, 64), 7))[:60]])
+CUT_SHORT = png_bytes(Image.new("L", (64, 64), 7))[:60]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a picture", CUT_SHORT])
 def test_what_is_no_picture_is_said_in_a_sentence(tmp_path, content):
     path = tmp_path / "x.png"
     if content is not None:
@@ -104,12 +107,13 @@ def test_a_gif_unfolds_from_nothing_to_the_drawing(sampler):
         first = np.asarray(gif.convert("L"))
         assert set(np.unique(first)) == {GROUND, *CHECKER}
         gif.seek(10)
-        assert (np.asarray(gif.convert("L")) == np.asarray(sheet(sampler.trace.images(), GREY, scale=4))).all()
+        drawing = sheet(sampler.trace.images(), GREY, scale=4)
+        assert (np.asarray(gif.convert("L")) == np.asarray(drawing)).all()
         assert gif.info["duration"] == 2000
 
 
 def test_a_gif_of_one_rgb_image_keeps_its_colours(random_model):
-    sampler = Sampler(random_model("pixelcnn", RGB, channels=6, layers=1), SampleSettings(seed=1), 2)
+    sampler = Sampler(random_model("pixelcnn", RGB, channels=6, blocks=1, head=6), SampleSettings(seed=1), 2)
     sampler.run()
     with Image.open(io.BytesIO(gif_bytes(sampler.trace, 1, frames=4, scale=3))) as gif:
         gif.seek(gif.n_frames - 1)
@@ -134,7 +138,8 @@ def test_a_gif_of_a_drawing_in_progress_ends_where_it_is(random_model):
     sampler.run(until=7)
     with Image.open(io.BytesIO(gif_bytes(sampler.trace, scale=2))) as gif:
         gif.seek(gif.n_frames - 1)
-        assert (np.asarray(gif.convert("L")) == np.asarray(sheet(sampler.trace.images(), GREY, scale=2))).all()
+        drawing = sheet(sampler.trace.images(), GREY, scale=2)
+        assert (np.asarray(gif.convert("L")) == np.asarray(drawing)).all()
 
 
 def test_a_gif_without_frames_is_refused(sampler):

@@ -1,17 +1,17 @@
-"""The row above the curves: data, model, size and time, and the buttons that start, hold and stop a training."""
+"""The row above the curves: data, model, size and time; the buttons that start, hold and stop a training."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal, Slot
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFileDialog,
-    QGridLayout,
     QHBoxLayout,
     QPushButton,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -21,7 +21,6 @@ from arstudio.gui.wording import duration
 from arstudio.models.modelfile import _TITLES
 from arstudio.training.recipes import RECIPES, SIZES, levels_offered, sizes
 
-WIDE = 736                 # from this width on, everything is in one row
 CUSTOM = "custom"
 
 
@@ -47,6 +46,7 @@ class TrainChoices(QWidget):
         self._explain()
         for box in (self.data, self.model, self.size, self.recipe):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.minutes.setFixedSize(84, self.recipe.sizeHint().height())
         self.minutes.hide()
         first, second, buttons = (_row() for _ in range(3))
         self._time = Field(self.tr("Time"), self.recipe, self.minutes)
@@ -57,10 +57,13 @@ class TrainChoices(QWidget):
         for button in (self.resume, self.start, self.pause, self.stop):
             buttons.layout().addWidget(button)
         self._parts = (first, second, buttons)
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setSpacing(8)
-        self._grid.setColumnStretch(2, 1)
+        self._rows = (QHBoxLayout(), QHBoxLayout())
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for row in self._rows:
+            row.setSpacing(8)
+            column.addLayout(row)
         self._arrange(True)
         self.data.activated.connect(self._data_chosen)
         self.model.currentIndexChanged.connect(self._model_chosen)
@@ -90,10 +93,10 @@ class TrainChoices(QWidget):
         self.recipe.addItem(self.tr("custom"), CUSTOM)
 
     def _explain(self) -> None:
-        self.data.setToolTip(self.tr("The images to learn from. Fewer levels of brightness are easier and faster."))
+        self.data.setToolTip(self.tr("The images to learn from. Fewer levels are easier and faster."))
         self.model.setToolTip(self.tr("The network that turns the pixels so far into p(next pixel)."))
-        self.size.setToolTip(self.tr("How wide and deep the network is. Larger learns more and takes longer."))
-        self.recipe.setToolTip(self.tr("How long to train. The learning rate falls along a cosine over this time."))
+        self.size.setToolTip(self.tr("How wide and deep the network is. Larger learns more and is slower."))
+        self.recipe.setToolTip(self.tr("How long to train. The learning rate falls over this time."))
         self.minutes.setToolTip(self.tr("Minutes of training"))
         self.minutes.setSuffix(self.tr(" min"))
         self.minutes.setAccessibleName(self.tr("Minutes of training"))
@@ -191,16 +194,36 @@ class TrainChoices(QWidget):
 
     def resizeEvent(self, event: object) -> None:
         """One row or two."""
-        self._arrange(self.width() < WIDE)
+        first, second, _ = self._parts
+        buttons = max(
+            self.resume.sizeHint().width() + self.start.sizeHint().width(),
+            self.pause.sizeHint().width() + self.stop.sizeHint().width(),
+        )
+        needed = first.sizeHint().width() + second.sizeHint().width() + buttons + 40
+        self._arrange(self.width() < needed)
+
+    def minimumSizeHint(self) -> QSize:
+        """As narrow as two rows allow, however it is arranged now."""
+        first, second, buttons = (part.minimumSizeHint() for part in self._parts)
+        wide = max(first.width(), second.width() + 8 + buttons.width())
+        return QSize(wide, super().minimumSizeHint().height())
 
     def _arrange(self, compact: bool) -> None:
         if compact == self._compact:
             return
         self._compact = compact
+        for row in self._rows:
+            while row.count():
+                row.takeAt(0)
         first, second, buttons = self._parts
-        self._grid.addWidget(first, 0, 0, 1, 4 if compact else 1, Qt.AlignmentFlag.AlignLeft)
-        self._grid.addWidget(second, int(compact), 0 if compact else 1, 1, 2 if compact else 1, Qt.AlignmentFlag.AlignLeft)
-        self._grid.addWidget(buttons, int(compact), 3)
+        upper, lower = self._rows
+        upper.addWidget(first)
+        (lower if compact else upper).addWidget(second)
+        if compact:
+            upper.addStretch(1)
+        (lower if compact else upper).addStretch(1)
+        (lower if compact else upper).addWidget(buttons)
+        lower.setContentsMargins(0, 8 if compact else 0, 0, 0)
 
 
 def _row() -> QWidget:

@@ -1,11 +1,12 @@
 """One run as the Train panel sees it, live or read from disk, and the work that trains it.
 
-A `Session` is written by the worker and read by the screen, which looks at it ten times a second. torch is imported
-inside the work only.
+A `Session` is written by the worker and read by the screen, which looks at it ten times a second. torch is
+imported inside the work only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ class Choice:
 
 
 class Session:
-    """A run on screen. `live` is a training.loop.Live, or a Stored one; None until there is something to show."""
+    """A run on screen. `live` is a training.loop.Live or a Stored; None until there is something to show."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -63,6 +64,7 @@ class Session:
         self.limit = 0.0                           # seconds of the whole budget, as far as known
         self.plan: list[float] = []                # seconds at which film frames are drawn
         self.status = "training"
+        self.probed: Probed | None = None          # what was measured before it started
 
     @property
     def name(self) -> str:
@@ -82,7 +84,8 @@ class Session:
         self.spec, self.parameters = spec, trainer.model.num_parameters
         figure = trainer.run.record.get("histogram_nats")
         if figure is None and spec.levels:
-            figure = histogram_nats(data.train.x, data.validation.x[:trainer.config.validation_images], spec.levels)
+            judged = data.validation.x[:trainer.config.validation_images]
+            figure = histogram_nats(data.train.x, judged, spec.levels)
             trainer.run.record["histogram_nats"] = figure       # written with the next change of the record
         self.baselines = _baselines(spec, figure)
         minutes = bool(trainer.config.minutes)
@@ -190,7 +193,8 @@ def _fit(session: Session, trainer: Any, progress: TaskProgress) -> Any:
         return trainer.fit(progress)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or "memory" in str(error).lower():
-            raise RunError("Memory ran out; choose a smaller batch, a smaller size or fewer levels.") from error
+            sentence = "Memory ran out; choose a smaller batch, a smaller size or fewer levels."
+            raise RunError(sentence) from error
         raise
 
 
@@ -210,10 +214,8 @@ def _draw(progress: TaskProgress) -> Callable[[Any, int, int], np.ndarray]:
         from arstudio.sampling.sampler import Sampler, balanced_classes
 
         sampler = Sampler(model, SampleSettings(seed=seed), count, balanced_classes(model.num_classes, count))
-        try:
+        with contextlib.suppress(Cancelled):    # then the frame stays half drawn, and the trainer ends
             sampler.run(_Interruptible(progress))
-        except Cancelled:
-            pass      # the frame stays half drawn; the trainer sees the request at its next step
         return sampler.trace.images()
 
     return draw
@@ -221,8 +223,8 @@ def _draw(progress: TaskProgress) -> Callable[[Any, int, int], np.ndarray]:
 
 @dataclass(frozen=True)
 class Probed:
-    """What the probe learned: fields of the model's config with their values, then the estimate and how much of the
-    past the middle pixel sees, 0 … 1."""
+    """What the probe learned: fields of the model's config with their values, then the estimate, and how much
+    of the past the middle pixel sees, 0 … 1."""
 
     model: str
     fields: dict[str, Any]

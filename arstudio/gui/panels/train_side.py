@@ -1,4 +1,4 @@
-"""Beside the curves: the figures of the run, of its network, and the settings that most people leave alone."""
+"""Beside the curves: figures of the run and of its network, and the settings most people leave alone."""
 
 from __future__ import annotations
 
@@ -42,21 +42,23 @@ class TrainSide(QScrollArea):
         self._defaults: dict[str, Any] = {}
         self.title = label("", "title", wrap=True)
         self.figures = Figures([
-            ("validation", self.tr("Validation")), ("best", self.tr("Best so far")), ("epoch", self.tr("Epoch")),
-            ("speed", self.tr("Speed")), ("left", self.tr("Left")), ("saved", self.tr("Last saved")),
+            ("validation", self.tr("Validation")), ("best", self.tr("Best so far")),
+            ("epoch", self.tr("Epoch")), ("speed", self.tr("Speed")), ("left", self.tr("Left")),
+            ("saved", self.tr("Last saved")),
         ])
         self.network = Figures([
-            ("parameters", self.tr("Parameters")), ("memory", self.tr("Memory")), ("sees", self.tr("Receptive field")),
+            ("parameters", self.tr("Parameters")), ("memory", self.tr("Memory")),
+            ("sees", self.tr("Receptive field")),
         ])
         self.use = QPushButton(self.tr("Use these weights in Generate"))
         self.use.setToolTip(self.tr("Draw with the best weights of this run so far; training goes on"))
         self.toggle = QToolButton(text=self.tr("Advanced"), checkable=True)
         self.toggle.setObjectName("quiet")
         self.toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.toggle.setToolTip(self.tr("Learning rate, batch, EMA, clipping, seed and the settings of the model"))
+        self.toggle.setToolTip(self.tr("Name, learning rate, batch, EMA, seed; settings of the model"))
         self.advanced = QWidget()
         self.advanced.hide()
-        self.classes = QCheckBox(self.tr("Learn the classes, where there are labels"))
+        self.classes = QCheckBox(self.tr("Learn the classes, if labelled"))
         self.classes.setChecked(True)
         self.classes.setToolTip(self.tr("Train p(x | class), so that a class can be asked for later"))
         self._grid = QGridLayout(self.advanced)
@@ -95,19 +97,21 @@ class TrainSide(QScrollArea):
     def _build_advanced(self) -> None:
         texts = {
             "name": (self.tr("Name of the run"), self.tr("A new directory for the run gets this name")),
-            "side": (self.tr("Image side"), self.tr("Pictures of a folder are cropped and resized to this many pixels")),
-            "levels": (self.tr("Levels"), self.tr("Steps of brightness the pictures of a folder are reduced to, 2 to 256")),
+            "side": (self.tr("Image side"), self.tr("Pictures are cropped and resized to this many pixels")),
+            "levels": (self.tr("Levels"), self.tr("Steps of brightness, 2 to 256")),
             "learning_rate": (
-                self.tr("Learning rate"), self.tr("Size η of an Adam step, θ ← θ − η m̂ / (√v̂ + ε); warms up, then "
-                                                  "falls along a cosine. Smaller if training diverges."),
+                self.tr("Learning rate"),
+                self.tr("Size η of an Adam step, θ ← θ − η m̂ / (√v̂ + ε); warms up, then falls.\n"
+                        "Smaller if training diverges."),
             ),
             "batch": (self.tr("Batch"), self.tr("Images per step; more is steadier and takes more memory")),
             "ema": (
-                self.tr("EMA"), self.tr("Average of the weights, θ̄ ← ε θ̄ + (1 − ε) θ; validation and samples use θ̄. "
-                                        "0 turns it off."),
+                self.tr("EMA"),
+                self.tr("Average of the weights, θ̄ ← ε θ̄ + (1 − ε) θ; validation and samples use θ̄.\n"
+                        "0 turns it off."),
             ),
-            "clip": (self.tr("Clip"), self.tr("Longest gradient, g ← g · min(1, clip / |g|); 0 turns it off")),
-            "seed": (self.tr("Seed"), self.tr("Of the first weights, the order of images and the film strip")),
+            "clip": (self.tr("Clip"), self.tr("Longest gradient, g ← g · min(1, clip / |g|); 0: off")),
+            "seed": (self.tr("Seed"), self.tr("Of the first weights, the order of images, the samples")),
         }
         for row, (key, (text, tip)) in enumerate(texts.items()):
             self.fields[key] = self._line(row, text, tip, TRAINING.get(key, ""))
@@ -188,13 +192,15 @@ class TrainSide(QScrollArea):
                 figures.set(key, "–", "value")
             return
         points = live.points
-        figures.set("validation", _loss(points[-1].validation_nats, session, unit) if points else "–", "strong")
+        latest_nats = points[-1].validation_nats if points else math.nan
+        figures.set("validation", _loss(latest_nats, session, unit), "strong")
         best = _loss(live.best_nats, session, unit)
-        latest = bool(points) and points[-1].validation_nats <= live.best_nats
+        latest = latest_nats <= live.best_nats
         figures.set("best", self.tr("{0} now").format(best) if latest and training else best)
         figures.set("epoch", f"{live.epoch:.1f}")
         rate = live.images_per_second
-        figures.set("speed", self.tr("{0:,.0f} images/s").format(rate) if math.isfinite(rate) and rate else "–")
+        known = math.isfinite(rate) and rate > 0
+        figures.set("speed", self.tr("{0:,.0f} images/s").format(rate) if known else "–")
         figures.set("left", duration(live.eta) if training else "–")
         figures.set("saved", self._saved(session.path))
         self.network.set("parameters", count(session.parameters))
@@ -239,8 +245,8 @@ class TrainSide(QScrollArea):
         self.figures.explain("saved", self.tr("A crash loses at most what came after this"))
         self.network.explain("parameters", self.tr("Numbers that training adjusts"))
         self.network.explain("memory", self.tr(
-            "Images, five copies of the weights (weights, gradient, Adam's two, EMA) and what one batch keeps for the "
-            "backward pass"
+            "Images, five copies of the weights (weights, gradient, Adam's two, EMA),\n"
+            "and what one batch keeps for the backward pass"
         ))
         self.network.explain("sees", self.tr(
             "Share of the past that the pixel in the middle of the last row can see, from gradients"

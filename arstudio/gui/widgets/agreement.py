@@ -116,7 +116,7 @@ class AgreementColumn(QWidget):
         column.addSpacing(8)
         column.addWidget(section(self.tr("On the canvas")))
         for name, text in (
-            ("hidden", self.tr("hidden: the model draws it")), ("accent", self.tr("drawn by the model")),
+            ("hidden", self.tr("hidden, to be drawn")), ("accent", self.tr("drawn by the model")),
         ):
             row = QHBoxLayout()
             row.setSpacing(8)
@@ -131,12 +131,14 @@ class AgreementColumn(QWidget):
         self.map.setFixedSize(spec.width * multiple, spec.height * multiple)
         self.scale.setFixedWidth(min(width, max(120, spec.width * multiple)))
 
-    def show_sheet(self, sheet: Sheet, spec: ImageSpec) -> None:
-        """Before there are completions: what is known."""
+    def show_sheet(self, sheet: Sheet, spec: ImageSpec, words: str = "") -> None:
+        """Before there are completions: what is known, and `words` or an invitation."""
         self.heading.setText(self.tr("Agreement").upper())
         self.map.show_overlay(None)
         self.map.show_image(sheet.shown(), spec)
-        self.words.setText(self.tr("Complete the picture to see where the completions agree and where they differ."))
+        self.words.setText(
+            words or self.tr("Complete the picture to see where the completions agree and where they differ.")
+        )
         self.scale.setVisible(False)
 
     def show_completions(self, found: Completions, spec: ImageSpec) -> None:
@@ -150,6 +152,8 @@ class AgreementColumn(QWidget):
             "H = −Σ p log₂ p over the completions, 0 where all agree.\n"
             "{0} images of {1} levels can differ by at most log₂ {2} = {3:.3g} bits."
         ).format(found.count, spec.levels, min(spec.levels, max(found.count, 2)), high)
+        if spec.channels > 1:
+            explanation += self.tr("\nShown is the mean over the channels.")
         self.scale.set_high(high, explanation)
         self.scale.setVisible(True)
         self.map.setToolTip(explanation)

@@ -373,19 +373,20 @@ class Canvas(PixelView):
         mask = self._drawn if preview and self._drawn is not None else self._sheet.hidden
         if self._lines[0] != mask.tobytes():
             self._lines = mask.tobytes(), [QLineF(*line) for line in outline(mask)]
-        self._draw_lines(painter, self._lines[1], theme.colour("accent" if preview else "known"), 1.5)
+        self._draw_lines(painter, self._lines[1], theme.colour("accent" if preview else "known"), theme.colour("stage", 0.6))
         if self._cell is not None and (self.underMouse() or self.hasFocus()) and not self._space:
             size = 1 if self.tool in ("rectangle", "fill", "picker") else self.brush
             footprint = disc(self._cell, size, self._sheet.hidden.shape)
-            self._draw_lines(painter, [QLineF(*line) for line in outline(footprint)], QColor("white"), 1.5)
+            self._draw_lines(painter, [QLineF(*line) for line in outline(footprint)], QColor("white"), QColor(0, 0, 0, 160))
 
-    def _draw_lines(self, painter: QPainter, lines: list[QLineF], tint: QColor, width: float) -> None:
+    def _draw_lines(self, painter: QPainter, lines: list[QLineF], tint: QColor, halo: QColor) -> None:
         if not lines:
             return
+        width = 1.5
         painter.save()
         painter.translate(self.target().topLeft())
         painter.scale(self.scale(), self.scale())
-        for colour, thick in ((QColor(0, 0, 0, 140), width + 2), (tint, width)):
+        for colour, thick in ((halo, width + 2), (tint, width)):
             pen = QPen(colour, thick)
             pen.setCosmetic(True)
             painter.setPen(pen)

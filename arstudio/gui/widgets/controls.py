@@ -41,6 +41,7 @@ class Field(QFrame):
         super().__init__()
         self.setObjectName("field")
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(32)
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 0, 6, 0)
         row.setSpacing(6)
@@ -146,11 +147,11 @@ class EmptyState(QWidget):
         column.addStretch(2)
         self.headline = label(headline, "headline")
         self.sentence = label(sentence, "dim", wrap=True)
-        self.sentence.setMaximumWidth(420)
         for widget in (self.headline, self.sentence):
             widget.setAlignment(Qt.AlignmentFlag.AlignHCenter)
             column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
-        self.sentence.setMinimumWidth(360)
+        self.sentence.setFixedWidth(400)
+        self._fit()
         self.button = QPushButton(action)
         self.button.setObjectName("primary")
         self.button.setVisible(bool(action))
@@ -165,6 +166,11 @@ class EmptyState(QWidget):
         self.sentence.setText(sentence)
         self.button.setText(action)
         self.button.setVisible(bool(action))
+        self._fit()
+
+    def _fit(self) -> None:
+        """Room for all lines: an aligned, wrapping label does not ask for it."""
+        self.sentence.setMinimumHeight(max(0, self.sentence.heightForWidth(400)))
 
 
 def icon_button(name: str, tooltip: str, *, checkable: bool = False, kind: str = "") -> QToolButton:

@@ -1,8 +1,9 @@
-"""Learning curves: validation in the accent, training quiet behind it, baselines dashed. Painted with QPainter, only
-when something changed.
+"""Learning curves: validation in the accent, training quiet behind it, baselines dashed. Painted with
+QPainter, and only when something changed.
 
-The ranges are steady: x is the whole budget from the start; y begins between the baselines, opens downwards in whole
-tick steps as the model learns, and glides when it does. Figures come in nats per image and are divided by `per_unit`.
+The ranges are steady: x is the whole budget from the start; y begins between the baselines, opens downwards
+in whole steps as the model learns, and glides when it does. Figures come in nats per image and are divided by
+`per_unit`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 72
 
 
 class Thinned:
-    """A growing series as at most MOST_POINTS averages of equally many neighbours; feeding it costs only what is new."""
+    """A growing series as at most MOST_POINTS averages of equally many neighbours; only what is new costs."""
 
     def __init__(self) -> None:
         self._x: list[float] = []
@@ -115,7 +116,8 @@ class CurvePlot(QWidget):
     # -- ranges ---------------------------------------------------------------------------------------------
 
     def _wanted(self, per_unit: float) -> tuple[float, float]:
-        """(low, high) in nats. High is fixed by the baselines: far-off uniform is left out. Low takes whole ticks."""
+        """(low, high) in nats. High is fixed by the baselines, without a far-off uniform; low takes whole
+        steps."""
         values = self._validation[:, 1] if len(self._validation) else self._train[:, 1]
         values = values[np.isfinite(values)]
         uniform = self._baselines.get("uniform")
@@ -127,7 +129,8 @@ class CurvePlot(QWidget):
         else:
             high = histogram * 1.5
         middle = high / 2 if histogram is None else histogram - 0.5 * (high - histogram)
-        low = min([middle, *(values.min(keepdims=True) - 0.1 * (high - values.min(keepdims=True)))])
+        least = float(values.min()) if len(values) else high
+        low = min(middle, least - 0.1 * (high - least))
         step = _nice((high - max(low, 0)) / per_unit / 4) * per_unit / 2
         return max(0.0, math.floor(low / step) * step), high
 
@@ -149,7 +152,8 @@ class CurvePlot(QWidget):
 
     def area(self) -> QRectF:
         """Rectangle of the plot itself."""
-        return QRectF(GUTTER, LEGEND, max(self.width() - GUTTER - 4, 1), max(self.height() - LEGEND - AXIS, 1))
+        width, height = self.width() - GUTTER - 4, self.height() - LEGEND - AXIS
+        return QRectF(GUTTER, LEGEND, max(width, 1), max(height, 1))
 
     def _x(self, seconds: float) -> float:
         area = self.area()
@@ -212,7 +216,8 @@ class CurvePlot(QWidget):
         self._draw_curve(painter, self._validation, "validation", 2.4)
         if self._hover is not None:
             painter.setPen(QPen(theme.colour("dim", 0.6), 1))
-            painter.drawLine(QPointF(self._x(self._hover), area.top()), QPointF(self._x(self._hover), area.bottom()))
+            x = self._x(self._hover)
+            painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
         painter.setClipping(False)
         self._draw_legend(painter)
 
@@ -228,9 +233,8 @@ class CurvePlot(QWidget):
         if not len(points):
             return
         shown = QPolygonF([QPointF(self._x(x), self._y(y)) for x, y in points.tolist()])
-        painter.setPen(QPen(
-            self._colour(name), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin
-        ))
+        round_ = Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin
+        painter.setPen(QPen(self._colour(name), width, Qt.PenStyle.SolidLine, *round_))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPolyline(shown)
         if name == "validation":      # the latest figure, also while there is only one
@@ -241,17 +245,20 @@ class CurvePlot(QWidget):
     def _draw_axes(self, painter: QPainter) -> None:
         area = self.area()
         low, high = self._low / self._per_unit, self._high / self._per_unit
-        step = _nice((high - low) / max(2, min(5, area.height() / 42)))
+        step = _nice((high - low) / max(2, min(6, area.height() / 36)))
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
         for i in range(math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6) + 1):
             y = self._y(i * step * self._per_unit)
             painter.setPen(QPen(theme.colour("line"), 1))
             painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
             painter.setPen(theme.colour("dim"))
-            box = QRectF(0, y - 8, GUTTER - 10, 16)
-            painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, f"{i * step:.{digits}f}")
+            right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(QRectF(0, y - 8, GUTTER - 10, 16), right, f"{i * step:.{digits}f}")
+        painter.setPen(QPen(theme.colour("line"), 1))
+        painter.drawLine(area.bottomLeft(), area.bottomRight())
         if self._limit <= 0:
             return
+        painter.setPen(theme.colour("dim"))
         metrics = QFontMetricsF(painter.font())
         most = max(2.0, area.width() / 110)
         step = next((t for t in _TICKS if self._limit / t <= most), self._limit)

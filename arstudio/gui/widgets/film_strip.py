@@ -74,7 +74,7 @@ class FilmStrip(QWidget):
         self.update()
 
     def _cell(self, width: int) -> tuple[float, float]:
-        """(width, height) of a frame: whole multiples of the pixels where FRAMES fit, never too small to see."""
+        """(width, height) of a frame: whole multiples of the pixels where FRAMES fit, never tiny."""
         room = (width - (FRAMES - 1) * GAP) / FRAMES
         if self._spec is None:
             side = float(int(min(max(room, SMALLEST), 80)))
@@ -86,11 +86,11 @@ class FilmStrip(QWidget):
 
     def _columns(self) -> list[tuple[float, int | None]]:
         """(seconds or −1, frame or None) of every column: all that fits, the first and the newest kept."""
-        columns: list[tuple[float, int | None]] = [(seconds, i) for i, (seconds, _) in enumerate(self._frames)]
+        columns: list[tuple[float, int | None]] = [(frame[0], i) for i, frame in enumerate(self._frames)]
         planned = self._plan or [-1.0] * FRAMES
         columns += [(seconds, None) for seconds in planned[len(columns):]]
         fit = max(2, int((self.width() + GAP) // (self._cell(self.width())[0] + GAP)))
-        while len(columns) > fit:      # drop what is still to come last, the early frames after the first first
+        while len(columns) > fit:
             drop = 1 if len(self._frames) > fit // 2 else len(columns) - 2
             del columns[drop]
         return columns
@@ -116,7 +116,7 @@ class FilmStrip(QWidget):
                     _board(painter, rect)
             if seconds >= 0:
                 painter.setPen(theme.colour("text" if frame is not None else "dim", 0.85))
-                text = duration(seconds) if round(seconds, 1) > 0 else "0"
+                text = duration(seconds) if column else "0"      # the first is drawn before the first step
                 painter.drawText(QPointF(x, self.rows * (height + GAP) - GAP + 14), text)
 
     def event(self, event: QEvent) -> bool:
@@ -139,7 +139,9 @@ class FilmStrip(QWidget):
             return self.tr("Drawn after {0} of training. Every column uses the same random numbers.").format(
                 duration(seconds)
             )
-        return self.tr("Will be drawn after {0} of training.").format(duration(seconds)) if seconds >= 0 else ""
+        if seconds < 0:
+            return ""
+        return self.tr("Will be drawn after {0} of training.").format(duration(seconds))
 
 
 def _board(painter: QPainter, rect: QRectF, squares: int = 8) -> None:

@@ -14,8 +14,8 @@ from arstudio.gui import theme
 from arstudio.gui.widgets.pixel_view import pixels, to_qimage
 from arstudio.image import ImageSpec
 
-THUMB = 56     # wanted side in pixels
-GAP = 10
+THUMB = 56            # wanted side in pixels
+GAP, TIGHT = 10, 3    # between thumbnails; tight when one row then holds them all
 FRAME = 3      # room for the frame of the chosen one
 
 
@@ -30,6 +30,7 @@ class Gallery(QScrollArea):
         self.setWidgetResizable(True)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumHeight(THUMB + 2 * FRAME)
         self.viewport().setAutoFillBackground(False)
         self.wall = _Wall(self)
         self.setWidget(self.wall)
@@ -81,6 +82,8 @@ class _Wall(QWidget):
         self._pictures: list[QPixmap] = []
         self._tips: list[str] = []
         self._side = QSize(THUMB, THUMB)
+        self._gap = GAP
+        self._one_row = False
         self._hover: int | None = None
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -101,21 +104,28 @@ class _Wall(QWidget):
         self.update()
 
     def _columns(self) -> int:
-        return max(1, (self.width() - 2 * FRAME + GAP) // (self._side.width() + GAP))
+        if self._one_row:
+            return max(1, len(self.order))
+        return max(1, (self.width() - 2 * FRAME + self._gap) // (self._side.width() + self._gap))
 
     def _fit(self) -> None:
-        rows = -(-len(self.order) // self._columns())
-        self.setMinimumHeight(max(0, rows * (self._side.height() + GAP) - GAP + 2 * FRAME))
+        count, room = len(self.order), self._gallery.width() - 2 * FRAME
+        spare = (room - count * self._side.width()) // max(1, count - 1)
+        self._one_row = spare >= TIGHT
+        self._gap = min(spare, GAP) if self._one_row else GAP
+        rows = -(-count // self._columns())
+        self.setMinimumHeight(max(0, rows * (self._side.height() + self._gap) - self._gap + 2 * FRAME))
 
     def rect_of(self, place: int) -> QRect:
         """Rectangle of the thumbnail at a place in the order."""
         row, column = divmod(place, self._columns())
-        corner = QPoint(FRAME + column * (self._side.width() + GAP), FRAME + row * (self._side.height() + GAP))
+        across, down = self._side.width() + self._gap, self._side.height() + self._gap
+        corner = QPoint(FRAME + column * across, FRAME + row * down)
         return QRect(corner, self._side)
 
     def _at(self, point: QPoint) -> int | None:
         for place, index in enumerate(self.order):
-            if self.rect_of(place).adjusted(-GAP // 2, -GAP // 2, GAP // 2, GAP // 2).contains(point):
+            if self.rect_of(place).adjusted(-self._gap // 2, -self._gap // 2, self._gap // 2, self._gap // 2).contains(point):
                 return index
         return None
 

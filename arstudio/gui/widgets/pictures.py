@@ -9,6 +9,8 @@ from PySide6.QtGui import QImage
 
 from arstudio.image import ImageSpec, from_pil, to_display, to_pil
 
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
+
 
 def fit_picture(picture: Any, spec: ImageSpec, name: str) -> tuple[np.ndarray, str]:
     """Pillow picture -> ((C, H, W) int16 levels, sentence). The sentence is "" when nothing was lost.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QKeyEvent
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -21,8 +21,8 @@ from PySide6.QtWidgets import (
 from arstudio.gui import theme
 from arstudio.gui.widgets.controls import label, section
 from arstudio.gui.wording import duration
-from arstudio.models.modelfile import ModelCard
 from arstudio.image import ImageError, ImageSpec
+from arstudio.models.modelfile import ModelCard
 from arstudio.training.runs import Run
 
 COLUMNS = ("run", "data", "model", "best", "time", "state")
@@ -84,7 +84,8 @@ class RunTable(QWidget):
         self.table = QTableWidget(0, len(COLUMNS))
         self.table.setAccessibleName(self.tr("Runs"))
         names = (
-            self.tr("Run"), self.tr("Data"), self.tr("Model"), self.tr("Best"), self.tr("Time"), self.tr("State"),
+            self.tr("Run"), self.tr("Data"), self.tr("Model"), self.tr("Best"), self.tr("Time"),
+            self.tr("State"),
         )
         self.table.setHorizontalHeaderLabels(names)
         self.table.verticalHeader().hide()
@@ -97,17 +98,20 @@ class RunTable(QWidget):
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         header = self.table.horizontalHeader()
         header.setHighlightSections(False)
+        header.setStyleSheet("QHeaderView { background: transparent; }")
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         for column in range(len(COLUMNS)):
             self.table.horizontalHeaderItem(column).setTextAlignment(_alignment(column))
         self.table.itemSelectionChanged.connect(self._chosen)
         self.table.itemDoubleClicked.connect(self._open)
-        self.empty = label(self.tr("Every training leaves a run here: open it, resume it, compare it."), "dim")
-        self.open_button = self._button(self.tr("Open in Generate"), self.tr("Draw with the best weights of this run"))
+        self.empty = label(self.tr("Every training leaves a run here, to open, resume or compare."), "dim")
+        draw = self.tr("Draw with the best weights of this run")
+        self.open_button = self._button(self.tr("Open in Generate"), draw)
         self.resume_button = self._button(self.tr("Resume"), self.tr("Go on where this run was last saved"))
         self.folder_button = self._button(self.tr("Open folder"), self.tr("Show the files of this run"))
-        self.delete_button = self._button(self.tr("Delete…"), self.tr("Move this run to the trash, after asking"))
+        trash = self.tr("Move this run to the trash, after asking")
+        self.delete_button = self._button(self.tr("Delete…"), trash)
         self.open_button.clicked.connect(self._open)
         self.resume_button.clicked.connect(self._resume)
         self.folder_button.clicked.connect(self._reveal)
@@ -122,7 +126,7 @@ class RunTable(QWidget):
         column.setContentsMargins(24, 6, 24, 4)
         column.setSpacing(2)
         column.addLayout(top)
-        column.addWidget(self.empty)
+        column.addWidget(self.empty, 1, Qt.AlignmentFlag.AlignTop)
         column.addWidget(self.table, 1)
         self.show_rows([])
 
@@ -145,7 +149,8 @@ class RunTable(QWidget):
         for i, row in enumerate(rows):
             best = "–" if row.best is None else self.tr("{0:.3f} bits/dim").format(row.best)
             state = self.states.get(row.state, row.state)
-            for column, text in enumerate((row.path.name, row.data, row.model, best, duration(row.seconds), state)):
+            texts = (row.path.name, row.data, row.model, best, duration(row.seconds), state)
+            for column, text in enumerate(texts):
                 item = self.table.item(i, column)
                 if item is None:
                     item = QTableWidgetItem()
@@ -165,7 +170,7 @@ class RunTable(QWidget):
 
     def _tint(self, index: int, row: RunRow) -> None:
         live = row.state in ("training", "paused")
-        self.table.item(index, 5).setForeground(QColor(theme.colours().accent if live else theme.colours().text))
+        self.table.item(index, 5).setForeground(theme.colour("accent" if live else "text"))
         font = self.table.font()
         font.setBold(live)
         self.table.item(index, 0).setFont(font)

@@ -1,0 +1,97 @@
+"""The page of the Complete panel: tools, easel, caption, ready-made masks and the row that starts a run."""
+
+from __future__ import annotations
+
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from arstudio.gui.widgets.agreement import AgreementColumn
+from arstudio.gui.widgets.canvas import Canvas
+from arstudio.gui.widgets.controls import Field, label
+from arstudio.gui.widgets.easel import Easel
+from arstudio.gui.widgets.toolbox import HideBar, ToolColumn
+
+COUNTS = (4, 8, 12, 16, 32)
+ROW = 30     # height of the controls below the canvas
+
+
+class CompletePage(QWidget):
+    """Widgets only; the panel connects them."""
+
+    def __init__(self, canvas: Canvas, keys_in: QWidget) -> None:
+        super().__init__()
+        self.canvas = canvas
+        self.tools = ToolColumn(canvas, keys_in)
+        self.agreement = AgreementColumn()
+        self.easel = Easel(canvas, self.agreement)
+        self.caption = label("", "small")
+        self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.hide_bar = HideBar()
+        self.hide_words = label(self.tr("Hide"), "dim")
+        self.go = QPushButton(self.tr("Complete"))
+        self.go.setObjectName("primary")
+        self.go.setMinimumWidth(88)          # the same for Stop, so that nothing jumps
+        self.go.setToolTip(self.tr("Draw the hidden pixels from p(xₜ | x₍<t₎), keeping the known ones (Ctrl+Return)"))
+        self.count = QComboBox()
+        self.count.addItems([str(n) for n in COUNTS])
+        self.count.setCurrentText("12")
+        self.count.setToolTip(self.tr("How many completions to draw"))
+        self.method = QComboBox()
+        self.method.addItem(self.tr("Clamp"), "clamp")
+        self.method.setToolTip(self.tr(
+            "Clamp: the model draws pixel by pixel in its order; known pixels keep their value.\n"
+            "Each hidden pixel is drawn from p(xₜ | x₍<t₎): known pixels that come later do not influence it."
+        ))
+        self.new = QToolButton(text=self.tr("New"))
+        self.new.setObjectName("field")
+        self.new.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.new.setToolTip(self.tr("Put another picture on the canvas"))
+        self.menu = QMenu(self)
+        self.menu.setToolTipsVisible(True)
+        self.new.setMenu(self.menu)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        hide = QHBoxLayout()
+        hide.setSpacing(10)
+        hide.addWidget(self.hide_words)
+        hide.addWidget(self.hide_bar)
+        hide.addStretch()
+        act = QHBoxLayout()
+        act.setSpacing(6)
+        for widget in (self.go, Field(self.tr("Method"), self.method), Field(self.tr("Images"), self.count), self.new):
+            widget.setFixedHeight(ROW)
+            act.addWidget(widget)
+        act.addStretch()
+        right = QVBoxLayout()
+        right.setSpacing(0)
+        right.addWidget(self.easel, 1)
+        right.addSpacing(6)
+        right.addWidget(self.caption)
+        right.addSpacing(10)
+        right.addLayout(hide)
+        right.addSpacing(10)
+        right.addLayout(act)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(24, 16, 24, 16)
+        row.setSpacing(18)
+        row.addWidget(self.tools)
+        row.addLayout(right, 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A narrow page does without a word."""
+        self.hide_words.setVisible(self.width() >= 540)
+        super().resizeEvent(event)
+
+    def show_running(self, running: bool) -> None:
+        """The primary button completes, or stops."""
+        self.go.setText(self.tr("Stop") if running else self.tr("Complete"))

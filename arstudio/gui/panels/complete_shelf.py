@@ -1,0 +1,62 @@
+"""The shelf below the Complete panel: the gallery of completions, how it is ranked, and an invitation while empty."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from arstudio.gui.widgets.completions import Completions
+from arstudio.gui.widgets.controls import Segmented, label, section
+from arstudio.gui.widgets.gallery import FRAME, Gallery
+
+
+class CompletionShelf(QWidget):
+    """Title, ranking, gallery."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("side")
+        self.gallery = Gallery()
+        self.title = section(self.tr("Completions"))
+        self.ranking = Segmented(
+            [("likely", self.tr("Most likely")), ("typical", self.tr("Most typical")),
+             ("different", self.tr("Most different"))],
+            {"likely": self.tr("Highest log p(hidden | past) first"),
+             "typical": self.tr("log p nearest the mean of all completions first"),
+             "different": self.tr("Each one as far as possible from those before it: max min Σ |x − x′|")},
+        )
+        self.invitation = label(
+            self.tr("Hide a part of the picture, then press Complete: what the model draws appears here."), "dim",
+            wrap=True,
+        )
+        column = QVBoxLayout(self)
+        column.setContentsMargins(24 - FRAME, 4, 24 - FRAME, 4)
+        column.setSpacing(6)
+        row = QHBoxLayout()
+        row.setContentsMargins(FRAME, 0, FRAME, 0)
+        row.addWidget(self.title, 1)
+        row.addWidget(self.ranking)
+        column.addLayout(row)
+        words = QHBoxLayout()
+        words.setContentsMargins(FRAME, 0, FRAME, 0)
+        words.addWidget(self.invitation)
+        column.addLayout(words)
+        column.addWidget(self.gallery, 1)
+        column.addStretch(0)
+        self.set_filled(False)
+
+    def set_filled(self, filled: bool) -> None:
+        """Gallery or invitation."""
+        self.gallery.setVisible(filled)
+        self.invitation.setVisible(not filled)
+        self.ranking.setVisible(filled)
+
+    def show_completions(self, found: Completions) -> None:
+        """All completions in the chosen ranking."""
+        tips = [
+            self.tr("log p = {0:.1f} nats, {1:.2f} bits per hidden pixel\nDouble click: use as canvas").format(
+                float(found.log_prob[i]), found.bits_per_pixel(i)
+            ) for i in range(found.count)
+        ]
+        current = self.gallery.current
+        self.gallery.show_images(found.images, found.trace.spec, found.order(self.ranking.key()), tips)
+        self.gallery.set_current(current)

@@ -1,0 +1,103 @@
+"""Photograph every panel of the real window: 1280×800 in dark and light, and 1024×700. Offscreen, about two minutes.
+
+    python packaging/screenshots.py [DIR]          # default: packaging/screenshots
+
+The pictures in the README are made by this script on bundled models; nothing in them is drawn by hand.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+def main() -> None:
+    """Drive the window and save the pictures."""
+    target = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "screenshots")
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as private:
+        os.environ["ARSTUDIO_RUNS"] = str(Path(private) / "runs")
+        from PySide6.QtCore import QSettings
+
+        from arstudio.gui.app import make_application
+
+        QSettings.setDefaultFormat(QSettings.Format.IniFormat)
+        QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, private)
+        make_application()
+        Camera(target).run()
+
+
+class Camera:
+    """The window and what it takes to photograph it."""
+
+    def __init__(self, target: Path) -> None:
+        from arstudio.gui.demo import Tour
+        from arstudio.gui.main_window import MainWindow
+        from arstudio.gui.studio import Studio
+
+        self.target = target
+        self.window = MainWindow(Studio())
+        self.studio = self.window.studio
+        self.tour = Tour(self.window, target)
+
+    def photograph(self, name: str) -> None:
+        """Dark, light, and small."""
+        window = self.window
+        for scheme in ("dark", "light"):
+            window.choose_theme(scheme)
+            window.resize(1280, 800)
+            window.reset_layout()
+            self.tour.pause(0.4)
+            window.grab().save(str(self.target / f"{name}-{scheme}.png"))
+        window.resize(1024, 700)
+        window.reset_layout()
+        self.tour.pause(0.4)
+        window.grab().save(str(self.target / f"{name}-1024x700.png"))
+        window.resize(1280, 800)
+        window.reset_layout()
+
+    def run(self) -> None:
+        """Every panel."""
+        window, studio, tour = self.window, self.studio, self.tour
+        window.show()
+        window.complete_start()
+        tour.wait("the first drawing", tour.drawn)
+        spec = studio.trace.spec
+        studio.seek(int(spec.sites * 0.55))
+        studio.select((0, spec.height // 2 - 2, spec.width // 2))
+        self.photograph("generate")
+        studio.seek(spec.sites)
+        tour.click(window.inspector.overlays.button("surprise"))
+        self.photograph("inspect-surprise")
+        tour.click(window.inspector.overlays.button("sees"))
+        tour.wait("the receptive field", lambda: window.generate_panel.view._overlay is not None)
+        self.photograph("inspect-sees")
+        tour.click(window.inspector.overlays.button("none"))
+        window.show_complete()
+        tour.wait("a test image", lambda: window.complete.canvas.image() is not None)
+        window.complete.hide_part("clear")
+        window.complete.hide_part("bottom")
+        window.complete.complete()
+        tour.wait("the completions", lambda: window.complete.result is not None and not window.complete.running)
+        self.photograph("complete")
+        window.show_train()
+        panel = window.train
+        panel.choices.choose_dataset("digits")
+        panel.choices.choose_minutes(0.7)
+        tour.pause(2)
+        panel.start()
+        tour.wait("the start", lambda: panel.training)
+        tour.wait("a curve", lambda: panel.session is not None and panel.session.live is not None
+                  and panel.session.live.fraction > 0.6, 180)
+        self.photograph("train")
+        panel.stop()
+        tour.wait("the stop", lambda: not panel.training)
+        window.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""One decision at a time: temperature, top-k and top-p against hand-made figures, and the inverse CDF."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arstudio.image import ImageSpec
+from arstudio.sampling import METHODS, Sampler, SampleSettings, SettingsError
+from arstudio.sampling.draw import REFER, decide, noise, reshape
+
+
+def shaped(pmf, **settings):
+    log_pmf = torch.from_numpy(np.array([pmf], dtype=np.float64)).log()
+    return reshape(log_pmf, SampleSettings(**settings))[0][0].tolist()
+
+
+def test_at_temperature_one_nothing_changes():
+    assert shaped([0.5, 0.2, 0.3]) == pytest.approx([0.5, 0.2, 0.3])
+
+
+def test_temperature_raises_probabilities_to_a_power():
+    assert shaped([0.8, 0.2], temperature=0.5) == pytest.approx([0.64 / 0.68, 0.04 / 0.68])
+    assert shaped([0.64, 0.36], temperature=2) == pytest.approx([0.8 / 1.4, 0.6 / 1.4])
+    assert shaped([0.7, 0.2, 0.1], temperature=100) == pytest.approx([1 / 3] * 3, abs=0.01)
+
+
+@pytest.mark.parametrize("temperature", [0, 1e-320, 1e-9, 1e-3])
+def test_towards_temperature_zero_only_the_most_probable_value_is_left(temperature):
+    assert shaped([0.3, 0.4, 0.3], temperature=temperature) == pytest.approx([0, 1, 0], abs=1e-99)
+
+
+def test_top_k_keeps_that_many_values():
+    assert shaped([0.1, 0.4, 0.2, 0.3], top_k=1) == [0, 1, 0, 0]
+    assert shaped([0.1, 0.4, 0.2, 0.3], top_k=2) == pytest.approx([0, 4 / 7, 0, 3 / 7])
+    for everything in (0, 4, 99):
+        assert shaped([0.1, 0.4, 0.2, 0.3], top_k=everything) == pytest.approx([0.1, 0.4, 0.2, 0.3])
+
+
+def test_top_k_keeps_no_more_than_that_many_when_values_are_equally_probable():
+    assert shaped([0.25] * 4, top_k=2) == pytest.approx([0.5, 0.5, 0, 0])
+    assert shaped([0.2, 0.4, 0.4], top_k=1) == [0, 1, 0]
+
+
+def test_top_p_keeps_the_fewest_values_that_hold_the_share():
+    pmf = [0.1, 0.4, 0.2, 0.3]
+    assert shaped(pmf, top_p=0.39) == [0, 1, 0, 0]
+    assert shaped(pmf, top_p=0.41) == pytest.approx([0, 4 / 7, 0, 3 / 7])
+    assert shaped(pmf, top_p=0.69) == pytest.approx([0, 4 / 7, 0, 3 / 7])
+    assert shaped(pmf, top_p=0.71) == pytest.approx([0, 4 / 9, 2 / 9, 3 / 9])
+    assert shaped(pmf, top_p=0.999) == pytest.approx(pmf)
+    assert shaped(pmf, top_p=1e-300) == [0, 1, 0, 0]
+
+
+def test_temperature_comes_first_then_top_k_then_top_p():
+    """0.5, 0.3, 0.2 squared are 25, 9, 4 of 38; the first two of them 25, 9 of 34; 25 / 34 is above 0.7."""
+    assert shaped([0.5, 0.3, 0.2], temperature=0.5, top_k=2, top_p=0.7) == [1, 0, 0]
+    assert shaped([0.5, 0.3, 0.2], temperature=0.5, top_p=0.7) == pytest.approx([25 / 34, 9 / 34, 0])
+
+
+pmfs = st.lists(st.floats(0, 1) | st.just(0.0), min_size=2, max_size=9).filter(lambda values: sum(values) > 0.01)
+
+
+@given(pmf=pmfs, temperature=st.sampled_from([0.3, 1, 3]), top_k=st.integers(0, 9), top_p=st.floats(0.01, 1))
+def test_what_is_left_is_a_distribution_over_the_most_probable_values(pmf, temperature, top_k, top_p):
+    pmf = np.array(pmf) / sum(pmf)
+    left = np.array(shaped(pmf, temperature=temperature, top_k=top_k, top_p=top_p))
+    assert left.sum() == pytest.approx(1)
+    assert (left >= 0).all()
+    kept = left > 0
+    assert 1 <= kept.sum() <= (top_k or len(pmf))
+    if not kept.all():
+        assert pmf[kept].min() >= pmf[~kept].max() * (1 - 1e-9)
+    assert left.argmax() == pmf.argmax() or math.isclose(pmf[left.argmax()], pmf.max())
+
+
+@given(pmf=pmfs, u=st.floats(0, 1, exclude_max=True))
+def test_the_value_is_where_the_cdf_first_passes_u(pmf, u):
+    pmf = np.array(pmf) / sum(pmf)
+    value, distance = decide(torch.from_numpy(pmf)[None], torch.tensor([u], dtype=torch.float64))
+    value, cdf = int(value), np.cumsum(pmf)
+    assert pmf[value] > 0, "a value that cannot be was drawn"
+    assert (cdf[value - 1] if value else 0) <= u * cdf[-1] + 1e-12
+    assert u * cdf[-1] <= cdf[value] + 1e-12
+    assert float(distance) == pytest.approx(np.abs(cdf[:-1] - u).min(), abs=1e-12)
+
+
+def test_probable_values_own_a_share_of_u_that_is_their_probability():
+    pmf, grid = torch.tensor([0.1, 0.0, 0.6, 0.3], dtype=torch.float64), (torch.arange(1000).double() + 0.5) / 1000
+    values = decide(pmf.expand(1000, 4), grid)[0]
+    assert torch.bincount(values, minlength=4).tolist() == [100, 0, 600, 300]
+    assert (values.diff() >= 0).all()
+
+
+def test_u_exactly_on_a_step_belongs_to_the_next_value_and_the_last_zero_is_never_drawn():
+    pmf = torch.tensor([[0.25, 0.25, 0.0, 0.5, 0.0]], dtype=torch.float64)
+    for u, value in [(0.0, 0), (0.25, 1), (0.5, 3), (math.nextafter(0.5, 0), 1), (math.nextafter(1, 0), 3)]:
+        assert int(decide(pmf, torch.tensor([u], dtype=torch.float64))[0]) == value
+    first = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
+    assert int(decide(first, torch.zeros(1, dtype=torch.float64))[0]) == 1
+
+
+def test_every_image_has_noise_of_its_own_whatever_the_count():
+    u = noise(5, 12, seed=9)
+    assert u.shape == (5, 12)
+    assert u.dtype == torch.float64
+    assert u.min() >= 0
+    assert u.max() < 1
+    assert len(u.unique()) == 60
+    assert torch.equal(noise(2, 12, seed=9), u[:2])
+    assert not torch.equal(noise(5, 12, seed=10), u)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["fvsbn", "nade", "pixelcnn", "gated_pixelcnn"])
+def test_a_hair_decides_as_float64_would(name, method, random_model):
+    """u is put closer to a step of the float64 CDF than any float32 figure could tell."""
+    config = {} if name == "fvsbn" else {"hidden": 8} if name == "nade" else {"channels": 8, "head": 8}
+    model = random_model(name, ImageSpec(1, 2, 3, 4), seed=5, **config)
+    exact = copy.deepcopy(model).double()
+    start = torch.zeros(1, 1, 2, 3, dtype=torch.long)
+    with torch.inference_mode():
+        pmf = exact.likelihood.log_pmf(exact(start)[:, :, 0, 0, 0]).exp()
+    edge = pmf.cumsum(1)[0, 1].item()
+    assert 0.01 < edge < 0.99
+    for u, value in [(edge + 1e-12, 2), (edge - 1e-12, 1), (edge + 2 * REFER, 2), (edge - 2 * REFER, 1)]:
+        sampler = Sampler(model, SampleSettings(), 1, method=method)
+        sampler.u[:, 0] = u
+        sampler.step()
+        assert sampler.trace.values[0, 0] == value
+        assert sampler.referee.referred == (abs(u - edge) < REFER)
+
+
+WRONG = [
+    ({"temperature": -0.1}, "temperature must be between 0 and 100, not -0.1"),
+    ({"temperature": 101}, "temperature must be between 0 and 100, not 101"),
+    ({"temperature": math.nan}, "temperature must be between 0 and 100, not nan"),
+    ({"temperature": math.inf}, "temperature must be between 0 and 100, not inf"),
+    ({"top_k": -1}, r"top_k must be 0 \(keep all\) or more, not -1"),
+    ({"top_p": 0}, "top_p must be above 0 and at most 1, not 0"),
+    ({"top_p": 1.01}, "top_p must be above 0 and at most 1, not 1.01"),
+    ({"top_p": math.nan}, "top_p must be above 0 and at most 1, not nan"),
+    ({"seed": 2**63}, "seed must fit 64 bits"),
+]
+
+
+@pytest.mark.parametrize(("settings", "sentence"), WRONG)
+def test_settings_that_make_no_distribution_are_refused(settings, sentence):
+    with pytest.raises(SettingsError, match=sentence + r".*\.$"):
+        SampleSettings(**settings)
+
+
+@pytest.mark.parametrize("seed", [-(2**63), -1, 0, 2**63 - 1])
+def test_every_64_bit_seed_draws(seed):
+    assert noise(1, 3, SampleSettings(seed=seed).seed).shape == (1, 3)
