@@ -26,7 +26,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "pixelcnn": {"channels": 12, "blocks": 2, "first_kernel": 5, "head": 9},
     "gated_pixelcnn": {"channels": 9, "dilations": (1, 1, 2, 4, 8), "head": 9},
 }
-VARIANTS = [("fvsbn", {"inputs": "one_hot"}), ("gated_pixelcnn", {"kernel": 5, "dilations": (1, 2), "channels": 5})]
+VARIANTS = [
+    ("fvsbn", {"inputs": "one_hot"}),
+    ("gated_pixelcnn", {"kernel": 5, "dilations": (1, 2), "channels": 5}),
+]
 SPECS = [
     ImageSpec(1, 5, 7, 2), ImageSpec(1, 3, 10, 5), ImageSpec(1, 1, 16, 17), ImageSpec(1, 6, 1, 4),
     ImageSpec(1, 1, 1, 3), ImageSpec(3, 3, 5, 2), ImageSpec(3, 4, 3, 4), ImageSpec(3, 1, 4, 256),

@@ -11,8 +11,8 @@ from arstudio.models import MODELS
 from arstudio.models.orders import ORDERS
 
 TINY = [
-    ImageSpec(1, 2, 2, 2), ImageSpec(1, 2, 3, 3), ImageSpec(1, 3, 3, 2), ImageSpec(1, 1, 5, 3), ImageSpec(1, 4, 1, 3),
-    ImageSpec(3, 2, 2, 2), ImageSpec(3, 1, 2, 3), ImageSpec(1, 1, 1, 17),
+    ImageSpec(1, 2, 2, 2), ImageSpec(1, 2, 3, 3), ImageSpec(1, 3, 3, 2), ImageSpec(1, 1, 5, 3),
+    ImageSpec(1, 4, 1, 3), ImageSpec(3, 2, 2, 2), ImageSpec(3, 1, 2, 3), ImageSpec(1, 1, 1, 17),
 ]
 
 

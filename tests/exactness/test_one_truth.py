@@ -103,7 +103,8 @@ def models(draw):
 
 
 ways = st.builds(
-    SampleSettings, seed=st.integers(0, 2**40), temperature=st.sampled_from([0.0, 1e-6, 0.01, 0.7, 1.0, 1.5, 100.0]),
+    SampleSettings, seed=st.integers(0, 2**40),
+    temperature=st.sampled_from([0.0, 1e-6, 0.01, 0.7, 1.0, 1.5, 100.0]),
     top_k=st.sampled_from([0, 0, 1, 2, 7, 1000]), top_p=st.sampled_from([1.0, 1.0, 0.9, 0.5, 1e-6]),
 )
 
@@ -256,7 +257,7 @@ def test_training_a_model_does_not_disturb_a_drawing_begun_before(name, random_m
     for sampler in samplers:
         sampler.step()
     assert sum(sampler.referee.referred for sampler in samplers) == 0
-    monkeypatch.setattr("arstudio.sampling.sampler.REFER", 0.05)    # the referee is first asked after training
+    monkeypatch.setattr("arstudio.sampling.sampler.REFER", 0.05)    # so the referee is asked, after training
     with torch.no_grad():
         for p in model.parameters():
             p.add_(torch.randn_like(p))

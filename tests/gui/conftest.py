@@ -73,8 +73,9 @@ def window(qtbot, studio):
 
     window = MainWindow(studio)
     qtbot.addWidget(window)
-    with qtbot.waitExposed(window):
+    with qtbot.waitActive(window):
         window.show()
+        window.activateWindow()
     window.make_panels()
     return window
 

@@ -218,7 +218,7 @@ def test_hovering_a_pixel_lights_up_its_bar_and_the_other_way_round(qtbot, ready
 def test_the_running_sum_equals_the_log_likelihood(ready, studio):
     studio.seek(64)
     x = torch.from_numpy(studio.trace.images().astype(np.int64))
-    nats = -float(studio.model.log_prob(x)[0])
+    nats = -studio.model.log_prob(x)[0].item()
     assert ready.likelihood.text().startswith(f"{nats:,.2f} nats")
 
 

@@ -1,4 +1,4 @@
-"""Train, as a person uses it: choose, see the cost, start, hold, stop, go on, look at old runs, throw one away."""
+"""Train, as a person uses it: choose, see the cost, start, hold, stop, go on, see old runs, delete one."""
 
 import numpy as np
 import pytest
@@ -23,10 +23,7 @@ def panel(qtbot, studio, tmp_path, monkeypatch):
     panel.resize(760, 640)
     panel.bottom.resize(760, 140)
     choose(panel.choices.model, "fvsbn")
-    yield panel
-    panel.stop()
-    panel.probe.cancel()
-    qtbot.waitUntil(lambda: not panel.training and not panel.probe.busy, timeout=WAIT)
+    return panel
 
 
 def choose(box, key) -> None:
@@ -73,7 +70,7 @@ def test_from_start_to_drawing_with_the_trained_model(qtbot, studio, panel, tmp_
     assert panel.view.film.frames >= 3
     assert [kind for kind, _ in said] == ["info"]
     assert said[0][1].startswith("Finished after")
-    assert any(text.startswith("Training digits-fvsbn-1 · epoch") and 0 < fraction <= 1 for text, fraction in status)
+    assert any(text.startswith("Training digits-fvsbn-1 · epoch") and 0 < share <= 1 for text, share in status)
     assert status[-1] == ("", None)
     assert [(row.path.name, row.state) for row in panel.bottom.rows()] == [("digits-fvsbn-1", "finished")]
 
@@ -120,7 +117,7 @@ def test_stop_leaves_a_run_that_resume_continues(qtbot, studio, panel):
 
     panel.bottom.select(panel.session.path)
     click(qtbot, panel.bottom.resume_button)
-    qtbot.waitUntil(lambda: panel.session.live is not None and panel.session.live.step > step + 2, timeout=WAIT)
+    qtbot.waitUntil(lambda: panel.session.live and panel.session.live.step > step + 2, timeout=WAIT)
     finish(qtbot, panel)
     assert panel.session.status == "finished"
     assert panel.session.live.fraction == 1

@@ -27,7 +27,7 @@ SMALL = {
     "nade": {"hidden": 5}, "pixelcnn": {"channels": 6, "blocks": 2, "head": 5},
     "gated_pixelcnn": {"channels": 6, "dilations": (1, 2), "head": 5},
 }
-FACTS = Facts(dataset="digits", protocol="native", nats=12.5, images=3, seed=0, command="arstudio train …", epochs=2.5)
+FACTS = Facts(dataset="digits", protocol="native", nats=12.5, images=3, seed=0, command="train …", epochs=2.5)
 
 
 @pytest.fixture
@@ -85,7 +85,8 @@ def test_a_training_checkpoint_opens_with_its_averaged_weights(tmp_path, random_
     new, mean = random_model("nade", SPEC, hidden=5, seed=1), random_model("nade", SPEC, hidden=5, seed=2)
     tensors = {f"weights.{key}": value for key, value in new.state_dict().items()}
     tensors |= {f"ema.{key}": value for key, value in mean.state_dict().items()}
-    (tmp_path / "latest.safetensors").write_bytes(encode_model(card_of(new), tensors | {"adam.0.step": torch.ones(1)}))
+    tensors["adam.0.step"] = torch.ones(1)
+    (tmp_path / "latest.safetensors").write_bytes(encode_model(card_of(new), tensors))
     model, card = load_model(tmp_path)
     assert torch.equal(model.W, mean.W)
     assert card.name == tmp_path.name
@@ -110,17 +111,17 @@ def test_random_bytes_are_refused(file):
 def test_a_bit_flipped_anywhere_never_shows_a_stack_trace(file):
     whole, rng = file.read_bytes(), np.random.default_rng(0)
     header = int.from_bytes(whole[:8], "little")
-    opened = 0
+    refusals = []
     for _ in range(150):
         damaged = bytearray(whole)
         damaged[rng.integers(0, header + 8)] ^= 1 << int(rng.integers(8))
         file.write_bytes(damaged)
         try:
             load_model(file)
-            opened += 1
         except ModelFileError as error:
-            assert str(error).endswith(".")
-    assert opened < 150
+            refusals.append(str(error))
+    assert len(refusals) > 75
+    assert all(sentence.endswith(".") for sentence in refusals)
 
 
 class Evil:
@@ -158,7 +159,7 @@ def test_no_length_of_the_header_makes_a_good_file_look_like_a_pickle(tmp_path, 
 
 def test_a_file_of_another_program_is_refused(file):
     save_file({"layer.weight": torch.ones(3)}, file)
-    refused(file, r"small\.safetensors is a safetensors file of another program: it has no AR Studio header\.")
+    refused(file, r"small\.safetensors is .* file of another program: it has no AR Studio header\.")
     save_file({"layer.weight": torch.ones(3)}, file, metadata={"format": "pt"})
     refused(file, "another program")
 
@@ -177,7 +178,7 @@ def put(key, value):
 HEADERS = [
     (put("format", 2), r"written by a newer AR Studio \(format 2, this one reads 1\); update AR Studio"),
     (put("format", "1"), "damaged AR Studio header"),
-    (put("model", "diffusion"), r"a model of kind 'diffusion', which this AR Studio does not have; it has fvsbn"),
+    (put("model", "diffusion"), "of kind 'diffusion', which this AR Studio does not have; it has fvsbn"),
     (put("model", ["nade"]), "damaged AR Studio header"),
     (put("model", "fvsbn"), "cannot be opened: FVSBN has no setting 'hidden'"),
     (put("config", {"hidden": -1}), "cannot be opened: hidden must be at least 1, not -1"),
@@ -190,7 +191,7 @@ HEADERS = [
     (put("num_classes", "two"), "damaged AR Studio header"),
     (put("num_classes", 10**14), "does not fit into memory"),
     (put("spec", {"channels": 1, "height": 4, "width": 4, "levels": 3}), "do not fit its header"),
-    (put("spec", {"channels": 2, "height": 4, "width": 5, "levels": 3}), "damaged AR Studio header .*1 channel"),
+    (put("spec", {"channels": 2, "height": 4, "width": 5, "levels": 3}), "damaged .* header .*1 channel"),
     (put("spec", {"channels": 1, "height": 4, "width": 5, "levels": 0}), "needs integer levels"),
     (put("spec", {"channels": 1}), "damaged AR Studio header"),
     (put("spec", 7), "damaged AR Studio header"),
@@ -266,10 +267,10 @@ def test_ctrl_c_while_writing_leaves_the_old_file_whole(file, monkeypatch):
 
 
 def test_a_folder_that_is_not_there_is_a_sentence_too(tmp_path):
-    with pytest.raises(WriteError, match=r"could not be written \(No such file or directory\); what was there"):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(WriteError, match=r"could not be written \(No such file or directory\); what was"):
         write_atomically(tmp_path / "none" / "m.safetensors", b"")
     with pytest.raises(WriteError, match=r"\(Not a directory\)"):
-        (tmp_path / "file").write_bytes(b"")
         write_atomically(tmp_path / "file" / "m.safetensors", b"")
 
 

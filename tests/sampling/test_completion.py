@@ -66,7 +66,8 @@ CHI_SQUARE_999 = {7: 24.32, 8: 26.12}    # the 99.9th percentile, by degrees of 
 
 
 @pytest.mark.parametrize(
-    ("spec", "mask"), [(ImageSpec(1, 2, 2, 3), "bottom"), (ImageSpec(1, 2, 2, 3), "top"), (ImageSpec(3, 2, 1, 2), "bottom")]
+    ("spec", "mask"),
+    [(ImageSpec(1, 2, 2, 3), "bottom"), (ImageSpec(1, 2, 2, 3), "top"), (ImageSpec(3, 2, 1, 2), "bottom")],
 )
 @pytest.mark.parametrize("name", ["nade", "gated_pixelcnn"])
 def test_completions_come_as_often_as_their_probability_says(name, spec, mask, random_model):
@@ -79,9 +80,9 @@ def test_completions_come_as_often_as_their_probability_says(name, spec, mask, r
     drawn = complete(model, x, known, count, SampleSettings(seed=1)).images.reshape(count, -1)
     seen = np.array([(drawn == image).all(1).sum() for image in images])
     assert seen.sum() == count
-    limit = CHI_SQUARE_999[len(p) - 1]
+    limit, even = CHI_SQUARE_999[len(p) - 1], count / len(p)
     assert ((seen - count * p) ** 2 / (count * p)).sum() < limit
-    assert ((seen - count / len(p)) ** 2 / (count / len(p))).sum() > 3 * limit, "any distribution would have passed"
+    assert ((seen - even) ** 2 / even).sum() > 3 * limit, "any distribution would have passed"
 
 
 def test_with_everything_known_lying_before_clamping_is_the_exact_conditional(random_model):
@@ -122,8 +123,10 @@ def test_agreement_is_zero_where_all_agree_and_one_bit_where_halves_differ():
 
 
 MAPS = {
-    "top": ["######", "######", "......", "......", "......"], "bottom": ["......", "......", "......", "######", "######"],
-    "left": ["###...", "###...", "###...", "###...", "###..."], "right": ["...###", "...###", "...###", "...###", "...###"],
+    "top": ["######", "######", "......", "......", "......"],
+    "bottom": ["......", "......", "......", "######", "######"],
+    "left": ["###...", "###...", "###...", "###...", "###..."],
+    "right": ["...###", "...###", "...###", "...###", "...###"],
     "centre": ["......", ".####.", ".####.", ".####.", "......"],
 }
 
@@ -142,9 +145,11 @@ def test_a_random_mask_hides_its_share_and_follows_its_seed():
     assert preset_mask("random:0.0001", 2, 2).sum() == 1
 
 
-@pytest.mark.parametrize("name", ["middle", "", "random", "random:", "random:0", "random:1.1", "random:nan", "random:x"])
+@pytest.mark.parametrize(
+    "name", ["middle", "", "random", "random:", "random:0", "random:1.1", "random:nan", "random:x"]
+)
 def test_a_mask_there_is_not_is_refused(name):
-    with pytest.raises(ImageError, match=r"mask '.*' .*random:0\.5|There is no mask '.*random:0\.5") as caught:
+    with pytest.raises(ImageError, match=rf"mask '{name}'.* random:0\.5") as caught:
         preset_mask(name, 4, 4)
     assert str(caught.value).endswith(".")
 
@@ -152,12 +157,12 @@ def test_a_mask_there_is_not_is_refused(name):
 def test_a_task_that_is_none_is_refused(random_model):
     model, x = random_model("nade", GREY, hidden=4), np.zeros(GREY.shape, int)
     some = np.zeros((4, 6), bool)
-    with pytest.raises(ImageError, match=r"Nothing is hidden: paint over the part of the picture to be completed\."):
+    with pytest.raises(ImageError, match=r"Nothing is hidden: paint over the part of the picture"):
         complete(model, x, ~some)
     with pytest.raises(ImageError, match=r"The mask is \(6, 4\) but the image is \(4, 6\) pixels\."):
         complete(model, x, some.T)
     with pytest.raises(SpecMismatch, match="This needs images of shape"):
         complete(model, x[:, :3], some[:3])
+    some[0] = True
     with pytest.raises(SpecMismatch, match="hold levels 9 to 9, but the model draws 0 to 4"):
-        some[0] = True
         complete(model, x + 9, some)

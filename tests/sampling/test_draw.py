@@ -62,7 +62,8 @@ def test_temperature_comes_first_then_top_k_then_top_p():
     assert shaped([0.5, 0.3, 0.2], temperature=0.5, top_p=0.7) == pytest.approx([25 / 34, 9 / 34, 0])
 
 
-pmfs = st.lists(st.floats(0, 1) | st.just(0.0), min_size=2, max_size=9).filter(lambda values: sum(values) > 0.01)
+shares = st.lists(st.floats(0, 1) | st.just(0.0), min_size=2, max_size=9)
+pmfs = shares.filter(lambda values: sum(values) > 0.01)
 
 
 @given(pmf=pmfs, temperature=st.sampled_from([0.3, 1, 3]), top_k=st.integers(0, 9), top_p=st.floats(0.01, 1))
@@ -90,7 +91,8 @@ def test_the_value_is_where_the_cdf_first_passes_u(pmf, u):
 
 
 def test_probable_values_own_a_share_of_u_that_is_their_probability():
-    pmf, grid = torch.tensor([0.1, 0.0, 0.6, 0.3], dtype=torch.float64), (torch.arange(1000).double() + 0.5) / 1000
+    pmf = torch.tensor([0.1, 0.0, 0.6, 0.3], dtype=torch.float64)
+    grid = (torch.arange(1000).double() + 0.5) / 1000
     values = decide(pmf.expand(1000, 4), grid)[0]
     assert torch.bincount(values, minlength=4).tolist() == [100, 0, 600, 300]
     assert (values.diff() >= 0).all()

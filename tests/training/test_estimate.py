@@ -1,4 +1,4 @@
-"""The estimate is measured, bounded by memory, cancellable, and leaves no trace; baselines are exact distributions."""
+"""The estimate is measured, bounded by memory and cancellable; baselines are exact distributions."""
 
 import itertools
 import math

@@ -53,7 +53,8 @@ def begin(stripes, tmp_path):
         settings = {"hidden": 6} if model == "nade" and settings is None else settings
         view = DataView(dataset=str(stripes))
         return new_trainer(
-            tmp_path / name, view, model, config, settings, classes=classes, device="cpu", draw=draw, command="arstudio …"
+            tmp_path / name, view, model, config, settings,
+            classes=classes, device="cpu", draw=draw, command="arstudio …",
         )
 
     return make
@@ -81,7 +82,8 @@ def memory(count, classes):
 
 
 NETS = [
-    ("fvsbn", {"inputs": "one_hot"}), ("nade", {"hidden": 16}), ("pixelcnn", {"channels": 16, "blocks": 2, "head": 16}),
+    ("fvsbn", {"inputs": "one_hot"}), ("nade", {"hidden": 16}),
+    ("pixelcnn", {"channels": 16, "blocks": 2, "head": 16}),
     ("gated_pixelcnn", {"channels": 12, "dilations": (1, 1), "head": 16}),
 ]
 
@@ -96,13 +98,16 @@ def test_four_images_are_learnt_by_heart(name, settings, classes, tmp_path, monk
     monkeypatch.setattr(os, "fsync", lambda _: None)    # a hundred validations, each saved
     data = memory(4, classes)
     torch.manual_seed(0)
-    model = create(name, data.spec, 4 if classes else 0, **settings, **({"class_dropout": 0} if classes else {}))
+    if classes:
+        settings = settings | {"class_dropout": 0}
+    model = create(name, data.spec, 4 if classes else 0, **settings)
     config = TrainConfig(epochs=100, batch=4, learning_rate=0.07, warmup=5, ema=0.5, clip=5)
     outcome = Trainer(model, data, config, start_run(tmp_path / "run", model, data, config)).fit()
     assert outcome.status == "finished"
     least = 0 if classes else math.log(4)
     assert least <= outcome.best_nats < least + 0.1
-    drawn = sample(load_model(tmp_path / "run")[0], 4, SampleSettings(seed=0), torch.arange(4) if classes else None).images()
+    best, _ = load_model(tmp_path / "run")
+    drawn = sample(best, 4, SampleSettings(seed=0), torch.arange(4) if classes else None).images()
     known = {image.tobytes() for image in data.validation.x.astype(np.int16)}
     assert {image.tobytes() for image in drawn} <= known
     if classes:
@@ -147,11 +152,11 @@ def test_another_seed_is_another_run(begin):
 
 
 def test_dropout_is_on_in_training_and_off_in_validation(begin):
-    trainer = begin(model="gated_pixelcnn", settings={"channels": 4, "dilations": "1", "head": 4, "dropout": 0.5})
-    seen = []
-    trainer.model.layers[0].register_forward_hook(lambda *_: None)
-    trainer.model.head.register_forward_pre_hook(lambda module, _: seen.append(("model", module.training)))
-    trainer.average.head.register_forward_pre_hook(lambda module, _: seen.append(("average", module.training)))
+    settings = {"channels": 4, "dilations": "1", "head": 4, "dropout": 0.5}
+    trainer, seen = begin(model="gated_pixelcnn", settings=settings), []
+    for name in ("model", "average"):
+        head = getattr(trainer, name).head
+        head.register_forward_pre_hook(lambda module, _, name=name: seen.append((name, module.training)))
     trainer.fit(At(4))
     assert ("model", True) in seen
     assert ("average", False) in seen
@@ -212,13 +217,13 @@ def test_a_loss_that_is_no_number_ends_the_run_and_the_best_weights_are_kept(beg
 
     outcome = trainer.fit(At(7, spoil))
     assert outcome.status == "diverged"
-    assert outcome.sentence.startswith("Training diverged at step 8: the loss is no longer a sensible number.")
+    assert "Training diverged at step 8: the loss is no longer a sensible number." in outcome.sentence
     assert "try a learning rate of 0.0033 or a smaller clip." in outcome.sentence
     assert Run.open(trainer.run.path).record["status"] == "diverged"
     best, card = load_model(trainer.run.path)
     assert all(torch.isfinite(p).all() for p in best.parameters())
     assert card.facts.nats == outcome.best_nats
-    assert all(torch.isfinite(p).all() for p in trainer.average.parameters()), "one bad step reached the average"
+    assert all(torch.isfinite(p).all() for p in trainer.average.parameters())
     assert math.isfinite(outcome.best_nats)
 
 
@@ -243,7 +248,7 @@ def test_a_full_disk_while_saving_leaves_the_old_files_whole(begin, monkeypatch)
         monkeypatch.setattr(os, "fsync", full)
 
     trainer = resume(path, epochs=2)
-    with pytest.raises(WriteError, match=r"could not be written \(No space left on device\); .* unchanged\.$"):
+    with pytest.raises(WriteError, match=r"not be written \(No space left on device\); .* unchanged\.$"):
         trainer.fit(At(1, fill_disk))
     after = files(path)
     assert json.loads(after.pop("run.json"))["status"] == "training"
@@ -275,7 +280,7 @@ def test_the_best_file_holds_the_averaged_weights_and_their_figure(begin, data):
     outcome = trainer.fit()
     last = tensors(trainer.run)
     best, card = load_model(trainer.run.path / "best.safetensors")
-    assert outcome.best_nats == trainer.live.points[-1].validation_nats, "the last weights are not the best here"
+    assert outcome.best_nats == trainer.live.points[-1].validation_nats, "the last weights are not the best"
     for name, value in best.state_dict().items():
         assert torch.equal(value, last[f"ema.{name}"])
     assert not torch.equal(last["ema.V"], last["weights.V"])

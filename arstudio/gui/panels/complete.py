@@ -238,6 +238,7 @@ class CompletePanel(QWidget):
             self.result = None
             self.gallery.clear()
             self.canvas.begin(content, hidden, spec)
+            self.set_tool("brush" if np.all(hidden) else self.canvas.tool)
             self.tools.refresh()
             self.page.easel.arrange()
             self._show_words()
@@ -248,8 +249,10 @@ class CompletePanel(QWidget):
         if notice:
             self.studio.message.emit("info", notice)
 
-    def _accept(self, data: QMimeData) -> bool:
-        """Take a picture from the clipboard or a drop."""
+    def _accept(self, data: QMimeData | None) -> bool:
+        """Take a picture from the clipboard (None when it is empty) or a drop."""
+        if data is None:
+            return False
         files = [url.toLocalFile() for url in data.urls() if url.isLocalFile()]
         if files:
             self.open_file(files[0])

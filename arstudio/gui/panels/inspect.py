@@ -60,12 +60,11 @@ class InspectPanel(QWidget):
         self.value = QSpinBox()
         self.value.setToolTip(self.tr("Give the pixel this value; the past stays, the future is drawn again"))
         self.value.setKeyboardTracking(False)
-        self.value.editingFinished.connect(self._value_typed)
+        self.value.valueChanged.connect(self._value_typed)
         self.what_if = label(
             self.tr("Click a bar or type a value to give this pixel another one and redraw what follows. The past stays."),
             "small", wrap=True,
         )
-        self._typed = False
         self._build()
         for signal in (studio.trace_changed, studio.position_changed, studio.selection_changed, studio.settings_changed):
             signal.connect(self.refresh)
@@ -132,11 +131,11 @@ class InspectPanel(QWidget):
         self._figures(pmf, value)
         self._running_sum(step, known)
         self.value.setEnabled(known)
+        self.value.blockSignals(True)
         self.value.setMaximum(max(trace.spec.levels - 1, 1))
         if value is not None and not self.value.hasFocus():
-            self.value.blockSignals(True)
             self.value.setValue(value)
-            self.value.blockSignals(False)
+        self.value.blockSignals(False)
 
     def distribution(self, step: int) -> np.ndarray | None:
         """(levels,) probabilities at a step of the focused image, None while they are being computed or not yet known."""
@@ -241,14 +240,11 @@ class InspectPanel(QWidget):
             self.studio.select(self.studio.trace.site(step))
             self.studio.branch(step, level)
 
-    @Slot()
-    def _value_typed(self) -> None:
-        step = self.studio.inspected_step()
-        trace = self.studio.trace
-        if step is None or step >= trace.cursor or not self.value.hasFocus():
-            return
-        if self.value.value() != int(trace.values[self.studio.focus, step]):
-            self._bar_clicked(self.value.value())
+    @Slot(int)
+    def _value_typed(self, value: int) -> None:
+        step, trace = self.studio.inspected_step(), self.studio.trace
+        if step is not None and step < trace.cursor and value != int(trace.values[self.studio.focus, step]):
+            self._bar_clicked(value)
 
     @Slot(int)
     def _bar_hovered(self, level: int) -> None:

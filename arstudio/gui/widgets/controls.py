@@ -154,10 +154,10 @@ class EmptyState(QWidget):
         self._fit()
         self.button = QPushButton(action)
         self.button.setObjectName("primary")
-        self.button.setVisible(bool(action))
         self.button.clicked.connect(self.acted)
         column.addSpacing(12)
         column.addWidget(self.button, 0, Qt.AlignmentFlag.AlignHCenter)
+        self.button.setVisible(bool(action))
         column.addStretch(3)
 
     def show_state(self, headline: str, sentence: str, action: str = "") -> None:

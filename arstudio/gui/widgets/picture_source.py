@@ -27,7 +27,7 @@ class PictureSource(QObject):
     def __init__(self, studio: Studio, parent: QObject) -> None:
         super().__init__(parent)
         self._studio = studio
-        self._reading: Task | None = None
+        self._asked = 0                                  # only the latest answer counts
         self._rng = np.random.default_rng(1)
         self._shelf: tuple[Any, Any] | None = None      # what was loaded last: key, dataset
 
@@ -44,10 +44,9 @@ class PictureSource(QObject):
 
     def take_from_dataset(self, first: bool = False) -> None:
         """A random test image in the model's view of its dataset. With `first`, a blank image if there is none."""
-        card = self._studio.card
-        if card is None or self._refuse():
+        if self._refuse():
             return
-        draw, shelf = int(self._rng.integers(2**31)), self._shelf
+        card, draw, shelf = self._studio.card, int(self._rng.integers(2**31)), self._shelf
 
         def read(progress: TaskProgress) -> Any:
             try:
@@ -118,22 +117,22 @@ class PictureSource(QObject):
         return False
 
     def _start(self, read: Any, name: str) -> None:
-        self._reading = Task(lambda progress: (task_spec, read(progress)), name, self)
-        task_spec = self._studio.card.spec
-        self._reading.done.connect(self._arrived)
-        self._reading.failed.connect(self._failed)
-        self._reading.start()
+        self._asked += 1
+        asked, spec = self._asked, self._studio.card.spec
+        task = Task(lambda progress: (asked, spec, read(progress)), name, self)
+        task.done.connect(self._arrived)
+        task.failed.connect(self._failed)
+        task.finished.connect(task.deleteLater)
+        task.start()
 
     @Slot(object)
     def _arrived(self, result: Any) -> None:
-        spec, picture = result
-        self.sender().deleteLater()
-        if self._studio.card is not None and spec == self._studio.card.spec and self.sender() is self._reading:
+        asked, spec, picture = result
+        if asked == self._asked and self._studio.card is not None and spec == self._studio.card.spec:
             self.ready.emit(*picture)
 
     @Slot(str, str)
     def _failed(self, sentence: str, _trace: str) -> None:
-        self.sender().deleteLater()
         self._studio.message.emit("error", sentence)
 
 

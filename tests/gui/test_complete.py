@@ -1,0 +1,515 @@
+"""The Complete panel as a person uses it: hide, complete, choose, accept, go on; files, clipboard, models, errors."""
+
+import dataclasses
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QGuiApplication
+from PySide6.QtWidgets import QApplication
+
+from arstudio.gui.panels.complete import CompletePanel
+from arstudio.gui.widgets.completions import max_bits
+from arstudio.image import ImageSpec, to_pil
+from arstudio.models import create
+from arstudio.models.checkpoint import card_of
+from arstudio.models.modelfile import Facts
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def messages(studio):
+    heard = []
+    studio.message.connect(lambda kind, sentence: heard.append((kind, sentence)))
+    return heard
+
+
+@pytest.fixture
+def panel(qtbot, studio, messages):
+    """The panel with its docks, shown, with a test image of digits on the canvas."""
+    studio.use_model(studio.model, dataclasses.replace(studio.card, facts=Facts(dataset="digits")))
+    panel = CompletePanel(studio)
+    for widget in (panel, panel.side, panel.bottom):
+        qtbot.addWidget(widget)
+    panel.resize(760, 560)
+    panel.bottom.resize(760, 130)
+    with qtbot.waitExposed(panel):
+        panel.show()
+    panel.side.show()
+    panel.bottom.show()
+    qtbot.waitUntil(lambda: panel.canvas.sheet is not None, timeout=10_000)
+    panel.page.count.setCurrentText("4")
+    return panel
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Sampling waits at its twentieth site until the event is set, and can be cancelled there."""
+    from arstudio.sampling.sampler import Sampler
+
+    gate, step = threading.Event(), Sampler.step
+
+    def gated(self):
+        if self.trace.cursor == 20 and not gate.is_set():
+            time.sleep(0.002)
+            return True
+        return step(self)
+
+    monkeypatch.setattr(Sampler, "step", gated)
+    yield gate
+    gate.set()
+
+
+def click(qtbot, button):
+    qtbot.mouseClick(button, LEFT)
+
+
+def complete(qtbot, panel):
+    click(qtbot, panel.complete_button)
+    qtbot.waitUntil(lambda: not panel.running, timeout=20_000)
+    return panel.result
+
+
+def click_thumb(qtbot, panel, index):
+    qtbot.mouseClick(panel.gallery.wall, LEFT, pos=panel.gallery.centre_of(index))
+
+
+def test_the_panel_opens_with_a_test_image_half_hidden(panel, messages):
+    sheet = panel.canvas.sheet
+    assert sheet.hidden[4:].all()
+    assert not sheet.hidden[:4].any()
+    assert "test image" in panel.caption.text()
+    assert sheet.content.max() <= 16
+    assert not messages
+    assert panel.bottom.invitation.isVisibleTo(panel.bottom)
+
+
+def test_complete_fills_the_gallery_and_keeps_every_known_pixel(qtbot, panel):
+    before = panel.canvas.sheet
+    found = complete(qtbot, panel)
+    assert panel.gallery.count == 4
+    known = np.broadcast_to(~before.hidden, (4, 1, 8, 8))
+    assert (found.images[known] == np.broadcast_to(before.content, (4, 1, 8, 8))[known]).all()
+    assert ((found.images >= 0) & (found.images < 17)).all()
+    assert panel.canvas.sheet.same(before)
+    best = int(found.log_prob.argmax())
+    assert panel.gallery.current == best
+    assert np.array_equal(panel.canvas.image(), found.images[best])
+    assert panel.side.title.text() == "Completion 1 of 4"
+    assert panel.side.figures.text("log_prob") == f"{found.log_prob[best]:.1f} nats".replace("-", "−")
+    assert panel.side.figures.text("hidden") == "32 of 64"
+    assert panel.side.figures.text("evidence") == "all 32 known"
+    assert panel.side.sentence.text() == found.sentence
+    bits = -found.log_prob[best] / np.log(2) / 32
+    assert panel.side.figures.text("bits") == f"{bits:.2f} bits"
+
+
+def test_choose_accept_hide_again_and_go_on(qtbot, panel):
+    found = complete(qtbot, panel)
+    index = panel.gallery.order[2]
+    click_thumb(qtbot, panel, index)
+    assert np.array_equal(panel.canvas.image(), found.images[index])
+    assert panel.side.title.text() == "Completion 3 of 4"
+    click(qtbot, panel.side.take)
+    assert np.array_equal(panel.canvas.sheet.content, found.images[index])
+    assert not panel.canvas.sheet.hidden.any()
+    click(qtbot, panel.hide_bar.buttons["centre"])
+    again = complete(qtbot, panel)
+    assert again is not found
+    assert (again.images[:, 0, :2] == found.images[index][0, :2]).all()
+    assert panel.side.figures.text("evidence").startswith("~")
+    panel.undo_stack.undo()
+    panel.undo_stack.undo()
+    assert panel.canvas.sheet.same(found.sheet)
+
+
+def test_a_double_click_or_return_in_the_gallery_takes_a_completion(qtbot, panel):
+    found = complete(qtbot, panel)
+    wall = panel.gallery.wall
+    qtbot.keyClick(wall, Qt.Key.Key_Right)
+    assert panel.gallery.current == panel.gallery.order[1]
+    qtbot.keyClick(wall, Qt.Key.Key_Return)
+    assert np.array_equal(panel.canvas.sheet.content, found.images[found.order("likely")[1]])
+    panel.undo_stack.undo()
+    click_thumb(qtbot, panel, 3)
+    qtbot.mouseDClick(wall, LEFT, pos=panel.gallery.centre_of(3))
+    assert np.array_equal(panel.canvas.sheet.content, found.images[3])
+
+
+def test_the_three_rankings(qtbot, panel):
+    panel.page.count.setCurrentText("8")
+    found = complete(qtbot, panel)
+    assert panel.gallery.order == np.argsort(-found.log_prob, kind="stable").tolist()
+    click(qtbot, panel.bottom.ranking.button("typical"))
+    distance = np.abs(found.log_prob - found.log_prob.mean())
+    assert panel.gallery.order == np.argsort(distance, kind="stable").tolist()
+    click(qtbot, panel.bottom.ranking.button("different"))
+    order, images = panel.gallery.order, found.images.astype(int)
+    assert sorted(order) == list(range(8))
+    assert order[0] == int(found.log_prob.argmax())
+    from_first = np.abs(images - images[order[0]]).sum((1, 2, 3))
+    assert from_first[order[1]] == from_first.max()
+
+
+def test_the_agreement_map_is_the_entropy_over_the_completions(qtbot, panel):
+    found = complete(qtbot, panel)
+    bits, high = found.agreement()
+    assert high == 2.0 == max_bits(17, 4)
+    assert np.isnan(bits[:4]).all()
+    values = found.images[:, 0, 6, 3]
+    p = np.unique(values, return_counts=True)[1] / 4
+    assert bits[6, 3] == pytest.approx(-(p * np.log2(p)).sum())
+    assert "4" in panel.agreement.heading.text()
+    assert panel.agreement.scale.high == 2.0
+
+
+def test_the_same_seed_gives_the_same_completions(qtbot, panel, studio):
+    first = complete(qtbot, panel)
+    second = complete(qtbot, panel)
+    assert np.array_equal(first.images, second.images)
+    studio.set(seed=43)
+    assert not np.array_equal(first.images, complete(qtbot, panel).images)
+
+
+def test_results_appear_while_they_are_drawn(qtbot, panel, held):
+    statuses = []
+    panel.studio.status.connect(lambda text, fraction: statuses.append(text))
+    panel.hide_part("top")
+    before = panel.canvas.sheet
+    click(qtbot, panel.complete_button)
+    qtbot.waitUntil(lambda: panel.run.trace is not None and panel.run.trace.cursor == 20, timeout=10_000)
+    qtbot.waitUntil(lambda: (panel.canvas.image() >= 0).all(0).sum() == 52, timeout=5_000)
+    assert panel.gallery.count == 4
+    assert panel.side.title.text() == "Drawing 4 completions"
+    assert panel.complete_button.text() == "Stop"
+    assert (panel.canvas.image()[0, 4:] == before.content[0, 4:]).all()
+    held.set()
+    qtbot.waitUntil(lambda: not panel.running, timeout=10_000)
+    assert any("Completing 4 images" in text for text in statuses)
+    assert statuses[-1] == ""
+    assert panel.complete_button.text() == "Complete"
+
+
+def test_stop_keeps_what_is_there_and_it_can_be_used(qtbot, panel, held):
+    panel.hide_part("top")
+    before = panel.canvas.sheet
+    click(qtbot, panel.complete_button)
+    qtbot.waitUntil(lambda: panel.run.trace is not None and panel.run.trace.cursor == 20, timeout=10_000)
+    click(qtbot, panel.complete_button)
+    qtbot.waitUntil(lambda: not panel.running, timeout=5_000)
+    found = panel.result
+    assert not found.finished
+    assert found.drawn_pixels == 20
+    assert panel.side.figures.text("hidden") == "20 drawn of 32"
+    click(qtbot, panel.side.take)
+    assert panel.canvas.sheet.hidden.sum() == 12
+    assert (panel.canvas.sheet.content[0, 4:] == before.content[0, 4:]).all()
+    held.set()
+    assert complete(qtbot, panel).finished
+
+
+def test_drawing_during_a_run_changes_the_canvas_not_the_run(qtbot, panel, held):
+    click(qtbot, panel.complete_button)
+    qtbot.waitUntil(lambda: panel.canvas.previewing, timeout=10_000)
+    panel.set_tool("mask")
+    qtbot.mouseClick(panel.canvas, LEFT, pos=panel.canvas.rect_of(0, 0).center().toPoint())
+    assert not panel.canvas.previewing
+    held.set()
+    qtbot.waitUntil(lambda: not panel.running, timeout=10_000)
+    assert not panel.canvas.previewing
+    assert panel.canvas.sheet.hidden[0, 0]
+    assert not panel.result.sheet.hidden[0, 0]
+    assert "BEFORE YOUR LAST CHANGES" in panel.bottom.title.text()
+    panel.undo_stack.undo()
+    assert "BEFORE" not in panel.bottom.title.text()
+
+
+def test_nothing_hidden_is_said_in_a_sentence(qtbot, panel, messages):
+    click(qtbot, panel.hide_bar.buttons["clear"])
+    click(qtbot, panel.complete_button)
+    assert not panel.running
+    assert messages[-1][0] == "info"
+    assert messages[-1][1].startswith("Nothing is hidden")
+
+
+def test_an_error_while_drawing_is_said_and_nothing_is_lost(qtbot, panel, messages, monkeypatch):
+    def broken(self):
+        raise RuntimeError("The model produced no numbers.")
+
+    before = panel.canvas.sheet
+    monkeypatch.setattr("arstudio.sampling.sampler.Sampler.step", broken)
+    complete(qtbot, panel)
+    assert messages[-1] == ("error", "The model produced no numbers.")
+    assert panel.canvas.sheet.same(before)
+    assert not panel.canvas.previewing
+    assert panel.side.title.text() == "No completions yet"
+
+
+def test_hide_buttons_invert_and_clear_are_undoable(qtbot, panel):
+    start = panel.canvas.sheet
+    states = []
+    for name, button in panel.hide_bar.buttons.items():
+        click(qtbot, button)
+        states.append(panel.canvas.sheet)
+        if name in ("top", "left", "right", "bottom", "random"):
+            assert panel.canvas.sheet.hidden.sum() == 32
+    hidden = {name: state.hidden for name, state in zip(panel.hide_bar.buttons, states, strict=True)}
+    assert hidden["top"][:4].all()
+    assert hidden["centre"][2:6, 2:6].sum() == hidden["centre"].sum() == 16
+    assert np.array_equal(hidden["invert"], ~hidden["random"])
+    assert not hidden["clear"].any()
+    while panel.undo_stack.canUndo():
+        panel.undo_stack.undo()
+    assert panel.canvas.sheet.same(start)
+
+
+def test_keys_choose_tools_sizes_and_inks(qtbot, panel):
+    panel.activateWindow()
+    panel.canvas.setFocus()
+    qtbot.waitUntil(panel.canvas.hasFocus)
+    for key, tool in (("B", "brush"), ("E", "eraser"), ("L", "line"), ("R", "rectangle"), ("F", "fill"), ("I", "picker")):
+        qtbot.keyClick(panel.canvas, key)
+        assert panel.canvas.tool == tool
+        assert panel.tools.buttons[tool].isChecked()
+    qtbot.keyClick(panel.canvas, Qt.Key.Key_BracketRight)
+    assert panel.canvas.brush == 2
+    assert panel.tools.size.text() == "2 px"
+    qtbot.keyClick(panel.canvas, Qt.Key.Key_BracketLeft)
+    qtbot.keyClick(panel.canvas, "X")
+    assert (panel.canvas.ink, panel.canvas.other_ink) == ((0,), (16,))
+
+
+def test_a_tool_button_and_an_ink_from_the_popup(qtbot, panel):
+    click(qtbot, panel.tools.buttons["eraser"])
+    assert panel.canvas.tool == "eraser"
+    click(qtbot, panel.tools.well)
+    grid = panel.tools.well.popup.grid
+    assert grid.isVisible()
+    qtbot.mouseClick(grid, LEFT, pos=grid.rect_of(0, 5).center().toPoint())
+    assert not grid.isVisible()
+    assert panel.canvas.ink == (5,)
+    assert panel.canvas.tool == "brush"
+    click(qtbot, panel.tools.well)
+    qtbot.keyClick(grid, Qt.Key.Key_Right)
+    qtbot.keyClick(grid, Qt.Key.Key_Return)
+    assert panel.canvas.ink == (6,)
+
+
+def test_blank_hides_everything_and_strokes_become_evidence(qtbot, panel):
+    panel.new_blank()
+    assert panel.canvas.sheet.hidden.all()
+    panel.canvas.use((2, 2), (2, 5))
+    found = complete(qtbot, panel)
+    assert (found.images[:, 0, 2, 2:6] == 16).all()
+
+
+def test_new_from_the_dataset_keeps_the_mask_and_is_undoable(qtbot, panel):
+    panel.hide_part("left")
+    before = panel.canvas.sheet
+    with qtbot.waitSignal(panel.canvas.edited, timeout=10_000):
+        panel.page.menu.actions()[1].trigger()
+    assert np.array_equal(panel.canvas.sheet.hidden, before.hidden)
+    assert not np.array_equal(panel.canvas.sheet.content, before.content)
+    panel.undo_stack.undo()
+    assert panel.canvas.sheet.same(before)
+
+
+def test_new_from_the_drawing_hides_what_is_not_drawn_yet(qtbot, panel, studio, messages):
+    panel.new_from_drawing()
+    assert "no drawing yet" in messages[-1][1]
+    studio.set(count=1)
+    studio.generate()
+    qtbot.waitUntil(lambda: studio.trace is not None and studio.trace.complete and not studio.drawing, timeout=10_000)
+    studio.seek(24)
+    panel.new_from_drawing()
+    assert panel.canvas.sheet.hidden[3:].all()
+    assert not panel.canvas.sheet.hidden[:3].any()
+    assert (panel.canvas.sheet.content[0, :3] == studio.trace.image(0)[0, :3]).all()
+
+
+def test_open_in_generate_shows_the_trace_and_the_chosen_image(qtbot, panel, studio):
+    found = complete(qtbot, panel)
+    click_thumb(qtbot, panel, 2)
+    with qtbot.waitSignal(studio.tab_requested, check_params_cb=lambda name: name == "generate"):
+        click(qtbot, panel.side.open)
+    assert studio.trace is found.trace
+    assert studio.focus == 2
+
+
+def test_compare_shows_the_original_while_held(qtbot, panel):
+    found = complete(qtbot, panel)
+    original = panel.canvas.sheet.content
+    qtbot.mousePress(panel.side.compare, LEFT)
+    assert np.array_equal(panel.canvas.image(), original)
+    qtbot.mouseRelease(panel.side.compare, LEFT)
+    assert np.array_equal(panel.canvas.image(), found.images[panel.gallery.current])
+    panel.cancel()
+    assert not panel.canvas.previewing
+    assert panel.side.title.text() == "4 completions"
+
+
+def test_a_large_photo_is_fitted_and_the_notice_says_how(qtbot, panel, messages, tmp_path):
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8))
+    photo.save(tmp_path / "photo.png")
+    with qtbot.waitSignal(panel.canvas.edited, timeout=10_000):
+        panel.open_file(tmp_path / "photo.png")
+    assert messages[-1] == ("info", (
+        "photo.png was 640×480 in colour: made grey, cropped to the middle, reduced to 8×8, brought to 17 levels."
+    ))
+    assert not panel.canvas.sheet.hidden.any()
+
+
+def test_a_picture_of_our_own_comes_back_level_by_level_in_silence(qtbot, panel, messages, tmp_path):
+    content = np.arange(64).reshape(1, 8, 8) % 17
+    for scale in (1, 8):
+        to_pil(content, panel.canvas.spec, scale).save(tmp_path / "ours.png")
+        panel.new_blank()
+        with qtbot.waitSignal(panel.canvas.edited, timeout=10_000):
+            panel.open_file(tmp_path / "ours.png")
+        assert np.array_equal(panel.canvas.sheet.content, content)
+    assert not messages
+
+
+@pytest.mark.parametrize("mode", ["1", "LA", "P", "RGBA", "CMYK", "I;16", "YCbCr", "F"])
+def test_every_colour_mode_opens(qtbot, panel, messages, tmp_path, mode):
+    grey = Image.fromarray((np.arange(256, dtype=np.uint8) % 251).reshape(16, 16))
+    picture = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+    path = tmp_path / ("odd.tif" if mode in ("CMYK", "F", "YCbCr") else "odd.png")
+    picture.save(path)
+    with qtbot.waitSignal(panel.canvas.edited, timeout=10_000):
+        panel.open_file(path)
+    assert messages[-1][0] == "info"
+    assert "reduced to 8×8" in messages[-1][1]
+
+
+def test_bad_files_are_said_in_a_sentence_and_change_nothing(qtbot, panel, messages, studio, tmp_path):
+    (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
+    (tmp_path / "text.png").write_text("not a picture")
+    to_pil(np.zeros((1, 8, 8), int), panel.canvas.spec, 40).save(tmp_path / "whole.png")
+    (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:100])
+    before = panel.canvas.sheet
+    for path in (tmp_path / "cut.png", tmp_path / "text.png", tmp_path / "half.png", tmp_path / "none.png", tmp_path):
+        with qtbot.waitSignal(studio.message, timeout=10_000):
+            panel.open_file(path)
+        kind, sentence = messages[-1]
+        assert kind == "error"
+        assert path.name in sentence
+        assert "Traceback" not in sentence
+    assert panel.canvas.sheet.same(before)
+
+
+def test_copy_and_paste_return_the_same_picture(qtbot, panel, messages):
+    panel.hide_part("clear")
+    before = panel.canvas.sheet
+    panel.copy()
+    assert QGuiApplication.clipboard().image().size().toTuple() == (64, 64)
+    panel.new_blank()
+    panel.paste()
+    assert panel.canvas.sheet.same(before)
+    assert messages == [("info", "The image is on the clipboard.")]
+    QGuiApplication.clipboard().clear()
+    panel.paste()
+    assert "no picture on the clipboard" in messages[-1][1]
+
+
+def test_a_dropped_picture_opens_and_other_files_are_left_to_the_window(qtbot, panel, tmp_path):
+    from PySide6.QtGui import QDragEnterEvent
+
+    path = tmp_path / "drop.png"
+    to_pil(np.full((1, 8, 8), 3), panel.canvas.spec).save(path)
+    for name, welcome in (("drop.png", True), ("model.safetensors", False)):
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(str(tmp_path / name))])
+        args = (Qt.DropAction.CopyAction, data, LEFT, Qt.KeyboardModifier.NoModifier)
+        enter = QDragEnterEvent(QPoint(5, 5), *args)
+        QApplication.sendEvent(panel, enter)
+        assert enter.isAccepted() == welcome
+        if welcome:
+            with qtbot.waitSignal(panel.canvas.edited, timeout=10_000):
+                QApplication.sendEvent(panel, QDropEvent(QPoint(5, 5), *args))
+            assert (panel.canvas.sheet.content == 3).all()
+
+
+def other_model(spec, **facts):
+    with torch.random.fork_rng():
+        model = create("fvsbn" if spec.levels == 2 else "pixelcnn", spec).eval()
+    return model, card_of(model, (), Facts(**facts))
+
+
+def test_a_model_of_the_same_size_keeps_the_work(qtbot, panel, studio, messages):
+    found = complete(qtbot, panel)
+    sheet = panel.canvas.sheet
+    studio.use_model(*other_model(panel.canvas.spec))
+    assert panel.canvas.sheet is sheet
+    assert panel.result is found
+    assert "GATED PIXELCNN" in panel.bottom.title.text()
+    assert not messages
+
+
+def test_a_model_of_another_size_begins_with_a_new_picture_and_says_so(qtbot, panel, studio, messages, held):
+    panel.canvas.use((0, 0), (3, 3))
+    click(qtbot, panel.complete_button)
+    qtbot.waitUntil(lambda: panel.run.trace is not None, timeout=10_000)
+    studio.use_model(*other_model(ImageSpec(1, 8, 8, 2), dataset="digits"))
+    assert not panel.running
+    qtbot.waitUntil(lambda: panel.canvas.spec.levels == 2, timeout=10_000)
+    assert panel.canvas.sheet.content.max() == 1
+    assert panel.gallery.count == 0
+    assert panel.result is None
+    assert panel.undo_stack.count() == 0
+    assert messages[0][0] == "info"
+    assert "begins with a new picture" in messages[0][1]
+    held.set()
+    assert complete(qtbot, panel).images.max() <= 1
+
+
+def test_a_colour_model_without_a_dataset_starts_blank(qtbot, panel, studio, messages):
+    studio.use_model(*other_model(ImageSpec(3, 6, 5, 4)))
+    qtbot.waitUntil(lambda: panel.canvas.spec.channels == 3, timeout=10_000)
+    assert panel.canvas.sheet.hidden.all()
+    assert "does not say what it was trained on" in messages[-1][1]
+    panel.canvas.use((1, 1), (4, 3))
+    found = complete(qtbot, panel)
+    assert found.images.shape == (4, 3, 6, 5)
+    assert (found.images[:, :, 1, 1] == 3).all()
+    click(qtbot, panel.tools.well)
+    grid = panel.tools.well.popup.grid
+    qtbot.mouseClick(grid, LEFT, pos=grid.rect_of(3, 1).center().toPoint())
+    assert panel.canvas.ink == (3, 0, 0)
+
+
+def test_without_a_model_there_is_one_button_and_no_errors(qtbot, messages):
+    from arstudio.gui.studio import Studio
+
+    empty = Studio()
+    panel = CompletePanel(empty)
+    for widget in (panel, panel.side, panel.bottom):
+        qtbot.addWidget(widget)
+    heard = []
+    empty.message.connect(lambda kind, sentence: heard.append(kind))
+    panel.show()
+    assert panel.empty.button.isVisible()
+    panel.complete()
+    panel.open_file("x.png")
+    panel.new_from_dataset()
+    panel.new_blank()
+    panel.hide_part("top")
+    panel.copy()
+    panel.cancel()
+    assert heard == ["info"] * 3
+
+
+def test_everything_can_be_reached_and_named_from_the_keyboard(panel):
+    from PySide6.QtWidgets import QAbstractButton, QComboBox
+
+    for root in (panel.page, panel.side, panel.bottom):
+        for control in [*root.findChildren(QAbstractButton), *root.findChildren(QComboBox)]:
+            if control.objectName().startswith("qt_") or not control.isVisibleTo(root):
+                continue
+            assert control.focusPolicy() & Qt.FocusPolicy.TabFocus, control
+            assert control.accessibleName() or control.text(), control
