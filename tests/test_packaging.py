@@ -53,7 +53,9 @@ def test_a_missing_resource_gives_a_sentence():
         resource("nothing.bin")
 
 
-@pytest.mark.parametrize("module", ["arstudio", "arstudio.cli", "arstudio.models.modelfile", "arstudio.data", "arstudio.__main__"])
+@pytest.mark.parametrize(
+    "module", ["arstudio", "arstudio.cli", "arstudio.models.modelfile", "arstudio.data", "arstudio.__main__"]
+)
 def test_light_modules_load_neither_torch_nor_qt(module):
     assert run(f"import sys, {module}; print('torch' in sys.modules, 'PySide6' in sys.modules)") == "False False"
 

@@ -15,7 +15,7 @@ K = QKeySequence.StandardKey
 
 @dataclass(frozen=True)
 class ActionSpec:
-    """One action. `slot` is a method name of the main window; an empty text is a separator."""
+    """One action. `slot` is a method of the main window or its `files`; an empty text is a separator."""
 
     menu: str
     text: str = ""
@@ -29,7 +29,7 @@ class ActionSpec:
 ACTIONS = (
     ActionSpec("File", "&Open…", "open_file", (K.Open,), "open", "Open a model file, a run or a picture"),
     ActionSpec("File"),
-    ActionSpec("File", "&Save picture", "save_picture", (K.Save,), "save", "Save the shown image as PNG, with its settings inside"),
+    ActionSpec("File", "&Save picture", "save_picture", (K.Save,), "save", "Save the image as PNG, with its settings inside"),
     ActionSpec("File", "Save picture &as…", "save_picture_as", (K.SaveAs, "Ctrl+Shift+S"), "save"),
     ActionSpec("File", "Export &GIF of the drawing…", "export_gif", (), "export"),
     ActionSpec("File", "Export &CSV of the trace…", "export_csv", (), "export"),
@@ -69,7 +69,7 @@ ACTIONS = (
 
 
 def build(window: QWidget) -> dict[str, QAction]:
-    """Make every action, wired to the window's methods. Keys: slot name."""
+    """Make every action, wired to the methods of the window or of its `files`. Keys: slot name."""
     made = {}
     for spec in ACTIONS:
         if not spec.text:
@@ -82,7 +82,7 @@ def build(window: QWidget) -> dict[str, QAction]:
         shortcut = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
         plain = spec.text.replace("&", "")
         action.setToolTip(f"{spec.tip or plain} ({shortcut})" if shortcut else spec.tip or plain)
-        action.triggered.connect(getattr(window, spec.slot))
+        action.triggered.connect(getattr(window, spec.slot, None) or getattr(window.files, spec.slot))
         window.addAction(action)
         made[spec.slot] = action
     return made

@@ -47,7 +47,7 @@ def _x_answers(number: str) -> bool:
     return False
 
 
-def make_application(arguments: list[str] | None = None):    # noqa: ANN201
+def make_application(arguments: list[str] | None = None):
     """The QApplication with names, style and theme; also used by demo, benchmark and tests."""
     _load_c10_first()
     from PySide6.QtCore import QCoreApplication
@@ -82,9 +82,9 @@ def _load_c10_first() -> None:
 class Health:
     """Keeps cyclic garbage collection on the GUI thread, and turns uncaught errors into one message and a log entry."""
 
-    def __init__(self, studio) -> None:    # noqa: ANN001
-        from PySide6.QtCore import QObject, QTimer, Signal
+    def __init__(self, studio) -> None:
         from platformdirs import user_log_path
+        from PySide6.QtCore import QObject, QTimer, Signal
 
         class Errors(QObject):
             happened = Signal(str)
@@ -109,7 +109,7 @@ class Health:
                 gc.collect(generation)
                 break
 
-    def _hook(self, kind, error, trace) -> None:    # noqa: ANN001
+    def _hook(self, kind, error, trace) -> None:
         text = "".join(traceback.format_exception(kind, error, trace))
         sys.stderr.write(text)
         with self.log.open("a", encoding="utf-8") as file:

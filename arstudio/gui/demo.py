@@ -102,7 +102,7 @@ class Tour:
         self.lines.append(line)
         print(line, flush=True)
 
-    def click(self, widget, point=None) -> None:    # noqa: ANN001
+    def click(self, widget, point=None) -> None:
         """Click a widget, in its middle or at a point."""
         from PySide6.QtCore import Qt
         from PySide6.QtTest import QTest
@@ -124,7 +124,8 @@ class Tour:
         self.window.complete_start()
         self.wait("opening the first model", lambda: self.studio.trace is not None and self.studio.position > 0)
         card = self.studio.card
-        self.say(f"- {time.perf_counter() - self.started:.1f} s after the window opened, {card.title} ({card.kind}) was drawing.")
+        seconds = time.perf_counter() - self.started
+        self.say(f"- {seconds:.1f} s after the window opened, {card.title} ({card.kind}) was drawing.")
 
     def generate(self) -> None:
         """Watch nine images unfold; keep a GIF."""
@@ -229,8 +230,8 @@ class Tour:
 
         head = [
             "# AR Studio demo", "",
-            f"{time.strftime('%Y-%m-%d %H:%M')} · {platform.machine()}, {torch.get_num_threads()} threads, {self.window.device.text()} · "
-            f"{time.perf_counter() - self.started:.0f} s in all", "",
+            f"{time.strftime('%Y-%m-%d %H:%M')} · {platform.machine()}, {torch.get_num_threads()} threads, "
+            f"{self.window.device.text()} · {time.perf_counter() - self.started:.0f} s in all", "",
         ]
         tail = [
             "", "![Generate](1-generate.png)", "![Branch](2-branch.png)", "![Inspect](3-inspect.png)",

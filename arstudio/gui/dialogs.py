@@ -24,6 +24,7 @@ from arstudio.gui import theme
 from arstudio.gui.actions import ACTIONS
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.controls import label, section
+from arstudio.models.modelfile import Facts
 
 if TYPE_CHECKING:
     from arstudio.gui.main_window import MainWindow
@@ -75,9 +76,8 @@ def about_model(window: QWidget, studio: Studio) -> None:
         (window.tr("Architecture"), card.title), (window.tr("Images"), str(card.spec)),
         (window.tr("Data"), f"{facts.dataset}, {facts.protocol}" if facts.dataset else ""),
         (window.tr("Parameters"), f"{studio.model.num_parameters:,}" if studio.model else ""),
-        (window.tr("Figure"), f"{facts.split}: {facts.nats:.2f} nats, {facts.bits_per_dim:.3f} bits/dim on {facts.images} images"
-         if facts.nats is not None else ""),
-        (window.tr("Training"), f"{facts.epochs:g} epochs, {facts.seconds / 60:.0f} min, {facts.machine}" if facts.epochs else ""),
+        (window.tr("Figure"), _figure(facts)),
+        (window.tr("Training"), _training(facts)),
         (window.tr("Command"), facts.command), (window.tr("Data licence"), facts.licence),
         (window.tr("File"), str(card.path or "")),
     ]
@@ -94,6 +94,16 @@ def about_model(window: QWidget, studio: Studio) -> None:
             value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             form.addRow(label(name, "dim"), value)
     dialog.open()
+
+
+def _figure(facts: Facts) -> str:
+    if facts.nats is None:
+        return ""
+    return f"{facts.split}: {facts.nats:.2f} nats, {facts.bits_per_dim:.3f} bits/dim on {facts.images} images"
+
+
+def _training(facts: Facts) -> str:
+    return f"{facts.epochs:g} epochs, {facts.seconds / 60:.0f} min, {facts.machine}" if facts.epochs else ""
 
 
 def show_keys(window: QWidget, made: dict[str, QAction]) -> None:

@@ -9,7 +9,6 @@ from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QIcon
 from PySide6.QtWidgets import (
     QDockWidget,
-    QFileDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from arstudio.gui import actions, tasks, theme
+from arstudio.gui.files import Files
 from arstudio.gui.panels.generate import GeneratePanel
 from arstudio.gui.panels.inspect import InspectPanel
 from arstudio.gui.panels.library import LibraryPanel
@@ -31,45 +31,12 @@ from arstudio.gui.studio import Studio
 from arstudio.gui.tasks import Task, TaskProgress
 from arstudio.gui.toolbar import Toolbar
 from arstudio.gui.widgets.controls import label, retint
+from arstudio.gui.widgets.notice import Notice
 from arstudio.resources import resource
 
 LAYOUT_VERSION = 1
 FIRST_MODEL = "fashion-gated"
 JOBS = ("generate", "complete", "train")
-PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
-
-
-class Notice(QFrame):
-    """One sentence above the stage; errors stay until closed, news goes by itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setObjectName("notice")
-        self.text = label("", "value", wrap=True)
-        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        close = QPushButton(self.tr("Dismiss"))
-        close.setObjectName("quiet")
-        close.clicked.connect(self.hide)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(12, 6, 6, 6)
-        row.addWidget(self.text, 1)
-        row.addWidget(close)
-        self._timer = QTimer(self, singleShot=True, interval=8000)
-        self._timer.timeout.connect(self.hide)
-        self.hide()
-
-    @Slot(str, str)
-    def show_message(self, kind: str, sentence: str) -> None:
-        """Show a sentence; kind is info or error."""
-        self.text.setText(sentence)
-        self.setProperty("kind", kind)
-        self.style().unpolish(self)
-        self.style().polish(self)
-        self.show()
-        if kind == "error":
-            self._timer.stop()
-        else:
-            self._timer.start()
 
 
 class MainWindow(QMainWindow):
@@ -86,8 +53,7 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(880, 600)
         self.complete: Any = None
         self.train: Any = None
-        self._last_path = ""
-        self._saved_to: Path | None = None
+        self.files = Files(self)
         self.actions_by_slot = actions.build(self)
         self.toolbar = Toolbar(studio, self.actions_by_slot)
         self.addToolBar(self.toolbar)
@@ -122,7 +88,7 @@ class MainWindow(QMainWindow):
                 menu.addSeparator()
         self.recent_menu = made["File"].addMenu(self.tr("Open &recent"))
         made["File"].insertMenu(made["File"].actions()[1], self.recent_menu)
-        self.recent_menu.aboutToShow.connect(self._fill_recent)
+        self.recent_menu.aboutToShow.connect(self.files.fill_recent)
         theme_menu = made["View"].addMenu(self.tr("&Theme"))
         self.theme_actions = {}
         for name, text in (("auto", self.tr("As the system")), ("dark", self.tr("Dark")), ("light", self.tr("Light"))):
@@ -378,144 +344,7 @@ class MainWindow(QMainWindow):
         """Another seed."""
         self.toolbar.new_seed()
 
-    # -- files ----------------------------------------------------------------------------------------------
-
-    def open_file(self) -> None:
-        """Open a model file, run or picture."""
-        path, _ = QFileDialog.getOpenFileName(
-            self, self.tr("Open"), self._last_path,
-            self.tr("Models and pictures (*.safetensors *.png *.jpg *.jpeg *.gif *.bmp *.webp);;All files (*)"),
-        )
-        if path:
-            self.open_path(Path(path))
-
-    def open_model_file(self) -> None:
-        """Open a model file."""
-        path, _ = QFileDialog.getOpenFileName(self, self.tr("Open model"), self._last_path, "Models (*.safetensors)")
-        if path:
-            self.open_path(Path(path))
-
-    def open_path(self, path: Path) -> None:
-        """Open what a person chose or dropped: a picture goes to Complete, anything else is taken for a model."""
-        self._last_path = str(path.parent)
-        if path.suffix.lower() in PICTURES:
-            self.make_panels()
-            self.show_complete()
-            self.complete.open_file(path)
-        else:
-            self.studio.open_model(path)
-            self.show_generate()
-        recent = [str(path), *[p for p in self._recent() if p != str(path)]]
-        QSettings().setValue("recent", recent[:10])
-
-    @staticmethod
-    def _recent() -> list[str]:
-        value = QSettings().value("recent", [])
-        return [value] if isinstance(value, str) else list(value or [])
-
-    @Slot()
-    def _fill_recent(self) -> None:
-        self.recent_menu.clear()
-        for path in self._recent():
-            action = self.recent_menu.addAction(Path(path).name)
-            action.setToolTip(path)
-            action.triggered.connect(lambda _=False, path=path: self.open_path(Path(path)))
-        self.recent_menu.addSeparator()
-        clear = self.recent_menu.addAction(self.tr("Clear menu"))
-        clear.triggered.connect(lambda: QSettings().remove("recent"))
-
-    def save_picture(self) -> None:
-        """Save where it was saved last, or ask."""
-        if self._saved_to is None:
-            self.save_picture_as()
-        else:
-            self._write_picture(self._saved_to)
-
-    def save_picture_as(self) -> None:
-        """Ask where, then save."""
-        if self._nothing_to_export():
-            return
-        path = self._ask(self.tr("Save picture"), f"arstudio-{self.studio.settings.seed}.png", "PNG (*.png)")
-        if path:
-            self._saved_to = path
-            self._write_picture(path)
-
-    def _write_picture(self, path: Path) -> None:
-        from arstudio.gui.exporting import picture_bytes
-
-        self._write(path, lambda: picture_bytes(self.studio))
-
-    def export_gif(self) -> None:
-        """Animate the drawing of all shown images."""
-        if self._nothing_to_export():
-            return
-        path = self._ask(self.tr("Export GIF"), f"arstudio-{self.studio.settings.seed}.gif", "GIF (*.gif)")
-        if path:
-            from arstudio.gui.exporting import gif
-
-            self._write(path, lambda: gif(self.studio))
-
-    def export_csv(self) -> None:
-        """Write the trace of the large image."""
-        if self._nothing_to_export():
-            return
-        path = self._ask(self.tr("Export CSV"), f"arstudio-{self.studio.settings.seed}.csv", "CSV (*.csv)")
-        if path:
-            from arstudio.gui.exporting import csv_bytes
-
-            self._write(path, lambda: csv_bytes(self.studio))
-
-    def save_model_as(self) -> None:
-        """Write the current model to a file."""
-        if self.studio.model is None:
-            self.studio.message.emit("info", self.tr("There is no model to save yet."))
-            return
-        path = self._ask(self.tr("Save model"), f"{self.studio.card.name}.safetensors", "Models (*.safetensors)")
-        if path:
-            from arstudio.gui.exporting import model_bytes
-
-            self._write(path, lambda: model_bytes(self.studio))
-
-    def _nothing_to_export(self) -> bool:
-        if self.studio.trace is None:
-            self.studio.message.emit("info", self.tr("There is no picture yet: generate one first."))
-            return True
-        return False
-
-    def _ask(self, title: str, name: str, kind: str) -> Path | None:
-        path, _ = QFileDialog.getSaveFileName(self, title, str(Path(self._last_path) / name), kind)
-        if not path:
-            return None
-        suffix = "." + kind.partition("*.")[2].rstrip(")")
-        return Path(path) if Path(path).suffix else Path(path + suffix)
-
-    def _write(self, path: Path, make: Any) -> None:
-        from arstudio.models.modelfile import write_atomically
-
-        try:
-            write_atomically(path, make())
-        except (OSError, ValueError) as error:
-            sentence = getattr(error, "strerror", None) or str(error)
-            self.studio.message.emit("error", f"{sentence}.")
-            return
-        self._last_path = str(path.parent)
-        self.studio.message.emit("info", self.tr("Saved {0}").format(path))
-
-    def copy_image(self) -> None:
-        """Put the shown image on the clipboard, enlarged."""
-        if self.job == "complete" and self.complete is not None:
-            self.complete.copy()
-        elif not self._nothing_to_export():
-            from arstudio.gui.exporting import clipboard_image
-
-            QGuiApplication.clipboard().setImage(clipboard_image(self.studio))
-            self.studio.message.emit("info", self.tr("The image is on the clipboard."))
-
-    def paste_image(self) -> None:
-        """Take a picture from the clipboard into Complete."""
-        self.make_panels()
-        self.show_complete()
-        self.complete.paste()
+    # -- window ---------------------------------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Files are welcome."""
@@ -524,9 +353,7 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
-        self.open_path(Path(event.mimeData().urls()[0].toLocalFile()))
-
-    # -- window ---------------------------------------------------------------------------------------------
+        self.files.open_path(Path(event.mimeData().urls()[0].toLocalFile()))
 
     def fit_image(self) -> None:
         """Undo zoom and pan."""

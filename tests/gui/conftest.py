@@ -1,4 +1,4 @@
-"""For GUI tests: offscreen Qt, collection on the GUI thread only, settings of their own, and a check for what is left behind."""
+"""For GUI tests: offscreen Qt, collection on the GUI thread only, settings of their own, nothing left behind."""
 
 import gc
 import os

@@ -1,11 +1,12 @@
-"""The canvas: strokes of every tool, undo to the identical image, zoom and pan, previews that touch nothing."""
+"""The canvas: strokes of every tool, undo to the identical image, zoom and pan, previews that touch
+nothing."""
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QUndoStack, QWheelEvent
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QMouseEvent, QUndoStack, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from arstudio.gui.widgets.canvas import TOOLS, Canvas
@@ -43,9 +44,6 @@ def drag(qtbot, canvas, cells, button=LEFT):
     qtbot.mousePress(canvas, button, pos=at(canvas, *cells[0]))
     for cell in cells[1:]:
         point = QPointF(at(canvas, *cell))
-        from PySide6.QtCore import QEvent
-        from PySide6.QtGui import QMouseEvent
-
         move = QMouseEvent(
             QEvent.Type.MouseMove, point, canvas.mapToGlobal(point), Qt.MouseButton.NoButton, button,
             Qt.KeyboardModifier.NoModifier,
@@ -56,8 +54,8 @@ def drag(qtbot, canvas, cells, button=LEFT):
 
 def wheel(canvas, point, delta, modifiers=Qt.KeyboardModifier.NoModifier):
     event = QWheelEvent(
-        QPointF(point), QPointF(canvas.mapToGlobal(point)), QPoint(), QPoint(0, delta), Qt.MouseButton.NoButton,
-        modifiers, Qt.ScrollPhase.NoScrollPhase, False,
+        QPointF(point), QPointF(canvas.mapToGlobal(point)), QPoint(), QPoint(0, delta),
+        Qt.MouseButton.NoButton, modifiers, Qt.ScrollPhase.NoScrollPhase, False,
     )
     QApplication.sendEvent(canvas, event)
 

@@ -1,4 +1,5 @@
-"""The Complete panel as a person uses it: hide, complete, choose, accept, go on; files, clipboard, models, errors."""
+"""The Complete panel as a person uses it: hide, complete, choose, accept, go on; files, clipboard, models,
+errors."""
 
 import dataclasses
 import threading
@@ -14,6 +15,7 @@ from PySide6.QtWidgets import QApplication
 
 from arstudio.gui.panels.complete import CompletePanel
 from arstudio.gui.widgets.completions import max_bits
+from arstudio.gui.widgets.toolbox import KEYS
 from arstudio.image import ImageSpec, to_pil
 from arstudio.models import create
 from arstudio.models.checkpoint import card_of
@@ -272,7 +274,7 @@ def test_keys_choose_tools_sizes_and_inks(qtbot, panel):
     panel.activateWindow()
     panel.canvas.setFocus()
     qtbot.waitUntil(panel.canvas.hasFocus)
-    for key, tool in (("B", "brush"), ("E", "eraser"), ("L", "line"), ("R", "rectangle"), ("F", "fill"), ("I", "picker")):
+    for tool, key in KEYS.items():
         qtbot.keyClick(panel.canvas, key)
         assert panel.canvas.tool == tool
         assert panel.tools.buttons[tool].isChecked()
@@ -324,7 +326,7 @@ def test_new_from_the_drawing_hides_what_is_not_drawn_yet(qtbot, panel, studio, 
     assert "no drawing yet" in messages[-1][1]
     studio.set(count=1)
     studio.generate()
-    qtbot.waitUntil(lambda: studio.trace is not None and studio.trace.complete and not studio.drawing, timeout=10_000)
+    qtbot.waitUntil(lambda: studio.trace is not None and not studio.drawing, timeout=10_000)
     studio.seek(24)
     panel.new_from_drawing()
     assert panel.canvas.sheet.hidden[3:].all()
@@ -359,7 +361,8 @@ def test_a_large_photo_is_fitted_and_the_notice_says_how(qtbot, panel, messages,
     with qtbot.waitSignal(panel.canvas.edited, timeout=10_000):
         panel.open_file(tmp_path / "photo.png")
     assert messages[-1] == ("info", (
-        "photo.png was 640×480 in colour: made grey, cropped to the middle, reduced to 8×8, brought to 17 levels."
+        "photo.png was 640×480 in colour: "
+        "made grey, cropped to the middle, reduced to 8×8, brought to 17 levels."
     ))
     assert not panel.canvas.sheet.hidden.any()
 
@@ -378,7 +381,8 @@ def test_a_picture_of_our_own_comes_back_level_by_level_in_silence(qtbot, panel,
 @pytest.mark.parametrize("mode", ["1", "LA", "P", "RGBA", "CMYK", "I;16", "YCbCr", "F"])
 def test_every_colour_mode_opens(qtbot, panel, messages, tmp_path, mode):
     grey = Image.fromarray((np.arange(256, dtype=np.uint8) % 251).reshape(16, 16))
-    picture = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+    wide = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    picture = wide if mode == "I;16" else grey.convert(mode)
     path = tmp_path / ("odd.tif" if mode in ("CMYK", "F", "YCbCr") else "odd.png")
     picture.save(path)
     with qtbot.waitSignal(panel.canvas.edited, timeout=10_000):
@@ -393,7 +397,7 @@ def test_bad_files_are_said_in_a_sentence_and_change_nothing(qtbot, panel, messa
     to_pil(np.zeros((1, 8, 8), int), panel.canvas.spec, 40).save(tmp_path / "whole.png")
     (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:100])
     before = panel.canvas.sheet
-    for path in (tmp_path / "cut.png", tmp_path / "text.png", tmp_path / "half.png", tmp_path / "none.png", tmp_path):
+    for path in (*(tmp_path / f"{name}.png" for name in ("cut", "text", "half", "none")), tmp_path):
         with qtbot.waitSignal(studio.message, timeout=10_000):
             panel.open_file(path)
         kind, sentence = messages[-1]

@@ -69,7 +69,7 @@ def test_a_saved_picture_carries_its_settings_and_reads_back_exactly(window, dra
     from arstudio.sampling.export import read_info
 
     path = tmp_path / "drawing.png"
-    window._write_picture(path)
+    window.files.write_picture(path)
     assert read_info(path)["settings"]["seed"] == 42
     from PIL import Image
 
@@ -81,8 +81,8 @@ def test_a_saved_picture_carries_its_settings_and_reads_back_exactly(window, dra
 def test_csv_and_gif_are_written(window, drawn, tmp_path, monkeypatch):
     from PIL import Image
 
-    for slot, name in ((window.export_csv, "t.csv"), (window.export_gif, "t.gif")):
-        monkeypatch.setattr(window, "_ask", lambda *_, name=name: tmp_path / name)
+    for slot, name in ((window.files.export_csv, "t.csv"), (window.files.export_gif, "t.gif")):
+        monkeypatch.setattr(window.files, "ask", lambda *_, name=name: tmp_path / name)
         slot()
     assert len((tmp_path / "t.csv").read_text().splitlines()) == 65
     with Image.open(tmp_path / "t.gif") as picture:
@@ -90,21 +90,21 @@ def test_csv_and_gif_are_written(window, drawn, tmp_path, monkeypatch):
 
 
 def test_a_place_that_cannot_be_written_gives_a_sentence(window, drawn, tmp_path):
-    window._write_picture(tmp_path / "missing" / "x.png")
+    window.files.write_picture(tmp_path / "missing" / "x.png")
     assert window.notice.isVisibleTo(window)
     assert "could not be written" in window.notice.text.text()
 
 
 def test_the_model_can_be_saved_and_opened_again(qtbot, window, studio, tmp_path, monkeypatch):
     path = tmp_path / "mine.safetensors"
-    monkeypatch.setattr(window, "_ask", lambda *_: path)
-    window.save_model_as()
+    monkeypatch.setattr(window.files, "ask", lambda *_: path)
+    window.files.save_model_as()
     before = {n: t.clone() for n, t in studio.model.state_dict().items()}
     with qtbot.waitSignal(studio.model_changed, timeout=10_000):
-        window.open_path(path)
+        window.files.open_path(path)
     after = studio.model.state_dict()
     assert all((after[n] == t).all() for n, t in before.items())
-    assert str(path) in window._recent()
+    assert str(path) in window.files.recent()
 
 
 def test_dropping_a_picture_opens_it_in_complete(window, studio, tmp_path):
@@ -123,7 +123,7 @@ def test_dropping_a_picture_opens_it_in_complete(window, studio, tmp_path):
 
 
 def test_copying_puts_the_image_on_the_clipboard(window, drawn):
-    window.copy_image()
+    window.files.copy_image()
     image = QGuiApplication.clipboard().image()
     assert (image.width(), image.height()) == (64, 64)
 

@@ -1,7 +1,8 @@
-"""The Complete panel: draw or open a picture, hide a part of it, let the model draw that part many times, and choose.
+"""The Complete panel: draw or open a picture, hide a part of it, let the model draw that part many times, and
+choose.
 
-The page, the run, the shelf (`bottom`, in the bottom dock) and the figures (`side`, in the Inspector) are cells of
-their own; this file joins them to each other and to the studio.
+The page, the run, the shelf (`bottom`, in the bottom dock) and the figures (`side`, in the Inspector) are
+cells of their own; this file joins them to each other and to the studio.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from arstudio.gui.widgets.pictures import SUFFIXES, qimage_of
 
 
 class CompletePanel(QWidget):
-    """The page; `side` and `bottom` are its parts in the docks, `undo_stack` its history of edits, `result` the last
-    completions."""
+    """The page; `side` and `bottom` are its parts in the docks, `undo_stack` its history of edits, `result`
+    the last completions."""
 
     def __init__(self, studio: Studio) -> None:
         super().__init__()
@@ -44,13 +45,16 @@ class CompletePanel(QWidget):
         self.canvas = Canvas(self.undo_stack)
         self.page = CompletePage(self.canvas, self)
         self.tools, self.agreement = self.page.tools, self.page.agreement
-        self.caption, self.hide_bar, self.complete_button = self.page.caption, self.page.hide_bar, self.page.go
+        self.caption, self.hide_bar = self.page.caption, self.page.hide_bar
+        self.complete_button = self.page.go
         self.side = CompletionSide()
         self.bottom = CompletionShelf()
         self.gallery = self.bottom.gallery
         self.pictures = PictureSource(studio, self)
         self.run = CompletionRun(studio, self)
-        self.empty = EmptyState(self.tr("Complete a picture"), self.tr("Hide a part of a picture and a model draws it."))
+        self.empty = EmptyState(
+            self.tr("Complete a picture"), self.tr("Hide a part of a picture and a model draws it.")
+        )
         self._pages = QStackedWidget()
         self._pages.addWidget(self.empty)
         self._pages.addWidget(self.page)
@@ -85,7 +89,8 @@ class CompletePanel(QWidget):
         side.compared.connect(self._compare)
         for text, tip, act in (
             (self.tr("Blank"), self.tr("Everything hidden: what you draw becomes known"), self.new_blank),
-            (self.tr("From the dataset"), self.tr("A random test image of the model's dataset"), self.new_from_dataset),
+            (self.tr("From the dataset"), self.tr("A random test image the model has never seen"),
+             self.new_from_dataset),
             (self.tr("From the drawing"), self.tr("What Generate shows now"), self.new_from_drawing),
             (self.tr("Open file…"), self.tr("Fitted to the model's size and levels"), self.choose_file),
             (self.tr("Paste"), self.tr("The picture on the clipboard"), self.paste),
@@ -135,11 +140,11 @@ class CompletePanel(QWidget):
         if self.running:
             return
         if self.studio.model is None or sheet is None or self.canvas.spec != self.studio.card.spec:
-            self.studio.message.emit("info", self.tr("Choose a model first: the Library on the left lists them."))
+            words = self.tr("Choose a model first: the Library on the left lists them.")
+            self.studio.message.emit("info", words)
         elif not sheet.hidden.any():
-            self.studio.message.emit("info", self.tr(
-                "Nothing is hidden: paint over the part of the picture to be completed, or choose one beside “Hide”."
-            ))
+            words = self.tr("Nothing is hidden: paint over a part of the picture, or choose one beside “Hide”.")
+            self.studio.message.emit("info", words)
         else:
             self._follow = True
             self.run.start(sheet, int(self.page.count.currentText()))
@@ -194,7 +199,8 @@ class CompletePanel(QWidget):
             from arstudio.sampling.completion import preset_mask
 
             self._random += 1
-            hidden = preset_mask("random:0.5" if name == "random" else name, *sheet.hidden.shape, self._random)
+            preset = "random:0.5" if name == "random" else name
+            hidden = preset_mask(preset, *sheet.hidden.shape, self._random)
         self.canvas.change(self.tr("Hide: {0}").format(self.hide_bar.buttons[name].text()), hidden=hidden)
 
     @Slot(str)
@@ -222,7 +228,8 @@ class CompletePanel(QWidget):
                 self.studio.message.emit("info", self.tr(
                     "The canvas in Complete held {0}; this model draws {1}, so it begins with a new picture."
                 ).format(self.canvas.spec, card.spec))
-            self.empty.show_state(self.tr("Taking a picture"), self.tr("A test image for this model is on its way."))
+            words = self.tr("A test image for this model is on its way.")
+            self.empty.show_state(self.tr("Taking a picture"), words)
             self._pages.setCurrentWidget(self.empty)
             self.pictures.take_from_dataset(first=True)
 
@@ -416,10 +423,11 @@ class CompletePanel(QWidget):
         elif found is None:
             self.side.show_words(
                 self.tr("No completions yet"),
-                self.tr("Their log p, their bits per hidden pixel and what they were conditioned on appear here."),
+                self.tr("Their log p, their bits per hidden pixel and what they are conditioned on appear here."),
             )
         elif index is None:
-            self.side.show_words(self.tr("{0} completions").format(found.count), self.tr("Choose one below to see it large."))
+            title = self.tr("{0} completions").format(found.count)
+            self.side.show_words(title, self.tr("Choose one below to see it large."))
         else:
             note = "" if found.finished else self.tr("Stopped: what was drawn until then.")
             self.side.show_completion(found, index, self.gallery.order.index(index) + 1, note)

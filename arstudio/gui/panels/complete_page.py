@@ -40,7 +40,8 @@ class CompletePage(QWidget):
         self.go = QPushButton(self.tr("Complete"))
         self.go.setObjectName("primary")
         self.go.setMinimumWidth(88)          # the same for Stop, so that nothing jumps
-        self.go.setToolTip(self.tr("Draw the hidden pixels from p(xₜ | x₍<t₎), keeping the known ones (Ctrl+Return)"))
+        tip = self.tr("Draw the hidden pixels from p(xₜ | x₍<t₎), keeping the known ones (Ctrl+Return)")
+        self.go.setToolTip(tip)
         self.count = QComboBox()
         self.count.addItems([str(n) for n in COUNTS])
         self.count.setCurrentText("12")
@@ -68,7 +69,8 @@ class CompletePage(QWidget):
         hide.addStretch()
         act = QHBoxLayout()
         act.setSpacing(6)
-        for widget in (self.go, Field(self.tr("Method"), self.method), Field(self.tr("Images"), self.count), self.new):
+        method, count = Field(self.tr("Method"), self.method), Field(self.tr("Images"), self.count)
+        for widget in (self.go, method, count, self.new):
             widget.setFixedHeight(ROW)
             act.addWidget(widget)
         act.addStretch()

@@ -1,4 +1,5 @@
-"""One run of completions: the task that draws, the timer that looks at its trace, and what it leaves behind."""
+"""One run of completions: the task that draws, the timer that looks at its trace, and what it leaves
+behind."""
 
 from __future__ import annotations
 
@@ -23,8 +24,9 @@ class _Job:
 
 
 class CompletionRun(QObject):
-    """`began` when the sampler exists, `grew(images (N, C, H, W))` at most 30 times a second and only when the trace
-    grew, `ended(Completions or None)` once, also after Stop; `failed(sentence)` instead of it after an error."""
+    """`began` when the sampler exists, `grew(images (N, C, H, W))` at most 30 times a second and only when
+    the trace grew, `ended(Completions or None)` once, also after Stop; `failed(sentence)` instead of it after
+    an error."""
 
     began = Signal()
     grew = Signal(object)
@@ -126,8 +128,9 @@ class CompletionRun(QObject):
     def _cancelled(self) -> None:
         sampler, job = self._sampler, self._job
         self._close()
+        seconds = time.perf_counter() - job.start
         some = sampler is not None and sampler.trace.cursor > 0
-        self.ended.emit(collect(sampler, job.sheet, job.card, time.perf_counter() - job.start) if some else None)
+        self.ended.emit(collect(sampler, job.sheet, job.card, seconds) if some else None)
 
     def _close(self) -> None:
         self._timer.stop()

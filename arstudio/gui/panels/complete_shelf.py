@@ -1,4 +1,5 @@
-"""The shelf below the Complete panel: the gallery of completions, how it is ranked, and an invitation while empty."""
+"""The shelf below the Complete panel: the gallery of completions, how it is ranked, and an invitation while
+empty."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ class CompletionShelf(QWidget):
              "different": self.tr("Each one as far as possible from those before it: max min Σ |x − x′|")},
         )
         self.invitation = label(
-            self.tr("Hide a part of the picture, then press Complete: what the model draws appears here."), "dim",
-            wrap=True,
+            self.tr("Hide a part of the picture, then press Complete: what the model draws appears here."),
+            "dim", wrap=True,
         )
         column = QVBoxLayout(self)
         column.setContentsMargins(24 - FRAME, 4, 24 - FRAME, 4)
@@ -52,11 +53,8 @@ class CompletionShelf(QWidget):
 
     def show_completions(self, found: Completions) -> None:
         """All completions in the chosen ranking."""
-        tips = [
-            self.tr("log p = {0:.1f} nats, {1:.2f} bits per hidden pixel\nDouble click: use as canvas").format(
-                float(found.log_prob[i]), found.bits_per_pixel(i)
-            ) for i in range(found.count)
-        ]
+        tip = self.tr("log p = {0:.1f} nats, {1:.2f} bits per hidden pixel\nDouble click: use as canvas")
+        tips = [tip.format(float(found.log_prob[i]), found.bits_per_pixel(i)) for i in range(found.count)]
         current = self.gallery.current
         self.gallery.show_images(found.images, found.trace.spec, found.order(self.ranking.key()), tips)
         self.gallery.set_current(current)

@@ -1,4 +1,5 @@
-"""The Inspector of the Complete panel: figures of the chosen completion, the method in words, what to do with it."""
+"""The Inspector of the Complete panel: figures of the chosen completion, the method in words, what to do with
+it."""
 
 from __future__ import annotations
 
@@ -30,18 +31,18 @@ class CompletionSide(QWidget):
             ("time", self.tr("Time")),
         ))
         self.figures.explain("log_prob", self.tr(
-            "log p(hidden | past) = Σ log p(xₜ | x₍<t₎) over the hidden sites, under the model at temperature 1.\n"
+            "log p(hidden | past) = Σ log p(xₜ | x₍<t₎) over the hidden sites, under the model at T = 1.\n"
             "It equals log p(hidden | known) when every known pixel comes before every hidden one."
         ))
         self.figures.explain("bits", self.tr("−log₂ p(hidden | past) / number of hidden pixels"))
         self.figures.explain("evidence", self.tr(
-            "How many known pixels come before a hidden one in the model's order, averaged over the hidden ones.\n"
+            "How many known pixels come before a hidden one in the model's order, on average.\n"
             "Clamping ignores those that come after it."
         ))
         self.method = section(self.tr("Method"))
         self.sentence = label("", "small", wrap=True)
         self.take = QPushButton(self.tr("Use as canvas"))
-        self.take.setToolTip(self.tr("Put this completion on the canvas, all of it known, and go on from there"))
+        self.take.setToolTip(self.tr("Put this completion on the canvas, all of it known, and go on"))
         self.compare = QPushButton(self.tr("Compare"))
         self.compare.setToolTip(self.tr("Hold to see the picture as it was, without the mask"))
         self.open = QPushButton(self.tr("Open in Generate"))
@@ -80,7 +81,8 @@ class CompletionSide(QWidget):
         self.title.setText(self.tr("Completion {0} of {1}").format(rank, found.count))
         self.note.setText(note)
         given, drawn = found.known_pixels, found.drawn_pixels
-        self.figures.set("log_prob", self.tr("{0} nats").format(_number(float(found.log_prob[index]))), "strong")
+        nats = f"{float(found.log_prob[index]):.1f}".replace("-", "−")
+        self.figures.set("log_prob", self.tr("{0} nats").format(nats), "strong")
         self.figures.set("bits", self.tr("{0:.2f} bits").format(found.bits_per_pixel(index)))
         hidden = f"{found.hidden_pixels} of {found.hidden_pixels + given}"
         if not found.finished:
@@ -98,7 +100,3 @@ class CompletionSide(QWidget):
         self.note.setVisible(bool(self.note.text()))
         for widget in (self.figures, self.method, self.sentence, self.take, self.compare, self.open):
             widget.setVisible(figures)
-
-
-def _number(nats: float) -> str:
-    return f"{nats:.1f}".replace("-", "−")

@@ -1,4 +1,5 @@
-"""Where completions agree: an entropy map over the dimmed image, its colour scale, and what the outlines mean."""
+"""Where completions agree: an entropy map over the dimmed image, its colour scale, and what the outlines
+mean."""
 
 from __future__ import annotations
 
@@ -100,7 +101,8 @@ class LegendMark(QLabel):
 
 
 class AgreementColumn(QWidget):
-    """The map with its heading, scale, a sentence, and the legend of the canvas. `picture` is square in the layout."""
+    """The map with its heading, scale, a sentence, and the legend of the canvas. `picture` is square in the
+    layout."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -158,4 +160,5 @@ class AgreementColumn(QWidget):
         self.scale.setVisible(True)
         self.map.setToolTip(explanation)
         mean = float(np.nanmean(bits)) if not np.isnan(bits).all() else 0.0
-        self.words.setText(self.tr("On average {0:.2f} bits per hidden pixel; dark means they agree.").format(mean))
+        words = self.tr("On average {0:.2f} bits per hidden pixel; dark means they agree.")
+        self.words.setText(words.format(mean))

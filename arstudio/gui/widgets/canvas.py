@@ -1,8 +1,9 @@
-"""The canvas of the Complete panel: content and mask of one image, drawn on with seven tools, undone stroke by stroke.
+"""The canvas of the Complete panel: content and mask of one image, drawn on with seven tools, undone stroke
+by stroke.
 
-A *sheet* is what a person edits: `content`, a level for every site, and `hidden`, the pixels to be drawn by a model.
-Content stays below the mask, so taking the mask away brings it back. A completion is shown as a *preview*; it never
-touches the sheet.
+A *sheet* is what a person edits: `content`, a level for every site, and `hidden`, the pixels to be drawn by a
+model. Content stays below the mask, so taking the mask away brings it back. A completion is shown as a
+*preview*; it never touches the sheet.
 
     brush, line, fill    write the ink and make the pixels known      (right button: the other ink)
     mask, rectangle      hide pixels                                  (right button: make them known again)
@@ -114,7 +115,8 @@ class Canvas(PixelView):
             return
         self._commit()
         before = self._sheet
-        after = Sheet.of(before.content if content is None else content, before.hidden if hidden is None else hidden)
+        content = before.content if content is None else content
+        after = Sheet.of(content, before.hidden if hidden is None else hidden)
         self.leave_preview()
         if not after.same(before):
             self.undo_stack.push(Edit(self, text, before, after))
@@ -130,7 +132,8 @@ class Canvas(PixelView):
     # -- preview --------------------------------------------------------------------------------------------
 
     def show_preview(self, image: np.ndarray | None, drawn: np.ndarray | None = None) -> None:
-        """Show a completion (C, H, W), −1 where not yet drawn, with the outline of `drawn` (H, W); None: the sheet."""
+        """Show a completion (C, H, W), −1 where not yet drawn, with the outline of `drawn` (H, W); None: the
+        sheet."""
         if self._before is not None or (image is None and self._preview is None):
             return
         self._preview, self._drawn = image, drawn
@@ -320,14 +323,14 @@ class Canvas(PixelView):
 
     # -- keyboard -------------------------------------------------------------------------------------------
 
-    _ARROWS = {
+    ARROWS = {
         Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0),
     }
 
     def event(self, event: QEvent) -> bool:
         """Keys the canvas uses itself are not the window's shortcuts while it has the focus."""
         if event.type() == QEvent.Type.ShortcutOverride and not event.modifiers() and (
-            event.key() in (*self._ARROWS, Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter)
+            event.key() in (*self.ARROWS, Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter)
         ):
             event.accept()
             return True
@@ -342,8 +345,8 @@ class Canvas(PixelView):
             if not event.isAutoRepeat():
                 self._space = True
                 self.setCursor(Qt.CursorShape.OpenHandCursor)
-        elif key in self._ARROWS:
-            at, step = self._cell or (self.spec.height // 2, self.spec.width // 2), self._ARROWS[key]
+        elif key in self.ARROWS:
+            at, step = self._cell or (self.spec.height // 2, self.spec.width // 2), self.ARROWS[key]
             row = min(max(at[0] + step[0], 0), self.spec.height - 1)
             self._point_at((row, min(max(at[1] + step[1], 0), self.spec.width - 1)))
             if self._before is not None:
@@ -373,11 +376,13 @@ class Canvas(PixelView):
         mask = self._drawn if preview and self._drawn is not None else self._sheet.hidden
         if self._lines[0] != mask.tobytes():
             self._lines = mask.tobytes(), [QLineF(*line) for line in outline(mask)]
-        self._draw_lines(painter, self._lines[1], theme.colour("accent" if preview else "known"), theme.colour("stage", 0.6))
+        tint = theme.colour("accent" if preview else "known")
+        self._draw_lines(painter, self._lines[1], tint, theme.colour("stage", 0.6))
         if self._cell is not None and (self.underMouse() or self.hasFocus()) and not self._space:
             size = 1 if self.tool in ("rectangle", "fill", "picker") else self.brush
             footprint = disc(self._cell, size, self._sheet.hidden.shape)
-            self._draw_lines(painter, [QLineF(*line) for line in outline(footprint)], QColor("white"), QColor(0, 0, 0, 160))
+            lines = [QLineF(*line) for line in outline(footprint)]
+            self._draw_lines(painter, lines, QColor("white"), QColor(0, 0, 0, 160))
 
     def _draw_lines(self, painter: QPainter, lines: list[QLineF], tint: QColor, halo: QColor) -> None:
         if not lines:

@@ -1,4 +1,5 @@
-"""What the Complete panel has of one run, finished or stopped: images, figures, and three ways to rank them. No Qt."""
+"""What the Complete panel has of one run, finished or stopped: images, figures, and three ways to rank them.
+No Qt."""
 
 from __future__ import annotations
 
@@ -12,12 +13,13 @@ from arstudio.gui.widgets.sheet import Sheet
 from arstudio.models.modelfile import ModelCard
 
 
-
 @dataclass(frozen=True, eq=False)
 class Completions:
-    """`images` (N, C, H, W) levels, −1 where a stopped run drew nothing; `log_prob` (N,) nats of what was drawn.
+    """`images` (N, C, H, W) levels, −1 where a stopped run drew nothing; `log_prob` (N,) nats of what was
+    drawn.
 
-    `sheet` is the canvas they complete, `ignored` the known pixels that do not count as evidence, `seconds` the time.
+    `sheet` is the canvas they complete, `ignored` the known pixels that do not count as evidence, `seconds`
+    the time.
     """
 
     sheet: Sheet
@@ -55,7 +57,8 @@ class Completions:
         return int((self.sheet.hidden & (self.images[0] >= 0).all(0)).sum())
 
     def evidence(self) -> float:
-        """Known pixels that come before a hidden one in the model's order, averaged over the hidden pixels."""
+        """Known pixels that come before a hidden one in the model's order, averaged over the hidden
+        pixels."""
         known = ~self.sheet.hidden.reshape(-1)[self.trace.order.pixels]
         return float(np.cumsum(known)[~known].mean()) if not known.all() else float(known.sum())
 
@@ -64,7 +67,8 @@ class Completions:
         return -float(self.log_prob[index]) / math.log(2) / max(1, self.drawn_pixels)
 
     def order(self, ranking: str) -> list[int]:
-        """Image indices: most likely first; nearest the mean log p first; or each one farthest from those before it.
+        """Image indices: most likely first; nearest the mean log p first; or each one farthest from those
+        before it.
 
         Distance is the sum of |difference in level|, starting from the most likely.
         """
@@ -90,7 +94,8 @@ def max_bits(levels: int, count: int) -> float:
 
 
 def live_images(trace: Any, sheet: Sheet) -> np.ndarray:
-    """(N, C, H, W) levels of a run under way: known pixels everywhere, drawn ones up to the cursor, −1 elsewhere."""
+    """(N, C, H, W) levels of a run under way: known pixels everywhere, drawn ones up to the cursor, −1
+    elsewhere."""
     return np.where(sheet.hidden, trace.images(), sheet.content).astype(np.int16)
 
 
@@ -101,15 +106,13 @@ def collect(sampler: Any, sheet: Sheet, card: ModelCard, seconds: float) -> Comp
     trace, known = sampler.trace, ~sheet.hidden
     if trace.complete:
         found = finish(sampler, known)
-        return Completions(
-            sheet, found.images.astype(np.int16), found.log_prob, trace, card, found.ignored, found.sentence, seconds
-        )
+        images = found.images.astype(np.int16)
+        return Completions(sheet, images, found.log_prob, trace, card, found.ignored, found.sentence, seconds)
     hidden = np.broadcast_to(sheet.hidden, trace.spec.shape).reshape(-1)[trace.sites[:trace.cursor]]
     log_prob = trace.log_probs[:, :trace.cursor][:, hidden].sum(1)
     ignored = ignored_pixels(sampler.model, known)
-    return Completions(
-        sheet, live_images(trace, sheet), log_prob, trace, card, ignored, clamp_sentence(known, ignored), seconds
-    )
+    images, sentence = live_images(trace, sheet), clamp_sentence(known, ignored)
+    return Completions(sheet, images, log_prob, trace, card, ignored, sentence, seconds)
 
 
 def _spread(flat: np.ndarray, first: int) -> list[int]:

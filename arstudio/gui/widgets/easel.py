@@ -1,4 +1,5 @@
-"""Lays out the canvas at the largest whole multiple that fits, and the agreement column beside it when there is room."""
+"""Lays out the canvas at the largest whole multiple that fits, and the agreement column beside it when there
+is room."""
 
 from __future__ import annotations
 

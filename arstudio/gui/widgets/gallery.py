@@ -20,7 +20,8 @@ FRAME = 3      # room for the frame of the chosen one
 
 
 class Gallery(QScrollArea):
-    """`chosen(image index)` when another thumbnail becomes current, `taken(image index)` on double click or Return."""
+    """`chosen(image index)` when another thumbnail becomes current, `taken(image index)` on double click or
+    Return."""
 
     chosen = Signal(int)
     taken = Signal(int)
@@ -37,7 +38,8 @@ class Gallery(QScrollArea):
         self.wall.setAutoFillBackground(False)
 
     def show_images(self, images: np.ndarray, spec: ImageSpec, order: list[int], tips: list[str]) -> None:
-        """(N, C, H, W) levels, −1 where not drawn, in the order given (image indices); a tooltip per image."""
+        """(N, C, H, W) levels, −1 where not drawn, in the order given (image indices); a tooltip per
+        image."""
         self.wall.show_images(images, spec, order, tips)
 
     def clear(self) -> None:
@@ -63,7 +65,7 @@ class Gallery(QScrollArea):
         """Frame a thumbnail without a signal."""
         self.wall.current = index
         if index is not None and index in self.wall.order:
-            self.ensureVisible(*self.wall.rect_of(self.wall.order.index(index)).center().toTuple(), 0, THUMB // 2 + GAP)
+            self.ensureVisible(*self.centre_of(index).toTuple(), 0, THUMB // 2 + GAP)
         self.wall.update()
 
     def centre_of(self, index: int) -> QPoint:
@@ -124,8 +126,9 @@ class _Wall(QWidget):
         return QRect(corner, self._side)
 
     def _at(self, point: QPoint) -> int | None:
+        half = self._gap // 2
         for place, index in enumerate(self.order):
-            if self.rect_of(place).adjusted(-self._gap // 2, -self._gap // 2, self._gap // 2, self._gap // 2).contains(point):
+            if self.rect_of(place).adjusted(-half, -half, half, half).contains(point):
                 return index
         return None
 
@@ -203,8 +206,8 @@ class _Wall(QWidget):
             rect = self.rect_of(place)
             painter.drawPixmap(rect, self._pictures[index])
             if index in (self.current, self._hover):
-                pen = QPen(theme.colour("accent" if index == self.current else "dim"), 2 if index == self.current else 1)
-                painter.setPen(pen)
+                chosen = index == self.current
+                painter.setPen(QPen(theme.colour("accent" if chosen else "dim"), 2 if chosen else 1))
                 painter.drawRect(QRectF(rect).adjusted(-2, -2, 2, 2))
         if self.hasFocus() and self.current is None and self.order:
             painter.setPen(QPen(theme.colour("accent"), 1))

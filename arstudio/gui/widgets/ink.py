@@ -8,7 +8,7 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent,
 from PySide6.QtWidgets import QColorDialog, QFrame, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from arstudio.gui import theme
-from arstudio.gui.widgets.canvas import Ink
+from arstudio.gui.widgets.canvas import Canvas, Ink
 from arstudio.gui.widgets.controls import label
 from arstudio.image import ImageSpec, quantise, to_display
 
@@ -166,7 +166,8 @@ class SwatchGrid(QWidget):
 
     def sizeHint(self) -> QSize:
         """All cells."""
-        return QSize(max((len(row) for row in self._rows), default=0) * self._side + 2, len(self._rows) * self._side + 2)
+        columns = max((len(row) for row in self._rows), default=0)
+        return QSize(columns * self._side + 2, len(self._rows) * self._side + 2)
 
     def rect_of(self, row: int, column: int) -> QRectF:
         """Rectangle of a cell."""
@@ -196,7 +197,7 @@ class SwatchGrid(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrows and Return."""
-        steps = {Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0)}
+        steps = Canvas.ARROWS
         if event.key() in steps:
             down, across = steps[event.key()]
             self._go(self._at[0] + down, self._at[1] + across)

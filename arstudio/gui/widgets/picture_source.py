@@ -1,6 +1,7 @@
 """Where the canvas gets its pictures: the model's dataset, the current drawing, a file, the clipboard.
 
-Reading happens in a Task; `ready` carries what came of it. An error leaves the canvas as it is and is said once.
+Reading happens in a Task; `ready` carries what came of it. An error leaves the canvas as it is and is said
+once.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class PictureSource(QObject):
             ))
 
     def take_from_dataset(self, first: bool = False) -> None:
-        """A random test image in the model's view of its dataset. With `first`, a blank image if there is none."""
+        """A random test image in the model's view of its dataset. With `first`, a blank image if there is
+        none."""
         if self._refuse():
             return
         card, draw, shelf = self._studio.card, int(self._rng.integers(2**31)), self._shelf
@@ -55,7 +57,8 @@ class PictureSource(QObject):
                 if not first:
                     raise
                 content = np.zeros(card.spec.shape, np.int16)
-                return content, np.ones(content.shape[1:], bool), self.tr("Blank: what you draw becomes known"), str(error)
+                words = self.tr("Blank: what you draw becomes known")
+                return content, np.ones(content.shape[1:], bool), words, str(error)
             self._shelf = key, data
             index = draw % len(data.test)
             words = self.tr("{0} test image {1}").format(data.info.title, index)
@@ -63,7 +66,7 @@ class PictureSource(QObject):
                 words += self.tr(" · class {0}").format(card.class_name(int(data.test.y[index])))
             return data.test.x[index].astype(np.int16), None, words, ""
 
-        self._start(read, self.tr("Taking a picture from {0}").format(card.facts.dataset or self.tr("the dataset")))
+        self._start(read, self.tr("Taking a picture from the dataset"))
 
     def take_from_drawing(self) -> None:
         """The image Generate shows, as far as it is drawn; the rest of it is hidden."""
@@ -71,7 +74,8 @@ class PictureSource(QObject):
         if self._refuse():
             return
         if trace is None:
-            self._studio.message.emit("info", self.tr("There is no drawing yet: press play in Generate first."))
+            words = self.tr("There is no drawing yet: press play in Generate first.")
+            self._studio.message.emit("info", words)
             return
         if trace.spec != self._studio.card.spec:
             self._studio.message.emit("info", self.tr("The drawing is {0} but the model draws {1}.").format(
@@ -112,7 +116,8 @@ class PictureSource(QObject):
 
     def _refuse(self) -> bool:
         if self._studio.card is None:
-            self._studio.message.emit("info", self.tr("Choose a model first: the Library on the left lists them."))
+            words = self.tr("Choose a model first: the Library on the left lists them.")
+            self._studio.message.emit("info", words)
             return True
         return False
 
@@ -149,5 +154,5 @@ def _dataset(card: ModelCard, shelf: tuple[Any, Any] | None) -> tuple[Any, Any]:
         raise DatasetError("This model does not say what it was trained on; draw or open a picture instead.")
     data = load(name, levels=spec.levels, size=(spec.height, spec.width), binarise=how)
     if data.spec != spec:
-        raise DatasetError(f"The dataset {name} is {data.spec} but the model draws {spec}; open a picture instead.")
+        raise DatasetError(f"{data.info.title} is {data.spec} but the model draws {spec}; open a picture instead.")
     return key, data

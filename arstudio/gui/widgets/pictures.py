@@ -1,4 +1,5 @@
-"""Pictures from outside and back: fitted to what a model draws, with one sentence that says exactly what was done."""
+"""Pictures from outside and back: fitted to what a model draws, with one sentence that says exactly what was
+done."""
 
 from __future__ import annotations
 
@@ -15,14 +16,16 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 def fit_picture(picture: Any, spec: ImageSpec, name: str) -> tuple[np.ndarray, str]:
     """Pillow picture -> ((C, H, W) int16 levels, sentence). The sentence is "" when nothing was lost.
 
-    "photo.png was 640×480 in colour: cropped to the middle, reduced to 28×28, made grey, brought to 2 levels."
+    "photo.png was 640×480 in colour: cropped to the middle, reduced to 28×28, made grey, brought to 2
+    levels."
     """
     x = from_pil(picture, spec, fit=True).astype(np.int16)
     if _is_copy(picture, x, spec):
         return x, ""
     width, height = picture.size
     was, done = [f"{width}×{height}"], []
-    if picture.mode not in ("1", "L", "I", "F", "LA", "La") and not picture.mode.startswith("I;") and spec.channels == 1:
+    grey = picture.mode in ("1", "L", "I", "F", "LA", "La") or picture.mode.startswith("I;")
+    if spec.channels == 1 and not grey:
         rgb = np.asarray(picture.convert("RGB")).astype(np.int16)
         if np.ptp(rgb, axis=2).max(initial=0) > 0:
             was.append("in colour")
@@ -46,7 +49,9 @@ def _is_copy(picture: Any, x: np.ndarray, spec: ImageSpec) -> bool:
     """True for one of our own pictures, enlarged or not: nothing is lost by reading it."""
     width, height = picture.size
     scale = width // spec.width
-    if scale < 1 or (width, height) != (spec.width * scale, spec.height * scale) or picture.mode not in ("L", "RGB", "RGBA"):
+    if scale < 1 or (width, height) != (spec.width * scale, spec.height * scale):
+        return False
+    if picture.mode not in ("L", "RGB", "RGBA"):
         return False
     if picture.mode == "RGBA" and picture.getextrema()[3] != (255, 255):
         return False

@@ -136,7 +136,9 @@ class PixelView(QWidget):
         s, ratio = self.scale(), self.devicePixelRatioF()
         width, height = self.spec.width * s, self.spec.height * s
         left = round(((self.width() - width) / 2 + self.pan.x()) * ratio) / ratio
-        above = min(4.0, max(self.height() - height, 0) / 2) if self.align_top and self.zoom == 1 else (self.height() - height) / 2
+        above = (self.height() - height) / 2
+        if self.align_top and self.zoom == 1:
+            above = min(4.0, max(above, 0))
         top = round((above + self.pan.y()) * ratio) / ratio
         return QRectF(left, top, width, height)
 

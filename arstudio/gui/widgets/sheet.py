@@ -11,7 +11,8 @@ Cell = tuple[int, int]    # (row, column); may lie outside the image while the m
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """`content` (C, H, W) int16 levels, also below the mask, and `hidden` (H, W) bool. Never changed in place."""
+    """`content` (C, H, W) int16 levels, also below the mask, and `hidden` (H, W) bool. Never changed in
+    place."""
 
     content: np.ndarray
     hidden: np.ndarray
@@ -31,7 +32,8 @@ class Sheet:
 
 
 def disc(at: Cell, size: int, shape: tuple[int, int]) -> np.ndarray:
-    """Footprint of a round brush `size` pixels wide at a cell, (H, W) bool: 1 is a pixel, 2 and 3 are squares."""
+    """Footprint of a round brush `size` pixels wide at a cell, (H, W) bool: 1 is a pixel, 2 and 3 are
+    squares."""
     centre = (size - 1) / 2 - size // 2          # an even brush is centred on the pixel's upper left corner
     rows = np.arange(shape[0])[:, None] - at[0] - centre
     columns = np.arange(shape[1])[None, :] - at[1] - centre
@@ -74,7 +76,8 @@ def box(start: Cell, end: Cell, shape: tuple[int, int]) -> np.ndarray:
 
 
 def region(content: np.ndarray, hidden: np.ndarray, at: Cell) -> np.ndarray:
-    """Pixels joined to a cell by sides that look the same as it: (C, H, W) levels, (H, W) hidden -> (H, W) bool.
+    """Pixels joined to a cell by sides that look the same as it: (C, H, W) levels, (H, W) hidden -> (H, W)
+    bool.
 
     All hidden pixels look the same.
     """
@@ -95,7 +98,8 @@ def region(content: np.ndarray, hidden: np.ndarray, at: Cell) -> np.ndarray:
 
 
 def outline(mask: np.ndarray) -> list[tuple[int, int, int, int]]:
-    """Border of a (H, W) mask as segments (x1, y1, x2, y2) in pixels, neighbours in a line joined into one."""
+    """Border of a (H, W) mask as segments (x1, y1, x2, y2) in pixels, neighbours in a line joined into
+    one."""
     padded = np.pad(mask, 1)
     across = np.diff(padded, axis=0)[:, 1:-1]       # (H + 1, W): an edge above row y
     down = np.diff(padded, axis=1)[1:-1]            # (H, W + 1): an edge left of column x

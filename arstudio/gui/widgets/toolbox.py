@@ -75,9 +75,9 @@ class ToolColumn(QWidget):
 
     def _tip(self, name: str) -> str:
         return {
-            "brush": self.tr("Brush (B)\nDraws with the ink; what you draw is known. Right button: the other ink."),
-            "mask": self.tr("Mask (M)\nHides pixels, for the model to draw. Right button: make them known again."),
-            "eraser": self.tr("Eraser (E)\nTakes the mask away: hidden pixels become known again, as they were.\n"
+            "brush": self.tr("Brush (B)\nDraws with the ink; what you draw is known. Right button: other ink."),
+            "mask": self.tr("Mask (M)\nHides pixels, for the model to draw. Right button: makes them known."),
+            "eraser": self.tr("Eraser (E)\nTakes the mask away: hidden pixels are known again, as they were.\n"
                               "To erase what you drew, draw with the other ink (X)."),
             "line": self.tr("Line (L)\nDraws a straight line with the ink."),
             "rectangle": self.tr("Rectangle (R)\nHides a rectangle. Right button: makes it known again."),
@@ -120,12 +120,12 @@ class HideBar(QFrame):
         row.setSpacing(0)
         self.buttons: dict[str, QToolButton] = {}
         for key, text, tip in (
-            ("top", self.tr("Top"), self.tr("Hide the upper half. The model draws it first, and knows nothing below.")),
+            ("top", self.tr("Top"), self.tr("Hide the upper half: drawn first, it knows nothing of what is below")),
             ("left", self.tr("Left"), self.tr("Hide the left half")),
             ("right", self.tr("Right"), self.tr("Hide the right half")),
-            ("bottom", self.tr("Bottom"), self.tr("Hide the lower half. The model has seen all that is known.")),
+            ("bottom", self.tr("Bottom"), self.tr("Hide the lower half: drawn last, it follows all that is known")),
             ("centre", self.tr("Centre"), self.tr("Hide the middle, half as wide and high as the image")),
-            ("random", self.tr("Random"), self.tr("Hide a random half of the pixels; click again for another")),
+            ("random", self.tr("Random"), self.tr("Hide a random half of the pixels, another at each click")),
             ("invert", self.tr("Invert"), self.tr("Hide what is known and make known what is hidden")),
             ("clear", self.tr("Clear"), self.tr("Hide nothing")),
         ):

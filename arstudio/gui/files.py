@@ -1,0 +1,168 @@
+"""File and clipboard actions of the main window: open, recent, save, export, copy, paste."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QSettings, Slot
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFileDialog
+
+if TYPE_CHECKING:
+    from arstudio.gui.main_window import MainWindow
+
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+
+
+class Files(QObject):
+    """What the File and Edit menus do with files and the clipboard."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self.window, self.studio = window, window.studio
+        self._last_path = ""
+        self._saved_to: Path | None = None
+
+    def open_file(self) -> None:
+        """Open a model file, run or picture."""
+        path, _ = QFileDialog.getOpenFileName(
+            self.window, self.tr("Open"), self._last_path,
+            self.tr("Models and pictures (*.safetensors *.png *.jpg *.jpeg *.gif *.bmp *.webp);;All files (*)"),
+        )
+        if path:
+            self.open_path(Path(path))
+
+    def open_model_file(self) -> None:
+        """Open a model file."""
+        path, _ = QFileDialog.getOpenFileName(self.window, self.tr("Open model"), self._last_path, "Models (*.safetensors)")
+        if path:
+            self.open_path(Path(path))
+
+    def open_path(self, path: Path) -> None:
+        """Open what a person chose or dropped: a picture goes to Complete, anything else is taken for a model."""
+        self._last_path = str(path.parent)
+        if path.suffix.lower() in PICTURES:
+            self.window.make_panels()
+            self.window.show_complete()
+            self.window.complete.open_file(path)
+        else:
+            self.studio.open_model(path)
+            self.window.show_generate()
+        recent = [str(path), *[p for p in self.recent() if p != str(path)]]
+        QSettings().setValue("recent", recent[:10])
+
+    @staticmethod
+    def recent() -> list[str]:
+        """Paths opened last, newest first."""
+        value = QSettings().value("recent", [])
+        return [value] if isinstance(value, str) else list(value or [])
+
+    @Slot()
+    def fill_recent(self) -> None:
+        """Fill File ▸ Open recent as it opens."""
+        self.window.recent_menu.clear()
+        for path in self.recent():
+            action = self.window.recent_menu.addAction(Path(path).name)
+            action.setToolTip(path)
+            action.triggered.connect(lambda _=False, path=path: self.open_path(Path(path)))
+        self.window.recent_menu.addSeparator()
+        clear = self.window.recent_menu.addAction(self.tr("Clear menu"))
+        clear.triggered.connect(lambda: QSettings().remove("recent"))
+
+    def save_picture(self) -> None:
+        """Save where it was saved last, or ask."""
+        if self._saved_to is None:
+            self.save_picture_as()
+        else:
+            self.write_picture(self._saved_to)
+
+    def save_picture_as(self) -> None:
+        """Ask where, then save."""
+        if self._nothing_to_export():
+            return
+        path = self.ask(self.tr("Save picture"), f"arstudio-{self.studio.settings.seed}.png", "PNG (*.png)")
+        if path:
+            self._saved_to = path
+            self.write_picture(path)
+
+    def write_picture(self, path: Path) -> None:
+        """Write the large image as PNG."""
+        from arstudio.gui.exporting import picture_bytes
+
+        self.write(path, lambda: picture_bytes(self.studio))
+
+    def export_gif(self) -> None:
+        """Animate the drawing of all shown images."""
+        if self._nothing_to_export():
+            return
+        path = self.ask(self.tr("Export GIF"), f"arstudio-{self.studio.settings.seed}.gif", "GIF (*.gif)")
+        if path:
+            from arstudio.gui.exporting import gif
+
+            self.write(path, lambda: gif(self.studio))
+
+    def export_csv(self) -> None:
+        """Write the trace of the large image."""
+        if self._nothing_to_export():
+            return
+        path = self.ask(self.tr("Export CSV"), f"arstudio-{self.studio.settings.seed}.csv", "CSV (*.csv)")
+        if path:
+            from arstudio.gui.exporting import csv_bytes
+
+            self.write(path, lambda: csv_bytes(self.studio))
+
+    def save_model_as(self) -> None:
+        """Write the current model to a file."""
+        if self.studio.model is None:
+            self.studio.message.emit("info", self.tr("There is no model to save yet."))
+            return
+        path = self.ask(self.tr("Save model"), f"{self.studio.card.name}.safetensors", "Models (*.safetensors)")
+        if path:
+            from arstudio.gui.exporting import model_bytes
+
+            self.write(path, lambda: model_bytes(self.studio))
+
+    def _nothing_to_export(self) -> bool:
+        if self.studio.trace is None:
+            self.studio.message.emit("info", self.tr("There is no picture yet: generate one first."))
+            return True
+        return False
+
+    def ask(self, title: str, name: str, kind: str) -> Path | None:
+        """Where to save; None if the person thought better of it."""
+        path, _ = QFileDialog.getSaveFileName(self.window, title, str(Path(self._last_path) / name), kind)
+        if not path:
+            return None
+        suffix = "." + kind.partition("*.")[2].rstrip(")")
+        return Path(path) if Path(path).suffix else Path(path + suffix)
+
+    def write(self, path: Path, make: Callable[[], bytes]) -> None:
+        """Write a file atomically and say so; a failure is one sentence and leaves the old file."""
+        from arstudio.models.modelfile import write_atomically
+
+        try:
+            write_atomically(path, make())
+        except (OSError, ValueError) as error:
+            sentence = getattr(error, "strerror", None) or str(error)
+            self.studio.message.emit("error", f"{sentence}.")
+            return
+        self._last_path = str(path.parent)
+        self.studio.message.emit("info", self.tr("Saved {0}").format(path))
+
+    def copy_image(self) -> None:
+        """Put the shown image on the clipboard, enlarged."""
+        if self.window.job == "complete" and self.window.complete is not None:
+            self.window.complete.copy()
+        elif not self._nothing_to_export():
+            from arstudio.gui.exporting import clipboard_image
+
+            QGuiApplication.clipboard().setImage(clipboard_image(self.studio))
+            self.studio.message.emit("info", self.tr("The image is on the clipboard."))
+
+    def paste_image(self) -> None:
+        """Take a picture from the clipboard into Complete."""
+        self.window.make_panels()
+        self.window.show_complete()
+        self.window.complete.paste()
