@@ -6,7 +6,6 @@ fast worker cannot flood the event loop. `done`, `failed` or `cancelled` is deli
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import traceback
 from collections.abc import Callable
@@ -120,8 +119,7 @@ class Task(QThread):
         self.cancel()
         self.wait()
         self._timer.stop()
-        with contextlib.suppress(RuntimeError):
-            self.finished.disconnect(self._deliver)
+        self.blockSignals(True)    # a `finished` already queued would still reach its slots after a disconnect
         _running.discard(self)
 
     @Slot()

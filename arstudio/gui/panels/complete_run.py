@@ -90,7 +90,6 @@ class CompletionRun(QObject):
     def abandon(self) -> None:
         """Stop and forget, at once: for a change of model."""
         if self._task is not None:
-            self._task.blockSignals(True)       # its end may already be on its way to us
             self._task.stop_and_wait()
             self._close()
 

@@ -67,11 +67,11 @@ class TrainRuns(RunTable):
         box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._removing = path
-        delete.clicked.connect(self._remove)
+        delete.clicked.connect(self._trash)
         box.open()
 
     @Slot()
-    def _remove(self) -> None:
+    def _trash(self) -> None:
         path = self._removing
         if not QFile(str(path)).moveToTrash():
             sentence = self.tr("{0} could not be moved to the trash; open its folder and delete it there.")
