@@ -138,6 +138,19 @@ def to_display(x: np.ndarray, levels: int) -> np.ndarray:
     return (-(-x * 255 // (levels - 1))).astype(np.uint8)
 
 
+_VIRIDIS = np.array(    # eleven stops of viridis (van der Walt & Smith 2015, CC0), dark to bright
+    [(68, 1, 84), (72, 36, 117), (65, 68, 135), (53, 95, 141), (42, 120, 142), (33, 145, 140), (34, 168, 132),
+     (68, 191, 112), (122, 209, 81), (189, 223, 38), (253, 231, 37)]
+)
+
+
+def colour_map(values: np.ndarray) -> np.ndarray:
+    """Values (…) in [0, 1] -> (…, 3) uint8 colours, perceptually uniform and safe for the colour-blind; NaN is dark."""
+    place = np.clip(np.nan_to_num(values), 0, 1) * (len(_VIRIDIS) - 1)
+    stops = np.arange(len(_VIRIDIS))
+    return np.stack([np.interp(place, stops, _VIRIDIS[:, c]) for c in range(3)], -1).round().astype(np.uint8)
+
+
 def to_pil(x: np.ndarray, spec: ImageSpec, scale: int = 1) -> Any:
     """One image of levels (C, H, W) -> Pillow image in mode L or RGB, enlarged `scale` times,
     nearest-neighbour."""

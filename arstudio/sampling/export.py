@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from arstudio import __version__
-from arstudio.image import ImageError, ImageSpec, to_display
+from arstudio.image import ImageError, ImageSpec, colour_map, to_display
 from arstudio.sampling.draw import SettingsError
 from arstudio.sampling.sampler import Sampler
 from arstudio.sampling.trace import HIDDEN, KNOWN, Trace
@@ -25,22 +25,6 @@ from arstudio.sampling.trace import HIDDEN, KNOWN, Trace
 KEY = "arstudio"
 GROUND = 48  # grey between the images of a sheet
 CHECKER = (106, 124)  # greys of the checkerboard
-VIRIDIS = np.array(
-    [  # eleven stops of matplotlib's viridis (CC0), dark to bright
-        (68, 1, 84),
-        (72, 36, 117),
-        (65, 68, 135),
-        (53, 95, 141),
-        (42, 120, 142),
-        (33, 145, 140),
-        (34, 168, 132),
-        (68, 191, 112),
-        (122, 209, 81),
-        (189, 223, 38),
-        (253, 231, 37),
-    ]
-)
-
 
 def drawing_info(model: str, sampler: Sampler) -> dict[str, Any]:
     """What a picture drawn by `sampler` from the model called `model` should remember. JSON types only."""
@@ -175,18 +159,11 @@ def csv_bytes(trace: Trace) -> bytes:
     return ("\r\n".join(lines) + "\r\n").encode()
 
 
-def viridis(values: np.ndarray) -> np.ndarray:
-    """Values (…) in [0, 1] -> (…, 3) uint8 colours, perceptually uniform and safe for the colour-blind."""
-    place = np.clip(np.nan_to_num(values), 0, 1) * (len(VIRIDIS) - 1)
-    stops = np.arange(len(VIRIDIS))
-    return np.stack([np.interp(place, stops, VIRIDIS[:, c]) for c in range(3)], -1).round().astype(np.uint8)
-
-
 def agreement_picture(bits: np.ndarray, outcomes: int, scale: int = 1) -> tuple[Any, float]:
     """(H, W) entropy in bits -> Pillow image, dark where all agree, and the bits that the brightest colour
     means: log2 of `outcomes`, how many different values a pixel could have taken."""
     from PIL import Image
 
     most = math.log2(max(outcomes, 2))
-    colours = viridis(bits / most).repeat(scale, 0).repeat(scale, 1)
+    colours = colour_map(bits / most).repeat(scale, 0).repeat(scale, 1)
     return Image.fromarray(colours), most

@@ -75,7 +75,7 @@ def test_pixelcnn_does_not_see_its_blind_spot_and_gated_pixelcnn_does(random_mod
 
 
 def test_looking_is_reproducible_and_leaves_the_model_alone(random_model):
-    model = random_model("gated_pixelcnn", GREY, channels=6, dilations=(1,), head=6, dropout=0.5).train()
+    model = random_model("gated_pixelcnn", GREY, channels=6, dilations=(1, 1), head=6, dropout=0.5).train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     x = np.random.default_rng(0).integers(-1, 6, GREY.shape)
     first = sees(model, (0, 2, 2), x=x)

@@ -160,11 +160,11 @@ def test_another_seed_gives_other_images_and_the_global_generator_is_left_alone(
 class Walk:
     """A decoder driven at random, and beside it only a list of what was pushed; they must never disagree."""
 
-    def __init__(self, model, seed):
+    def __init__(self, model, seed, decoder=None):
         self.rng, self.model = np.random.default_rng(seed), model
         self.y = some_classes(model, 3) if model.num_classes else torch.full((3,), -1)
         self.x = torch.zeros(3, *model.spec.shape, dtype=torch.long)
-        self.decoder = model.decoder(3, self.y)
+        self.decoder = (decoder or model.decoder)(3, self.y)
         self.position, self.saved, self.done = 0, [], dict.fromkeys(self.moves, 0)
 
     moves = ("params", "push", "select", "snapshot", "restore", "rewind")
@@ -223,6 +223,35 @@ def test_a_decoder_may_be_copied_restored_and_rewound_at_any_moment(name, spec, 
     for _ in range(160):
         walk.step()
     assert min(walk.done.values()) >= 5
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_the_naive_decoder_may_be_driven_the_same_way(name, random_model):
+    model = small(name, RGB, random_model, num_classes=2, dtype=torch.float64)
+    walk = Walk(model, 3, model.naive_decoder)
+    for _ in range(120):
+        walk.step()
+    assert min(walk.done.values()) >= 3
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_colour_changed_inside_a_pixel_already_computed_counts(name, random_model):
+    model, x = small(name, RGB, random_model, dtype=torch.float64), random_images(RGB, 2)
+    for start in (0, 3, RGB.width * 3):    # the first, the second and a later row's first pixel
+        decoder = model.decoder(2)
+        for _ in range(start + 3):
+            channel, row, column = decoder.site()
+            decoder.params()
+            decoder.push((x[:, channel, row, column] + 1) % RGB.levels)
+        decoder.rewind(start)
+        seen = decoder.x.clone()
+        for _ in range(3):
+            channel, row, column = decoder.site()
+            decoder.push(x[:, channel, row, column])
+            seen[:, channel, row, column] = x[:, channel, row, column]
+        channel, row, column = decoder.site()
+        expected = model(seen)[:, :, channel, row, column]
+        torch.testing.assert_close(decoder.params(), expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("config", [config for _, config in VARIANTS])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arstudio.image import ImageError, ImageSpec, to_display
+from arstudio.image import ImageError, ImageSpec, colour_map, to_display
 from arstudio.sampling import Sampler, SampleSettings, SettingsError
 from arstudio.sampling.export import (
     CHECKER,
@@ -22,7 +22,6 @@ from arstudio.sampling.export import (
     png_bytes,
     read_info,
     sheet,
-    viridis,
 )
 
 GREY, RGB = ImageSpec(1, 4, 5, 7), ImageSpec(3, 4, 5, 7)
@@ -159,10 +158,10 @@ def test_the_csv_holds_every_site_of_every_image(sampler):
 
 
 def test_the_colour_map_goes_from_dark_to_bright_without_a_step_back():
-    colours = viridis(np.linspace(0, 1, 101)) @ np.array([0.2126, 0.7152, 0.0722])
+    colours = colour_map(np.linspace(0, 1, 101)) @ np.array([0.2126, 0.7152, 0.0722])
     assert (np.diff(colours) > 0).all()
-    assert viridis(np.array([0.0, 1.0])).tolist() == [[68, 1, 84], [253, 231, 37]]
-    assert viridis(np.array([np.nan, -1.0, 2.0])).tolist()[1:] == [[68, 1, 84], [253, 231, 37]]
+    assert colour_map(np.array([0.0, 1.0])).tolist() == [[68, 1, 84], [253, 231, 37]]
+    assert colour_map(np.array([np.nan, -1.0, 2.0])).tolist()[1:] == [[68, 1, 84], [253, 231, 37]]
 
 
 def test_agreement_is_dark_where_all_agree_and_brightest_at_its_most():

@@ -93,6 +93,9 @@ def test_two_changes_are_both_kept_when_the_second_comes_later(nade):
     sampler.change(0, 7, 0)
     values = sampler.run().values
     assert (values[0, 2], values[1, 1], values[0, 7]) == (3, 3, 0)
+    whole = values.copy()
+    sampler.rewind(0)
+    assert np.array_equal(sampler.run().values, whole)
     sampler.change(0, 1, 1)
     sampler.run()
     assert np.argwhere(sampler.trace.origin == FORCED).tolist() == [[0, 1], [1, 1]]

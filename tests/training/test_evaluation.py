@@ -51,7 +51,7 @@ def test_without_labels_the_model_is_asked_without_a_class(random_model, images)
 
 @pytest.mark.parametrize("training", [True, False])
 def test_dropout_is_off_and_the_mode_comes_back(training, random_model, images):
-    model = random_model("gated_pixelcnn", SPEC, channels=6, dilations=(1,), head=6, dropout=0.5)
+    model = random_model("gated_pixelcnn", SPEC, channels=6, dilations=(1, 1), head=6, dropout=0.5)
     model.train(training)
     figures = {evaluate(model, images[0]).nats for _ in range(3)}
     assert len(figures) == 1

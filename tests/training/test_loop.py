@@ -152,7 +152,7 @@ def test_another_seed_is_another_run(begin):
 
 
 def test_dropout_is_on_in_training_and_off_in_validation(begin):
-    settings = {"channels": 4, "dilations": "1", "head": 4, "dropout": 0.5}
+    settings = {"channels": 4, "dilations": "1,1", "head": 4, "dropout": 0.5}
     trainer, seen = begin(model="gated_pixelcnn", settings=settings), []
     for name in ("model", "average"):
         head = getattr(trainer, name).head

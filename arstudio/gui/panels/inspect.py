@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QScrollArea, QSpinBox, QVBoxLayout, QWidget
 
 from arstudio.gui.studio import Studio
 from arstudio.gui.tasks import Task, TaskProgress
+from arstudio.gui.widgets.colour_scale import ColourScale
 from arstudio.gui.widgets.controls import Field, Figures, Segmented, label, section
 from arstudio.gui.widgets.distribution_plot import DistributionPlot
 
@@ -56,6 +57,7 @@ class InspectPanel(QWidget):
             "sees": self.tr("Which pixels can influence this one: |∂ params / ∂ x|, exactly 0 where there is no path"),
         })
         self.overlays.chosen.connect(self._overlay_chosen)
+        self.scale = ColourScale()
         self.legend = label("", "small", wrap=True)
         self.value = QSpinBox()
         self.value.setToolTip(self.tr("Give the pixel this value; the past stays, the future is drawn again"))
@@ -66,6 +68,7 @@ class InspectPanel(QWidget):
             "small", wrap=True,
         )
         self._build()
+        self._show_legend("none")
         for signal in (studio.trace_changed, studio.position_changed, studio.selection_changed, studio.settings_changed):
             signal.connect(self.refresh)
         studio.selection_changed.connect(self._refresh_sees)
@@ -87,7 +90,7 @@ class InspectPanel(QWidget):
         column.addWidget(self.figures)
         for heading, *widgets in (
             (self.tr("So far"), self.sum),
-            (self.tr("Show on the image"), self.overlays, self.legend),
+            (self.tr("Show on the image"), self.overlays, self.scale, self.legend),
             (self.tr("What if"), Field(self.tr("Value"), self.value), self.what_if),
         ):
             column.addSpacing(10)
@@ -264,15 +267,24 @@ class InspectPanel(QWidget):
 
     @Slot(str)
     def _overlay_chosen(self, key: str) -> None:
-        trace = self.studio.trace
-        most = math.log2(max(trace.spec.levels, 2)) * trace.spec.channels if trace else 1
-        self.legend.setText({
-            "none": "", "sees": "",
-            "surprise": self.tr("dark 0 bits … bright {0} bits or more").format(f"{most:.2g}"),
-            "entropy": self.tr("dark 0 bits … bright {0} bits").format(f"{most:.2g}"),
-        }[key])
+        self._show_legend(key)
         self.stage.show_overlay(key)
         self._refresh_sees()
+
+    def _show_legend(self, key: str) -> None:
+        """Scale and words for the map on the image."""
+        trace = self.studio.trace
+        in_bits = key in ("surprise", "entropy")
+        if in_bits and trace is not None:
+            most = math.log2(max(trace.spec.levels, 2)) * trace.spec.channels
+            self.scale.set_high(most, self.tr("log₂ of the number of values a pixel can take; more is shown as the brightest"))
+        self.scale.setVisible(in_bits)
+        words = {
+            "surprise": self.tr("−log₂ p of the value drawn: what an ideal code would spend on it."),
+            "entropy": self.tr("How open each pixel was before it was drawn."),
+        }
+        self.legend.setText(words.get(key, ""))
+        self.legend.setVisible(key != "none")
 
     @Slot()
     def _refresh_sees(self) -> None:

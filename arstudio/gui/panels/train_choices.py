@@ -46,7 +46,7 @@ class TrainChoices(QWidget):
         self._explain()
         for box in (self.data, self.model, self.size, self.recipe):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self.minutes.setFixedSize(84, self.recipe.sizeHint().height())
+        self.minutes.setFixedSize(74, self.recipe.sizeHint().height())
         self.minutes.hide()
         first, second, buttons = (_row() for _ in range(3))
         self._time = Field(self.tr("Time"), self.recipe, self.minutes)
@@ -170,7 +170,7 @@ class TrainChoices(QWidget):
         with QSignalBlocker(self.size):
             self.size.clear()
             for key in sizes(self.model_name()):
-                self.size.addItem(names[key] if self.model_name() in SIZES else self.tr("the only one"), key)
+                self.size.addItem(names[key] if self.model_name() in SIZES else self.tr("one size"), key)
             self.size.setCurrentIndex(max(self.size.findData(keep), 0))
         self.size.setEnabled(self.size.count() > 1)
         self.changed.emit()
@@ -178,7 +178,11 @@ class TrainChoices(QWidget):
     @Slot()
     def _recipe_chosen(self) -> None:
         self.minutes.setVisible(self.recipe.currentData() == CUSTOM)
+        self._show_caption()
         self.changed.emit()
+
+    def _show_caption(self) -> None:
+        self._time.caption.setVisible(not (self._compact and self.recipe.currentData() == CUSTOM))
 
     def set_state(self, *, training: bool, paused: bool, stopping: bool, resumable: bool) -> None:
         """Which buttons are there, and whether choices can be changed."""
@@ -212,6 +216,7 @@ class TrainChoices(QWidget):
         if compact == self._compact:
             return
         self._compact = compact
+        self._show_caption()
         for row in self._rows:
             while row.count():
                 row.takeAt(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QFile, Qt, QUrl, Signal, Slot
+from PySide6.QtCore import QDir, QFile, QStandardPaths, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QMessageBox
 
@@ -73,6 +73,8 @@ class TrainRuns(RunTable):
     @Slot()
     def _trash(self) -> None:
         path = self._removing
+        place = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
+        QDir().mkpath(place)      # Qt finds no trash below a directory that is not there
         if not QFile(str(path)).moveToTrash():
             sentence = self.tr("{0} could not be moved to the trash; open its folder and delete it there.")
             self.studio.message.emit("error", sentence.format(path.name))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QEvent, Signal, Slot
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from arstudio.gui.panels.train_session import Session
 from arstudio.gui.widgets.controls import EmptyState, Segmented, label, section
@@ -45,6 +45,7 @@ class RunView(QWidget):
         strip.setSpacing(12)
         strip.addWidget(section(self.tr("The same seed, as it learns")))
         strip.addWidget(self.film_note, 1)
+        self.film_note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
@@ -66,7 +67,7 @@ class RunView(QWidget):
         self._train, self._validated = Thinned(), -1
         self.plot.clear()
         self.film.show_film([], [], None)
-        self.film_note.setVisible(session is None)
+        self._show_note()
         self.look()
 
     def look(self) -> bool:
@@ -102,8 +103,12 @@ class RunView(QWidget):
         self._show_frame()
         self.unit_changed.emit()
 
+    def _show_note(self) -> None:
+        self.film_note.setVisible(self.session is None and self.width() > 600)
+
     def resizeEvent(self, event: object) -> None:
         """More rows of samples where there is room."""
+        self._show_note()
         row = self.film.height_for(self.width(), 2) - self.film.height_for(self.width(), 1)
         self.film.set_rows(1 + max(0, min(2, (self.height() - 400) // row)))
 

@@ -11,23 +11,9 @@ from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPen, QWheelEve
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from arstudio.gui import theme
-from arstudio.image import ImageSpec, to_display
+from arstudio.image import ImageSpec, colour_map, to_display
 
 GRID_FROM = 8    # device pixels per image pixel from which the hairline grid is drawn
-
-# viridis (van der Walt & Smith 2015, CC0), nine anchors
-_VIRIDIS = np.array(
-    [(68, 1, 84), (71, 45, 123), (59, 82, 139), (44, 114, 142), (33, 145, 140), (39, 173, 129), (92, 200, 99),
-     (170, 220, 50), (253, 231, 37)], dtype=np.float64,
-)
-
-
-def colour_map(values: np.ndarray) -> np.ndarray:
-    """Values in [0, 1] -> (…, 3) uint8 of a perceptually uniform, colour-blind-safe map."""
-    at = np.clip(np.nan_to_num(values), 0.0, 1.0) * (len(_VIRIDIS) - 1)
-    low = np.minimum(at.astype(int), len(_VIRIDIS) - 2)
-    share = (at - low)[..., None]
-    return np.round(_VIRIDIS[low] * (1 - share) + _VIRIDIS[low + 1] * share).astype(np.uint8)
 
 
 def pixels(image: np.ndarray, spec: ImageSpec) -> np.ndarray:
