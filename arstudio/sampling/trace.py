@@ -73,7 +73,8 @@ class Trace:
 
     def images(self, cursor: int | None = None) -> np.ndarray:
         """All images at a moment, (count, C, H, W)."""
-        return np.stack([self.image(i, cursor) for i in range(self.count)])
+        end = self.cursor if cursor is None else cursor
+        return np.stack([self.image(i, end) for i in range(self.count)])
 
     def map(self, name: str, index: int, cursor: int | None = None) -> np.ndarray:
         """(C, H, W) float map of an image, NaN where hidden: "surprise" (−log2 p) or "entropy", in bits."""
@@ -90,8 +91,8 @@ class Trace:
 
     def pixel_bits(self, index: int) -> np.ndarray:
         """(H·W,) bits of each pixel in drawing order, summed over its channels; NaN from the cursor on."""
-        bits = np.full(self.spec.sites, np.nan)
-        bits[:self.cursor] = -self.log_probs[index, :self.cursor] / math.log(2)
+        end, bits = self.cursor, np.full(self.spec.sites, np.nan)    # the cursor once: a worker may move it meanwhile
+        bits[:end] = -self.log_probs[index, :end] / math.log(2)
         return bits.reshape(-1, self.spec.channels).sum(1)
 
     def write_csv(self, file: IO[str], index: int) -> None:

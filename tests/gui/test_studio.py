@@ -134,3 +134,20 @@ def test_stopping_a_drawing_ends_its_thread_and_keeps_what_is_there(qtbot, studi
     assert not studio.drawing
     assert 0 < cursor <= 64
     assert (studio.trace.image(0)[0] >= 0).sum() == cursor
+
+
+def test_reading_a_trace_while_it_is_written_never_fails(qtbot, studio):
+    studio.set_speed(math.inf)
+    studio.set(count=16)
+    for seed in range(6):
+        studio.set(seed=seed)
+        studio.generate()
+        trace = None
+        while studio.drawing:
+            qtbot.waitUntil(lambda: True)
+            trace = studio.trace
+            if trace is not None:
+                assert trace.pixel_bits(0).shape == (64,)
+                assert trace.images().shape == (trace.count, 1, 8, 8)
+                assert np.isfinite(trace.nats(0))
+        assert trace is not None

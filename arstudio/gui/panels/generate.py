@@ -272,8 +272,8 @@ class GeneratePanel(QWidget):
         trace = self.studio.trace
         if self.studio.branched_at is not None and self.studio.previous is not None:
             image, step = self.studio.branched_at
-            now, before = trace.values[image, :trace.cursor], self.studio.previous[image, :trace.cursor]
-            different = int((now != before).sum())
+            end = trace.cursor
+            different = int((trace.values[image, :end] != self.studio.previous[image, :end]).sum())
             return self.tr("branched at step {0} · {1} sites differ from before").format(step, different)
         if position >= trace.spec.sites:
             return self.tr("click a pixel to inspect it, a bar to branch")

@@ -306,7 +306,7 @@ class TrainPanel(QWidget):
             self.view.say(failed if kind == "error" else nothing, sentence, self.tr("Start training"))
         else:
             self._show_live()
-            (self.cost.complain if kind == "error" else self.cost.say)(sentence)
+            self.cost.say(sentence, bad=kind == "error")
         self.side.fields["name"].blockSignals(True)
         self.side.fields["name"].clear()
         self.side.fields["name"].setPlaceholderText(self._free_name())

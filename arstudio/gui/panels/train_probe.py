@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QCoreApplication, QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from arstudio.gui import theme
 from arstudio.gui.panels.train_session import Choice, Probed, probe
 from arstudio.gui.tasks import Task
 from arstudio.gui.widgets.controls import label
@@ -100,6 +101,7 @@ class CostLine(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._sentence, self._bad = "", False
         self.text = label("", "small")
         self.text.setAccessibleName(self.tr("What this training will cost"))
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -117,20 +119,37 @@ class CostLine(QWidget):
         column.addWidget(self.frame)
         self.say("")
 
-    def say(self, sentence: str) -> None:
-        """Show a quiet sentence."""
-        self._show(sentence, "")
+    def say(self, sentence: str, *, bad: bool = False) -> None:
+        """Show a quiet sentence on one line; `bad` tints it, for an outcome that is reported elsewhere in full."""
+        self._sentence, self._bad = sentence, bad
+        self.error.setText("")
+        self.text.show()
+        self.frame.hide()
+        self._fit()
 
     def complain(self, sentence: str) -> None:
-        """Show what is wrong."""
-        self._show("", sentence)
+        """Show what is wrong, in full."""
+        self._sentence = ""
+        self.error.setText(sentence)
+        self.text.hide()
+        self.frame.show()
 
-    def _show(self, text: str, error: str) -> None:
-        self.text.setText(text)
-        self.text.setToolTip(text)
-        self.error.setText(error)
-        self.text.setVisible(not error)
-        self.frame.setVisible(bool(error))
+    def _fit(self) -> None:
+        width = self.width() if self.isVisible() else 10_000
+        shown = self.text.fontMetrics().elidedText(self._sentence, Qt.TextElideMode.ElideRight, width)
+        self.text.setText(shown)
+        self.text.setToolTip(self._sentence)
+        self.text.setStyleSheet(f"color: {theme.colours().bad};" if self._bad else "")
+
+    def resizeEvent(self, event: object) -> None:
+        """Cut the line to the width."""
+        self._fit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """A new palette: tint again."""
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "frame"):
+            self._fit()
+        super().changeEvent(event)
 
     def show_cost(self, probed: Probed, minutes: float) -> None:
         """Parameters, memory, time of an epoch, and how far the time chosen goes."""

@@ -21,7 +21,7 @@ from arstudio.progress import Cancelled, Progress
 from arstudio.training.baselines import histogram_nats, uniform_nats
 from arstudio.training.runs import Run, RunError
 
-RESUMABLE = ("stopped", "training", "diverged")     # on disk, `training` means that the program ended first
+RESUMABLE = ("stopped", "training", "interrupted", "diverged")   # `training` on disk: the program ended first
 
 
 @dataclass(frozen=True)

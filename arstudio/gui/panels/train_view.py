@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QEvent, Signal, Slot
+from PySide6.QtCore import QEvent, QSize, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from arstudio.gui.panels.train_session import Session
 from arstudio.gui.widgets.controls import EmptyState, Segmented, label, section
 from arstudio.gui.widgets.curves import CurvePlot, Thinned
 from arstudio.gui.widgets.film_strip import FilmStrip
+
+LOW = 270            # below this height, the film makes room for the curves
 
 
 class RunView(QWidget):
@@ -43,7 +45,8 @@ class RunView(QWidget):
         top.addStretch(1)
         top.addWidget(self.unit)
         strip.setSpacing(12)
-        strip.addWidget(section(self.tr("The same seed, as it learns")))
+        self.film_heading = section(self.tr("The same seed, as it learns"))
+        strip.addWidget(self.film_heading)
         strip.addWidget(self.film_note, 1)
         self.film_note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         column = QVBoxLayout(self)
@@ -103,11 +106,18 @@ class RunView(QWidget):
         self._show_frame()
         self.unit_changed.emit()
 
+    def minimumSizeHint(self) -> QSize:
+        """Curves alone."""
+        return QSize(420, 180)
+
     def _show_note(self) -> None:
-        self.film_note.setVisible(self.session is None and self.width() > 600)
+        self.film_note.setVisible(self.session is None and self.width() > 600 and self.height() >= LOW)
 
     def resizeEvent(self, event: object) -> None:
-        """More rows of samples where there is room."""
+        """More rows of samples where there is room, none where there is too little."""
+        low = self.height() < LOW
+        self.film.setVisible(not low)
+        self.film_heading.setVisible(not low)
         self._show_note()
         row = self.film.height_for(self.width(), 2) - self.film.height_for(self.width(), 1)
         self.film.set_rows(1 + max(0, min(2, (self.height() - 400) // row)))

@@ -116,15 +116,15 @@ class CurvePlot(QWidget):
     # -- ranges ---------------------------------------------------------------------------------------------
 
     def _wanted(self, per_unit: float) -> tuple[float, float]:
-        """(low, high) in nats. High is fixed by the baselines, without a far-off uniform; low takes whole
-        steps."""
-        values = self._validation[:, 1] if len(self._validation) else self._train[:, 1]
+        """(low, high) in nats. High is the uniform baseline; once the model beats the histogram, a far-off
+        uniform leaves. Low takes whole steps."""
+        values = np.concatenate([self._validation[:, 1], self._smooth()])
         values = values[np.isfinite(values)]
         uniform = self._baselines.get("uniform")
         histogram = self._baselines.get("histogram")
         if uniform is None:
             high = float(values.max()) * 1.02 if len(values) else 1.0
-        elif histogram is None or uniform <= 2 * histogram:
+        elif histogram is None or uniform <= 2 * histogram or not (values < histogram).any():
             high = uniform * 1.04
         else:
             high = histogram * 1.5
@@ -133,6 +133,11 @@ class CurvePlot(QWidget):
         low = min(middle, least - 0.1 * (high - least))
         step = _nice((high - max(low, 0)) / per_unit / 4) * per_unit / 2
         return max(0.0, math.floor(low / step) * step), high
+
+    def _smooth(self) -> np.ndarray:
+        """Training curve without its noise: means of eight neighbours."""
+        whole = len(self._train) // 8 * 8
+        return self._train[:whole, 1].reshape(-1, 8).mean(1)
 
     def _set_range(self, low: float, high: float, *, glide: bool) -> None:
         if (low, high) == self._goal:

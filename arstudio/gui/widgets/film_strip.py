@@ -87,8 +87,9 @@ class FilmStrip(QWidget):
     def _columns(self) -> list[tuple[float, int | None]]:
         """(seconds or −1, frame or None) of every column: all that fits, the first and the newest kept."""
         columns: list[tuple[float, int | None]] = [(frame[0], i) for i, frame in enumerate(self._frames)]
-        planned = self._plan or [-1.0] * FRAMES
-        columns += [(seconds, None) for seconds in planned[len(columns):]]
+        last = self._frames[-1][0] if self._frames else -1.0
+        planned = self._plan if self._plan or self._frames else [-1.0] * FRAMES
+        columns += [(seconds, None) for seconds in planned if seconds > last or not self._frames]
         fit = max(2, int((self.width() + GAP) // (self._cell(self.width())[0] + GAP)))
         while len(columns) > fit:
             drop = 1 if len(self._frames) > fit // 2 else len(columns) - 2
@@ -116,7 +117,7 @@ class FilmStrip(QWidget):
                     _board(painter, rect)
             if seconds >= 0:
                 painter.setPen(theme.colour("text" if frame is not None else "dim", 0.85))
-                text = duration(seconds) if column else "0"      # the first is drawn before the first step
+                text = duration(seconds) if column else "0"    # the first is drawn before the first step
                 painter.drawText(QPointF(x, self.rows * (height + GAP) - GAP + 14), text)
 
     def event(self, event: QEvent) -> bool:

@@ -19,14 +19,14 @@ from PySide6.QtWidgets import (
 )
 
 from arstudio.gui import theme
-from arstudio.gui.widgets.controls import label, section
+from arstudio.gui.widgets.controls import label
 from arstudio.gui.wording import duration
 from arstudio.image import ImageError, ImageSpec
 from arstudio.models.modelfile import ModelCard
 from arstudio.training.runs import Run
 
 COLUMNS = ("run", "data", "model", "best", "time", "state")
-NARROW = 560                            # below this width, model and time are left out
+NARROW = 680                            # below this width, model and time are left out
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,10 @@ class RunTable(QWidget):
         self.resume_button.clicked.connect(self._resume)
         self.folder_button.clicked.connect(self._reveal)
         self.delete_button.clicked.connect(self._remove)
+        self.hint = label(self.tr("double-click draws with a run"), "small")
         top = QHBoxLayout()
         top.setSpacing(4)
-        top.addWidget(section(self.tr("Runs")))
+        top.addWidget(self.hint)
         top.addStretch(1)
         for button in (self.open_button, self.resume_button, self.folder_button, self.delete_button):
             top.addWidget(button)
@@ -165,6 +166,7 @@ class RunTable(QWidget):
         if keep is not None and keep != self.selected():
             self.select(keep)
         self.empty.setVisible(not rows)
+        self.hint.setVisible(bool(rows))
         self.table.setVisible(bool(rows))
         self._enable()
 
@@ -240,6 +242,7 @@ class RunTable(QWidget):
         """Leave out what a narrow window has no room for."""
         for column in (2, 4):
             self.table.setColumnHidden(column, self.width() < NARROW)
+        self.hint.setText(self.tr("double-click draws with a run") if self.width() >= NARROW else "")
 
     def changeEvent(self, event: QEvent) -> None:
         """A new palette: tint the states again."""
