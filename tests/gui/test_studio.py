@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from PySide6.QtCore import QCoreApplication
 
 
 def wait_drawn(qtbot, studio):
@@ -144,7 +145,7 @@ def test_reading_a_trace_while_it_is_written_never_fails(qtbot, studio):
         studio.generate()
         trace = None
         while studio.drawing:
-            qtbot.waitUntil(lambda: True)
+            QCoreApplication.processEvents()
             trace = studio.trace
             if trace is not None:
                 assert trace.pixel_bits(0).shape == (64,)

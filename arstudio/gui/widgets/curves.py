@@ -205,7 +205,6 @@ class CurvePlot(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Grid, baselines, curves, legend."""
         painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         font = QFont(self.font())
         font.setPixelSize(11)
         painter.setFont(font)
@@ -213,10 +212,11 @@ class CurvePlot(QWidget):
         area = self.area()
         painter.setClipRect(area.adjusted(-1, -1, 5, 2))
         for name, nats in self._baselines.items():
-            pen = QPen(self._colour(name), 1.2, Qt.PenStyle.CustomDashLine)
+            pen = QPen(self._colour(name), 1, Qt.PenStyle.CustomDashLine)
             pen.setDashPattern([4, 4])
             painter.setPen(pen)
             painter.drawLine(QPointF(area.left(), self._y(nats)), QPointF(area.right(), self._y(nats)))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)      # curves only: level lines are sharper without
         self._draw_curve(painter, self._train, "train", 1.2)
         self._draw_curve(painter, self._validation, "validation", 2.4)
         if self._hover is not None:
