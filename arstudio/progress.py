@@ -33,3 +33,13 @@ class Progress:
         """Raise `Cancelled` if the work should stop."""
         if self.cancelled():
             raise Cancelled
+
+
+class Muted(Progress):
+    """Passes on only that the work should stop: for a part of a job that must not report as if it were the whole."""
+
+    def __init__(self, outer: Progress) -> None:
+        self._outer = outer
+
+    def cancelled(self) -> bool:
+        return self._outer.cancelled()

@@ -32,7 +32,7 @@ from arstudio.image import grid
 from arstudio.models.base import AutoregressiveModel
 from arstudio.models.checkpoint import card_of, encode_model
 from arstudio.models.modelfile import Facts, ModelCard, read_metadata
-from arstudio.progress import Progress
+from arstudio.progress import Cancelled, Muted, Progress
 from arstudio.training.evaluation import evaluate
 from arstudio.training.runs import Point, Run, RunError
 
@@ -176,6 +176,8 @@ class Trainer:
                         status = "early"
                         break
             self._validate(progress, norm)
+        except Cancelled:    # in the middle of a validation
+            return self._end("stopped", progress)
         except KeyboardInterrupt:
             self._end("stopped")
             raise
@@ -252,7 +254,7 @@ class Trainer:
         started = time.monotonic()
         limit, split = self.config.validation_images, self.data.validation
         y = split.y[:limit] if self.y is not None and split.y is not None else None
-        figure = evaluate(self.average, split.x[:limit], y)
+        figure = evaluate(self.average, split.x[:limit], y, progress=Muted(progress))
         live = self.live
         live.seconds += time.monotonic() - started
         train = float(np.mean(self._recent)) if self._recent else math.nan

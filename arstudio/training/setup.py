@@ -37,6 +37,7 @@ def pick_device(name: str = "auto") -> torch.device:
     """`auto` is CUDA, then Apple's MPS, then CPU. Raises RunError for a device this machine does not have."""
     if name == "auto":
         if torch.cuda.is_available():
+            torch.backends.cudnn.allow_tf32 = False    # ten bits of mantissa are too few for an exact likelihood
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:

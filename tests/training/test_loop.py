@@ -429,3 +429,30 @@ def test_a_configuration_that_makes_no_run_is_refused(config, sentence):
 def test_a_configuration_survives_json():
     config = TrainConfig(epochs=2.5, seed=3, ema=0)
     assert TrainConfig(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
+
+
+def test_a_stop_during_validation_is_answered_at_once(tmp_path, monkeypatch):
+    from arstudio.training import loop
+
+    seen = []
+
+    def slow(model, x, y=None, *, batch=64, progress=None):
+        progress.check()
+        seen.append(len(x))
+        stop.wanted = True
+        progress.check()
+        raise AssertionError("the validation went on")
+
+    class Stop(Progress):
+        wanted = False
+
+        def cancelled(self):
+            return self.wanted
+
+    stop = Stop()
+    monkeypatch.setattr(loop, "evaluate", slow)
+    trainer = new_trainer(tmp_path / "run", DataView(dataset="digits"), "fvsbn", TrainConfig(epochs=1))
+    outcome = trainer.fit(stop)
+    assert outcome.status == "stopped"
+    assert len(seen) == 1
+    assert (tmp_path / "run" / "latest.safetensors").exists()

@@ -17,7 +17,7 @@ import numpy as np
 
 from arstudio.gui.tasks import TaskProgress
 from arstudio.image import ImageError, ImageSpec, from_pil, open_picture
-from arstudio.progress import Cancelled, Progress
+from arstudio.progress import Cancelled, Muted
 from arstudio.training.baselines import histogram_nats, uniform_nats
 from arstudio.training.runs import Run, RunError
 
@@ -198,16 +198,6 @@ def _fit(session: Session, trainer: Any, progress: TaskProgress) -> Any:
         raise
 
 
-class _Interruptible(Progress):
-    """Passes on only that the work should stop, so that drawing samples never delays it."""
-
-    def __init__(self, outer: Progress) -> None:
-        self._outer = outer
-
-    def cancelled(self) -> bool:
-        return self._outer.cancelled()
-
-
 def _draw(progress: TaskProgress) -> Callable[[Any, int, int], np.ndarray]:
     def draw(model: Any, count: int, seed: int) -> np.ndarray:
         from arstudio.sampling.draw import SampleSettings
@@ -215,7 +205,7 @@ def _draw(progress: TaskProgress) -> Callable[[Any, int, int], np.ndarray]:
 
         sampler = Sampler(model, SampleSettings(seed=seed), count, balanced_classes(model.num_classes, count))
         with contextlib.suppress(Cancelled):    # then the frame stays half drawn, and the trainer ends
-            sampler.run(_Interruptible(progress))
+            sampler.run(Muted(progress))
         return sampler.trace.images()
 
     return draw

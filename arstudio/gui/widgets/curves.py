@@ -237,7 +237,11 @@ class CurvePlot(QWidget):
         points = points[np.isfinite(points).all(1)]
         if not len(points):
             return
-        shown = QPolygonF([QPointF(self._x(x), self._y(y)) for x, y in points.tolist()])
+        area = self.area()
+        x = area.left() + points[:, 0] / max(self._limit, 1e-9) * area.width()
+        share = (points[:, 1] - self._low) / max(self._high - self._low, 1e-12)
+        y = area.bottom() - np.clip(share, -9, 9) * area.height()      # Qt draws slowly what is far outside
+        shown = QPolygonF([QPointF(*p) for p in np.column_stack([x, y]).tolist()])
         round_ = Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin
         painter.setPen(QPen(self._colour(name), width, Qt.PenStyle.SolidLine, *round_))
         painter.setBrush(Qt.BrushStyle.NoBrush)
