@@ -5,6 +5,7 @@ import math
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")    # before torch is imported; these tests are small
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")    # as arstudio does
 
 import hypothesis
 import pytest

@@ -198,7 +198,7 @@ class MainWindow(QMainWindow):
         self.library.fill()
         self.library.fill_datasets()
         self.toolbar.list_models(self.library.cards, self.actions_by_slot["open_model_file"])
-        self._torch = Task(_import_torch, "Loading the drawing engine", self)
+        self._torch = Task(_import_torch, "Loading the drawing engine")
         self._torch.done.connect(self._torch_ready)
         self._torch.failed.connect(self._torch_failed)
         self._torch.start()

@@ -124,7 +124,7 @@ class Studio(QObject):
 
         self.model_loading.emit(card.title)
         self.status.emit(f"Opening {card.title}", None)
-        self._loading = Task(load, "open model", self)
+        self._loading = Task(load, "open model")
         self._loading.done.connect(self._model_loaded)
         self._loading.failed.connect(self._model_failed)
         self._loading.start()
@@ -230,7 +230,7 @@ class Studio(QObject):
         self._set_position(step + 1)
 
     def _start_drawing(self, work: Any, text: str) -> None:
-        self._drawing = Task(work, text, self)
+        self._drawing = Task(work, text)
         self._drawing.partial.connect(self._trace_ready)
         self._drawing.done.connect(self._drawing_done)
         self._drawing.failed.connect(self._drawing_failed)

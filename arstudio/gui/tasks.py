@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QEventLoop, QObject, QThread, QTimer, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QEventLoop, QThread, QTimer, Signal, Slot
 
 from arstudio.progress import Cancelled, Progress
 
@@ -73,7 +73,8 @@ class TaskProgress(Progress):
 class Task(QThread):
     """Run `work(progress)` in a thread. Connect, then `start()`. Signals arrive on the thread that made the task.
 
-    `reported(fraction or None, text)` and `partial(object)` carry the latest values only.
+    `reported(fraction or None, text)` and `partial(object)` carry the latest values only. A running task needs no
+    parent: it is kept until it has been delivered, because a QThread destroyed while running ends the process.
     """
 
     reported = Signal(object, str)
@@ -82,8 +83,8 @@ class Task(QThread):
     failed = Signal(str, str)      # sentence for people, formatted traceback
     cancelled = Signal()
 
-    def __init__(self, work: Callable[[TaskProgress], Any], name: str = "", parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, work: Callable[[TaskProgress], Any], name: str = "") -> None:
+        super().__init__()
         self.setObjectName(name)
         self.progress = TaskProgress()
         self._work = work
@@ -150,9 +151,9 @@ def running() -> list[Task]:
 
 def shut_down() -> None:
     """Cancel everything and wait for it, keeping the window alive meanwhile. Never kills."""
-    for task in running():
-        task.cancel()
     while any(task.isRunning() for task in running()):
+        for task in running():    # in every round: what ends may start something that waited for it
+            task.cancel()
         QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents, 20)
         QThread.msleep(5)
     QCoreApplication.processEvents()

@@ -24,7 +24,7 @@ from arstudio.image import ImageSpec
 from arstudio.resources import resource
 
 FORMAT = 1
-_TITLES = {"fvsbn": "FVSBN", "nade": "NADE", "pixelcnn": "PixelCNN", "gated_pixelcnn": "Gated PixelCNN"}
+TITLES = {"fvsbn": "FVSBN", "nade": "NADE", "pixelcnn": "PixelCNN", "gated_pixelcnn": "Gated PixelCNN"}
 
 
 class ModelFileError(ValueError):
@@ -71,7 +71,7 @@ class ModelCard:
     @property
     def title(self) -> str:
         """Name of the architecture for people."""
-        return _TITLES.get(self.model, self.model)
+        return TITLES.get(self.model, self.model)
 
     @property
     def name(self) -> str:

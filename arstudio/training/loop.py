@@ -130,6 +130,7 @@ class Trainer:
         self.budget = config.minutes * 60 if config.minutes else config.epochs
         self.noise = torch.Generator().manual_seed(config.seed)    # class dropout
         self._recent: list[float] = []
+        self._validation_seconds = 0.0
 
     # -- running --------------------------------------------------------------------------------------------
 
@@ -160,7 +161,7 @@ class Trainer:
                     progress.pause_point()
                     if self.live.fraction >= 1:
                         break
-                    if time.monotonic() - last_check > 60:
+                    if time.monotonic() - last_check > self._validation_pause():
                         self._validate(progress, norm)
                         last_check = time.monotonic()
                     if time.monotonic() - last_save > 60:
@@ -168,7 +169,7 @@ class Trainer:
                         last_save = time.monotonic()
                 else:
                     self.epochs_done, self.position = self.epochs_done + 1, 0
-                    if time.monotonic() - last_check > 3 or self.config.epochs:
+                    if time.monotonic() - last_check > max(3.0, 9 * self._validation_seconds) or self.config.epochs:
                         self._validate(progress, norm)
                         last_check = time.monotonic()
                     patience = self.config.patience
@@ -182,6 +183,11 @@ class Trainer:
             self._end("stopped")
             raise
         return self._end(status)
+
+    def _validation_pause(self) -> float:
+        """Seconds between validations inside an epoch: twenty in a budget of minutes, at most a tenth of the time."""
+        wanted = self.budget / 20 if self.config.minutes else 60.0
+        return max(3.0, min(60.0, wanted), 9 * self._validation_seconds)
 
     def _epoch(self) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Batches of the rest of this epoch, in an order that depends on seed and epoch alone."""
@@ -256,7 +262,8 @@ class Trainer:
         y = split.y[:limit] if self.y is not None and split.y is not None else None
         figure = evaluate(self.average, split.x[:limit], y, progress=Muted(progress))
         live = self.live
-        live.seconds += time.monotonic() - started
+        self._validation_seconds = time.monotonic() - started
+        live.seconds += self._validation_seconds
         train = float(np.mean(self._recent)) if self._recent else math.nan
         point = Point(
             live.step, live.epoch, live.seconds, train, figure.nats, figure.bits_per_dim,

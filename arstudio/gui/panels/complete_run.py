@@ -73,7 +73,7 @@ class CompletionRun(QObject):
             return collect(sampler, sheet, job.card, time.perf_counter() - job.start)
 
         self._job, self._sampler, self._seen = job, None, -1
-        self._task = Task(draw, self.tr("Completing {0} images").format(count), self)
+        self._task = Task(draw, self.tr("Completing {0} images").format(count))
         self._task.partial.connect(self._began)
         self._task.reported.connect(self._reported)
         self._task.done.connect(self._done)

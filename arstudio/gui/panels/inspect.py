@@ -165,7 +165,7 @@ class InspectPanel(QWidget):
 
             return key, conditional(model, image, site, y).pmf
 
-        self._task = Task(work, "inspect", self)
+        self._task = Task(work, "inspect")
         self._task.done.connect(self._computed)
         self._task.failed.connect(self._compute_failed)
         self._task.start()
@@ -302,7 +302,7 @@ class InspectPanel(QWidget):
 
             return site, sees(model, site).sum(0)
 
-        self._sees_task = Task(work, "receptive field", self)
+        self._sees_task = Task(work, "receptive field")
         self._sees_task.done.connect(self._show_sees)
         self._sees_task.failed.connect(self._sees_failed)
         self._sees_task.start()

@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, Qt, QTimer, Slot
+from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -210,7 +210,7 @@ class TrainPanel(QWidget):
         self._show_buttons()
 
     def _run(self, session: Session, work: Any) -> None:
-        self.task = Task(work, session.name, QCoreApplication.instance())    # outlives the panel
+        self.task = Task(work, session.name)
         self.task.partial.connect(self._mark)
         self.task.reported.connect(self._reported)
         self.task.done.connect(self._done)

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 from arstudio.data import DatasetError, bundled
 from arstudio.gui.widgets.controls import Field
 from arstudio.gui.wording import duration
-from arstudio.models.modelfile import _TITLES
+from arstudio.models.modelfile import TITLES
 from arstudio.training.recipes import RECIPES, SIZES, levels_offered, sizes
 
 CUSTOM = "custom"
@@ -84,7 +84,7 @@ class TrainChoices(QWidget):
                 self.data.addItem(text, (info.name, view, False))
         self.data.insertSeparator(self.data.count())
         self.data.addItem(self.tr("Folder of images…"), None)
-        for name, title in _TITLES.items():
+        for name, title in TITLES.items():
             self.model.addItem(title, name)
         self.model.setCurrentIndex(max(0, self.model.findData("gated_pixelcnn")))
         names = {"quick": self.tr("quick"), "good": self.tr("good"), "long": self.tr("long")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from arstudio.gui import theme
@@ -64,7 +64,7 @@ class CostProbe(QObject):
             self.refused.emit(str(error))
             return
         self._stale = self._again = False
-        self._task = Task(work, "measure a choice", QCoreApplication.instance())    # outlives the panel
+        self._task = Task(work, "measure a choice")
         self._task.partial.connect(self._partial)
         self._task.done.connect(self._done)
         self._task.failed.connect(self._failed)

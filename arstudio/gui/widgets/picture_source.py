@@ -124,7 +124,7 @@ class PictureSource(QObject):
     def _start(self, read: Any, name: str) -> None:
         self._asked += 1
         asked, spec = self._asked, self._studio.card.spec
-        task = Task(lambda progress: (asked, spec, read(progress)), name, self)
+        task = Task(lambda progress: (asked, spec, read(progress)), name)
         task.done.connect(self._arrived)
         task.failed.connect(self._failed)
         task.finished.connect(task.deleteLater)
