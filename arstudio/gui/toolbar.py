@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QSize, Qt, Slot
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QLineEdit, QMenu, QSizePolicy, QSlider, QToolBar, QToolButton, QWidget
 
 from arstudio.gui import theme
@@ -31,6 +31,7 @@ class Toolbar(QToolBar):
         self.setMovable(False)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         self._quiet = False
+        self._compact = False
 
         self.model = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
         self.model.setObjectName("field")
@@ -55,7 +56,7 @@ class Toolbar(QToolBar):
         self.dice.clicked.connect(self.new_seed)
         self.lock = icon_button("unlock", self.tr("Keep this seed when generating again"), checkable=True, kind="quiet")
         self.lock.toggled.connect(self._lock_toggled)
-        seed_field = Field(self.tr("Seed"), self.seed, self.dice, self.lock)
+        seed_field = self.seed_field = Field(self.tr("Seed"), self.seed, self.dice, self.lock)
         seed_field.setToolTip(self.tr("One seed, one result: every pixel owns one random number drawn from it"))
         self.addWidget(seed_field)
 
@@ -126,7 +127,8 @@ class Toolbar(QToolBar):
         """Show the studio's settings."""
         self._quiet = True
         card, settings = self.studio.card, self.studio.settings
-        self.model.setText(f"{card.title}  ·  {card.kind}" if card else self.tr("Choose a model"))
+        kind = (card.facts.dataset or str(card.spec)) if card and self._compact else card.kind if card else ""
+        self.model.setText(f"{card.title}  ·  {kind}" if card else self.tr("Choose a model"))
         names = [self.tr("any")] + [card.class_name(i) for i in range(card.num_classes)] if card else [self.tr("any")]
         if [self.classes.itemText(i) for i in range(self.classes.count())] != names:
             self.classes.clear()
@@ -205,6 +207,16 @@ class Toolbar(QToolBar):
         _, unit, value = SPEEDS[self.speed.currentIndex()]
         width = self.studio.card.spec.width if self.studio.card else 28
         self.studio.set_speed(math.inf if unit == "full" else value * (width if unit == "row" else 1))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """On a narrow window captions and the number of levels make room."""
+        super().resizeEvent(event)
+        compact = self.width() < 1180
+        if compact != self._compact:
+            self._compact = compact
+            for field in (self.class_field, self.seed_field):
+                field.caption.setVisible(not compact)
+            self.refresh()
 
     def retint(self) -> None:
         """Icons in the palette in use."""

@@ -276,9 +276,9 @@ class GeneratePanel(QWidget):
             different = int((trace.values[image, :end] != self.studio.previous[image, :end]).sum())
             return self.tr("branched at step {0} · {1} sites differ from before").format(step, different)
         if position >= trace.spec.sites:
-            return self.tr("click a pixel to inspect it, a bar to branch")
+            return self.tr("click a pixel or a bar")
         _, row, column = trace.site(position)
-        return self.tr("row {0}, column {1} comes next · click a pixel to inspect it").format(row, column)
+        return self.tr("row {0}, column {1} comes next").format(row, column)
 
     def changeEvent(self, event: QEvent) -> None:
         """New palette: new checkerboards."""
