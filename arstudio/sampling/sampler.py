@@ -41,6 +41,8 @@ class Sampler:
         self.model, self.settings, self.method = model, settings, method
         self.decoder = model.naive_decoder(count, y) if method == "naive" else model.decoder(count, y)
         self.trace = Trace(model.spec, model.order, count)
+        rows = self.decoder.classes.cpu().numpy()
+        self.trace.classes[:] = np.where(rows == model.num_classes, -1, rows)
         self.u = noise(count, model.spec.sites, settings.seed).to(self._wide(model.device))
         self.referee = Referee(self.decoder.model)    # frozen, so the original may go on training
         self._given: np.ndarray | None = None

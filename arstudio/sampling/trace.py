@@ -39,6 +39,7 @@ class Trace:
         self.origin = np.zeros(shape, dtype=np.uint8)
         kept = min(count, pmf_bytes // (4 * spec.sites * spec.levels))
         self.pmfs = np.zeros((kept, spec.sites, spec.levels), dtype=np.float32)
+        self.classes = np.full(count, -1, dtype=np.int64)          # class of each image, −1 for none
         self.cursor = 0
 
     @property

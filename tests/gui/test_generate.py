@@ -241,3 +241,15 @@ def test_rgb_images_have_one_distribution_for_each_channel(qtbot, window, studio
     assert studio.selection == (1, 2, 1)
     step = studio.trace.step(1, 2, 1)
     assert np.array_equal(window.inspector.plot.pmf(), studio.trace.pmfs[0, step])
+
+
+def test_a_distribution_the_trace_did_not_keep_is_computed_for_its_class(qtbot, ready, studio):
+    studio.set(class_index=2)
+    studio.generate()
+    wait_drawn(qtbot, studio)
+    kept = studio.trace.pmfs[0, 30].copy()
+    studio.trace.pmfs = studio.trace.pmfs[:0]
+    studio.set(class_index=-1)
+    studio.select(studio.trace.site(30))
+    qtbot.waitUntil(lambda: any(key[2] == 30 for key in ready.inspector._cache), timeout=10_000)
+    assert np.allclose(ready.inspector.plot.pmf(), kept, atol=1e-5)

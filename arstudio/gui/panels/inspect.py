@@ -145,7 +145,7 @@ class InspectPanel(QWidget):
         studio, trace = self.studio, self.studio.trace
         if step < trace.cursor and studio.focus < len(trace.pmfs):
             return trace.pmfs[studio.focus, step]
-        if step >= trace.cursor or studio.model is None:
+        if step >= trace.cursor or studio.model is None or studio.trace_card is not studio.card:
             return None
         key = (id(trace), studio.focus, step, trace.values[studio.focus, :step].tobytes())
         if key in self._cache:
@@ -158,7 +158,7 @@ class InspectPanel(QWidget):
             return
         model, trace = self.studio.model, self.studio.trace
         image, site = np.maximum(trace.image(self.studio.focus, step), 0), trace.site(step)
-        y = self.studio.classes_tensor()
+        y = int(trace.classes[self.studio.focus])
 
         def work(progress: TaskProgress) -> Any:
             from arstudio.analysis.conditionals import conditional
@@ -289,8 +289,9 @@ class InspectPanel(QWidget):
     @Slot()
     def _refresh_sees(self) -> None:
         """Compute the receptive field of the inspected site when it is asked for."""
-        trace, model = self.studio.trace, self.studio.model
-        if self.overlays.key() != "sees" or trace is None or model is None or model.spec != trace.spec:
+        studio = self.studio
+        trace, model = studio.trace, studio.model
+        if self.overlays.key() != "sees" or trace is None or model is None or studio.trace_card is not studio.card:
             return
         if self._sees_task is not None:
             return
