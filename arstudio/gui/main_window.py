@@ -40,7 +40,7 @@ JOBS = ("generate", "complete", "train")
 
 
 class MainWindow(QMainWindow):
-    """Everything a person sees. Panels that need torch or pyqtgraph are made by `complete_start`, after the first paint."""
+    """Everything a person sees. Complete and Train are made by `complete_start`, after the first paint."""
 
     def __init__(self, studio: Studio) -> None:
         super().__init__()
