@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -155,5 +156,10 @@ def main() -> int:
         if crashed:
             studio.message.emit("info", f"AR Studio ended unexpectedly last time. What is known is in {crashed}.")
 
+    def interrupted(*_: object) -> None:
+        window.ask_before_closing = False    # a run that is stopped can be resumed
+        window.close()
+
+    signal.signal(signal.SIGINT, interrupted)
     QTimer.singleShot(0, after_first_paint)
     return app.exec()

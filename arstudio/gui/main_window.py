@@ -51,6 +51,7 @@ class MainWindow(QMainWindow):
         self.setDockNestingEnabled(True)
         self.resize(1280, 800)
         self.setMinimumSize(880, 600)
+        self.ask_before_closing = True
         self.complete: Any = None
         self.train: Any = None
         self.files = Files(self)
@@ -463,7 +464,8 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask while training runs; stop everything, wait, remember the layout. The one way out."""
-        if self.train is not None and self.train.training and not self._may_stop_training():
+        training = self.train is not None and self.train.training
+        if training and self.ask_before_closing and not self._may_stop_training():
             event.ignore()
             return
         settings = QSettings()
