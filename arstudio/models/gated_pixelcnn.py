@@ -78,13 +78,16 @@ class GatedLayer(nn.Module):
     def vertical(self, v: Tensor, bias: Tensor, cache: Rows | None = None) -> tuple[Tensor, Tensor]:
         """v (B, H, W, p) or a row (B, W, p) -> (next v, contribution to the horizontal stack)."""
         z = self.vertical_conv(v, cache) + bias                                     # (…, 2p)
-        return F.dropout(gate(z), self.dropout, self.training), self.link(z)
+        return self._drop(gate(z)), self.link(z)
 
     def horizontal(self, h: Tensor, from_above: Tensor, cache: Rows | None = None) -> Tensor:
         """h (B, H, W, p) or a site (B, p), and what the vertical stack and the class add -> next h."""
         g = gate(self.horizontal_conv(h, cache) + from_above)                       # (…, p)
-        g = self.out(F.dropout(g, self.dropout, self.training))
+        g = self.out(self._drop(g))
         return g if self.first else h + g
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout) if self.training and self.dropout else x
 
 
 @register("gated_pixelcnn", "Gated PixelCNN", "van den Oord et al. 2016b", GatedPixelCNNConfig)
@@ -200,7 +203,7 @@ class GatedPixelCNNDecoder(Decoder):
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
         for cache in (*self.vertical, *self.horizontal):
-            cache.row = max(self.ready, 0)
+            cache.row, cache.windows = max(self.ready, 0), None
 
     def _restart(self, position: int) -> int:
         self.ready = self.done = -1

@@ -58,9 +58,20 @@ class Rows:
     def __init__(self, conv: RowConv | SiteConv, batch: int, height: int, width: int, like: Tensor) -> None:
         top, left, right = conv.padding
         self.left, self.top, self.width = left, top, width
+        self.line: Tensor | None = None       # views of the row being decoded, see SiteConv
+        self.windows: Tensor | None = None
         self.buffer = like.new_zeros(batch, top + height, left + width + right, conv.inputs)
         self.above: Tensor | None = None    # (B, W, out): what rows above add to the row being decoded
         self.row, self.column = 0, 0
+
+    @property
+    def buffer(self) -> Tensor:
+        """(B, rows, columns, in) the input so far, zero-padded."""
+        return self._buffer
+
+    @buffer.setter
+    def buffer(self, tensor: Tensor) -> None:
+        self._buffer, self.windows = tensor, None    # views of another buffer are no longer any use
 
 
 class _CausalConv(nn.Module):
@@ -161,23 +172,36 @@ class SiteConv(_CausalConv):
         self.side = side
         self.reset(float(mask.sum()) / (self.outputs * self.inputs))
 
+    def fold_mask(self) -> None:
+        super().fold_mask()
+        self.left_taps = self.taps[-1][:(self.side + 1) * self.inputs]    # taps right of the site are zero
+
     def forward(self, x: Tensor, cache: Rows | None = None) -> Tensor:
         if cache is None:
             return self.convolve(x, *self.padding)
-        here = cache.top + cache.row
-        cache.buffer[:, here, cache.left + cache.column] = x    # x (B, in) is the input at this site
-        seen = (self.side + 1) * self.inputs                    # taps right of the site are zero
-        left = self.window(cache, here, cache.column, 1)[:, 0, :seen]
+        if cache.windows is None:
+            self._look_at_row(cache)
+        cache.line[:, cache.left + cache.column] = x    # x (B, in) is the input at this site
+        left = cache.windows[:, cache.column]
         above = self.bias if cache.above is None else cache.above[:, cache.column]
-        return torch.addmm(above, left, self.taps[-1][:seen])
+        return torch.addmm(above, left if self.dilation == 1 else left.flatten(1), self.left_taps)
 
     def begin_row(self, cache: Rows, row: int) -> None:
         """Sum once, for all sites of a row, what the rows above contribute."""
-        cache.row, cache.column = row, 0
+        cache.row, cache.column, cache.windows = row, 0, None
         if len(self.taps) > 1:
             cache.above = self.bias
             for i, taps in enumerate(self.taps[:-1]):
                 cache.above = cache.above + self.window(cache, row + i * self.dilation, 0, cache.width) @ taps
+
+    def _look_at_row(self, cache: Rows) -> None:
+        """Views of the current row: `line` to write inputs, `windows` (B, W, taps·in) to read each site's left taps."""
+        cache.line = cache.buffer[:, cache.top + cache.row]
+        images, step, count = len(cache.line), cache.line.stride(1), self.side + 1
+        shape, strides = (images, cache.width, count, self.inputs), (cache.line.stride(0), step, step * self.dilation, 1)
+        if self.dilation == 1:    # neighbouring sites lie side by side: one dimension, no copy when read
+            shape, strides = (images, cache.width, count * self.inputs), (cache.line.stride(0), step, 1)
+        cache.windows = cache.line.as_strided(shape, strides, cache.line.storage_offset())
 
 
 def gate(z: Tensor) -> Tensor:

@@ -181,7 +181,7 @@ class PixelCNNDecoder(Decoder):
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
         for cache in self.caches:
-            cache.row = max(self.ready, 0)
+            cache.row, cache.windows = max(self.ready, 0), None
 
     def _restart(self, position: int) -> int:
         self.ready = self.done = -1
