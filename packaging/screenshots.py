@@ -29,6 +29,21 @@ def main() -> None:
         QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, private)
         make_application()
         Camera(target).run()
+    for name in ("fashion-gated", "mnist-gated", "digits-gated"):
+        samples(name, target)
+
+
+def samples(name: str, target: Path) -> None:
+    """Thirty drawings of a bundled model from seed 0, one class a column: no picking."""
+    from arstudio.image import grid
+    from arstudio.models import load_model
+    from arstudio.sampling import SampleSettings, sample
+    from arstudio.sampling.sampler import balanced_classes
+
+    model, _ = load_model(name)
+    trace = sample(model, 30, SampleSettings(seed=0), balanced_classes(model.num_classes, 30))
+    scale = 56 // model.spec.width
+    grid(trace.images(), model.spec, columns=10, scale=scale).save(target / f"samples-{name}.png", optimize=True)
 
 
 class Camera:
