@@ -20,13 +20,9 @@ def main() -> None:
     target = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "screenshots")
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as private:
-        os.environ["ARSTUDIO_RUNS"] = str(Path(private) / "runs")
-        from PySide6.QtCore import QSettings
+        from arstudio.gui.app import make_application, private_settings
 
-        from arstudio.gui.app import make_application
-
-        QSettings.setDefaultFormat(QSettings.Format.IniFormat)
-        QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, private)
+        private_settings(private)
         make_application()
         Camera(target).run()
     for name in ("fashion-gated", "mnist-gated", "digits-gated"):

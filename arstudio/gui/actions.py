@@ -6,7 +6,19 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QComboBox,
+    QDialog,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QTabBar,
+    QVBoxLayout,
+    QWidget,
+)
 
 from arstudio.gui import theme
 
@@ -77,8 +89,8 @@ def build(window: QWidget) -> dict[str, QAction]:
         action = QAction(spec.text, window)
         action.setObjectName(spec.slot)
         action.setMenuRole(QAction.MenuRole.QuitRole if spec.slot == "close" else QAction.MenuRole.NoRole)
-        keys = [QKeySequence(key) for key in spec.keys]
-        action.setShortcuts([key for key in keys if not key.isEmpty()])
+        keys = {QKeySequence(key).toString(): QKeySequence(key) for key in spec.keys}    # the same key twice is ambiguous
+        action.setShortcuts([key for text, key in keys.items() if text])
         shortcut = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
         plain = spec.text.replace("&", "")
         action.setToolTip(f"{spec.tip or plain} ({shortcut})" if shortcut else spec.tip or plain)
@@ -95,17 +107,33 @@ def retint(actions: dict[str, QAction]) -> None:
             actions[spec.slot].setIcon(theme.icon(spec.icon))
 
 
-class KeysWhileTyping(QObject):
-    """Keeps single-key shortcuts (Space, arrows, letters) out of the way while a text field has the focus."""
+class KeysInControls(QObject):
+    """Lets a control that has the focus keep the keys it needs, before single-key shortcuts see them: Space and Return
+    press a button, arrows, Home and End move a slider, a tab bar or a list."""
+
+    PRESS = (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter)
+    MOVE = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End)
+
+    def guard(self, root: QWidget) -> None:
+        """Watch every control below `root`."""
+        for kind in (QAbstractButton, QAbstractSlider, QTabBar, QComboBox, QAbstractItemView):
+            for control in root.findChildren(kind):
+                control.removeEventFilter(self)
+                control.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Claim plain keys for the field before shortcuts see them."""
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier)
-            if plain and event.key() not in (Qt.Key.Key_Escape, Qt.Key.Key_F1, Qt.Key.Key_F11):
-                event.accept()
-                return True
-        return super().eventFilter(watched, event)
+        """Claim keys; Return presses a button as Space does."""
+        if not isinstance(event, QKeyEvent):
+            return False
+        plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
+        button = isinstance(watched, QAbstractButton)
+        if event.type() == QEvent.Type.ShortcutOverride and plain and event.key() in (self.PRESS if button else self.MOVE):
+            event.accept()
+            return True
+        if event.type() == QEvent.Type.KeyPress and button and plain and event.key() in self.PRESS[1:]:
+            watched.click()
+            return True
+        return False
 
 
 class CommandPalette(QDialog):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import gc
 import os
@@ -80,11 +81,30 @@ def _load_c10_first() -> None:
             ctypes.CDLL(str(dll))
 
 
+def log_folder() -> Path | None:
+    """Where logs go, made if need be; None where nothing can be written."""
+    from platformdirs import user_log_path
+
+    try:
+        folder = user_log_path("arstudio", ensure_exists=True)
+        return folder if os.access(folder, os.W_OK) else None
+    except OSError:
+        return None
+
+
+def private_settings(folder: str | Path) -> None:
+    """Keep settings and runs of this process in `folder`: for the demo, benchmarks and pictures."""
+    from PySide6.QtCore import QSettings
+
+    os.environ["ARSTUDIO_RUNS"] = str(Path(folder) / "runs")
+    QSettings.setDefaultFormat(QSettings.Format.IniFormat)
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(folder))
+
+
 class Health:
     """Keeps cyclic garbage collection on the GUI thread, and turns uncaught errors into one message and a log entry."""
 
-    def __init__(self, studio) -> None:
-        from platformdirs import user_log_path
+    def __init__(self, studio, folder: Path | None = None) -> None:
         from PySide6.QtCore import QObject, QTimer, Signal
 
         class Errors(QObject):
@@ -94,7 +114,8 @@ class Health:
         self.timer = QTimer(interval=1000)
         self.timer.timeout.connect(self.collect)
         self.timer.start()
-        self.log = user_log_path("arstudio", ensure_exists=True) / "arstudio.log"
+        folder = folder or log_folder()
+        self.log = folder / "arstudio.log" if folder else None
         self.studio = studio
         self.errors = Errors()
         self.errors.happened.connect(self._tell)
@@ -113,9 +134,12 @@ class Health:
     def _hook(self, kind, error, trace) -> None:
         text = "".join(traceback.format_exception(kind, error, trace))
         sys.stderr.write(text)
-        with self.log.open("a", encoding="utf-8") as file:
-            file.write(text + "\n")
-        self.errors.happened.emit(f"Something went wrong ({kind.__name__}: {error}). Details are in {self.log}.")
+        where = ""
+        if self.log is not None:
+            with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as file:
+                file.write(text + "\n")
+                where = f" Details are in {self.log}."
+        self.errors.happened.emit(f"Something went wrong ({kind.__name__}: {error}).{where}")
 
     def _tell(self, sentence: str) -> None:
         self.studio.message.emit("error", sentence)
@@ -123,9 +147,10 @@ class Health:
 
 def last_crash() -> str:
     """Turn on the crash log; returns where the previous one lies if the program crashed last time, else ""."""
-    from platformdirs import user_log_path
-
-    path = user_log_path("arstudio", ensure_exists=True) / "crash.log"
+    folder = log_folder()
+    if folder is None:
+        return ""
+    path = folder / "crash.log"
     crashed = path.exists() and path.stat().st_size > 0
     kept = path.with_suffix(".previous.log")
     if crashed:

@@ -15,8 +15,10 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 _IMPORT = "import time; t=time.perf_counter(); import arstudio; print(time.perf_counter()-t)"
 _PAINT = "from arstudio.gui.benchmark import paint_once; paint_once()"
@@ -45,6 +47,8 @@ def measure(repeats: int = 5) -> GuiBench:
 
     if display_missing():
         env["QT_QPA_PLATFORM"] = "offscreen"
+    private = tempfile.TemporaryDirectory(prefix="arstudio-bench-")
+    env["ARSTUDIO_BENCH"] = private.name    # settings of its own for every child
     imports = [float(_child(_IMPORT, env)) for _ in range(repeats)]
     clean = _child("import sys, arstudio; print(int('torch' in sys.modules or 'PySide6' in sys.modules))", env)
     paints = []
@@ -84,8 +88,10 @@ def _child(code: str, env: dict[str, str]) -> str:
 
 def paint_once() -> None:
     """In a child process: show the window as `arstudio` does, print the time when its first paint has ended."""
-    from arstudio.gui.app import make_application
+    from arstudio.gui.app import Health, display_missing, make_application, private_settings
 
+    display_missing()
+    private_settings(os.environ["ARSTUDIO_BENCH"])
     app = make_application()
     from PySide6.QtCore import QEvent, QObject, QTimer
 
@@ -106,6 +112,7 @@ def paint_once() -> None:
         app.exit()
 
     window = MainWindow(Studio())
+    window.health = Health(window.studio, Path(os.environ["ARSTUDIO_BENCH"]))
     watch = Watch()
     window.generate_panel.installEventFilter(watch)
     window.show()
@@ -114,8 +121,9 @@ def paint_once() -> None:
 
 def heartbeat() -> None:
     """In a child process: lateness of a 5 ms heartbeat while the window draws 16 images of the first bundled model."""
-    from arstudio.gui.app import make_application
+    from arstudio.gui.app import make_application, private_settings
 
+    private_settings(os.environ["ARSTUDIO_BENCH"])
     app = make_application()
     from PySide6.QtCore import QElapsedTimer, Qt, QTimer
 

@@ -28,22 +28,18 @@ def run(out: str | Path = "arstudio-demo") -> int:
     """Run the whole tour. Writes into `out`; returns the exit code. Raises OSError if `out` cannot be written."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    from arstudio.gui.app import Health, display_missing, make_application
+    from arstudio.gui.app import Health, display_missing, make_application, private_settings
 
     if display_missing():
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
-    from PySide6.QtCore import QSettings
-
     with tempfile.TemporaryDirectory(prefix="arstudio-demo-") as private:
-        os.environ["ARSTUDIO_RUNS"] = str(Path(private) / "runs")
-        QSettings.setDefaultFormat(QSettings.Format.IniFormat)
-        QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, private)
+        private_settings(private)
         make_application()
         from arstudio.gui.main_window import MainWindow
         from arstudio.gui.studio import Studio
 
         window = MainWindow(Studio())
-        window.health = Health(window.studio)
+        window.health = Health(window.studio, Path(private))
         tour = Tour(window, out)
         try:
             tour.run()
@@ -52,7 +48,7 @@ def run(out: str | Path = "arstudio-demo") -> int:
             return 1
         finally:
             tour.close()
-    print((out / "summary.md").read_text())
+    print((out / "summary.md").read_text(encoding="utf-8"))
     print(f"Pictures, the GIF and this page are in {out.resolve()}.")
     return 0
 
@@ -241,6 +237,5 @@ class Tour:
 
     def close(self) -> None:
         """Close the window as a person would."""
-        if self.window.train is not None and self.window.train.training:
-            self.window.train.stop()
+        self.window.ask_before_closing = False
         self.window.close()

@@ -9,16 +9,23 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
 from arstudio.gui.studio import Studio
-from arstudio.gui.widgets.pixel_view import pixels, to_qimage
+from arstudio.gui.widgets.pixel_view import PixelView, pixels, to_qimage
 
 
 def info(studio: Studio) -> dict:
     """What a picture says of itself: model, settings, which image, and which step if it is not complete."""
+    from arstudio.sampling.trace import FORCED
+
     card, trace = studio.trace_card, studio.trace
     return {
         "model": card.name if card else "", "architecture": card.model if card else "",
         "settings": dataclasses.asdict(studio.settings), "image": studio.focus,
         "step": min(studio.position, trace.cursor), "nats": trace.nats(studio.focus),
+        "changed": [
+            {"row": row, "column": column, "channel": channel, "value": int(trace.values[studio.focus, t])}
+            for t in (trace.origin[studio.focus] == FORCED).nonzero()[0].tolist()
+            for channel, row, column in [trace.site(t)]
+        ],
     }
 
 
@@ -32,6 +39,18 @@ def picture_bytes(studio: Studio, scale: int = 8) -> bytes:
     rgb = pixels(trace.image(studio.focus, studio.position), trace.spec)
     picture = Image.fromarray(rgb).resize((trace.spec.width * scale, trace.spec.height * scale), Image.Resampling.NEAREST)
     return png_bytes(picture, info(studio))
+
+
+def canvas_bytes(canvas: PixelView, studio: Studio, scale: int = 8) -> bytes:
+    """PNG of what the canvas of Complete shows, enlarged, with the model's name in a text chunk."""
+    from PIL import Image
+
+    from arstudio.sampling.export import png_bytes
+
+    spec = canvas.spec
+    picture = Image.fromarray(pixels(canvas.image(), spec))
+    picture = picture.resize((spec.width * scale, spec.height * scale), Image.Resampling.NEAREST)
+    return png_bytes(picture, {"model": studio.card.name if studio.card else "", "job": "complete"})
 
 
 def gif(studio: Studio) -> bytes:

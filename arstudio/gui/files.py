@@ -24,6 +24,7 @@ class Files(QObject):
         self.window, self.studio = window, window.studio
         self._last_path = ""
         self._saved_to: Path | None = None
+        self._saved: object = None             # the trace or canvas that was saved there
 
     def open_file(self) -> None:
         """Open a model file, run or picture."""
@@ -41,9 +42,14 @@ class Files(QObject):
             self.open_path(Path(path))
 
     def open_path(self, path: Path) -> None:
-        """Open what a person chose or dropped: a picture goes to Complete, anything else is taken for a model."""
+        """Open what a person chose or dropped: a picture goes to Complete, a folder of pictures
+        to Train, anything else is taken for a model or a run."""
         self._last_path = str(path.parent)
-        if path.suffix.lower() in PICTURES:
+        if path.is_dir() and not any((path / name).exists() for name in ("run.json", "best.safetensors")):
+            self.window.make_panels()
+            self.window.show_train()
+            self.window.train.choose_folder(str(path))
+        elif path.suffix.lower() in PICTURES:
             self.window.make_panels()
             self.window.show_complete()
             self.window.complete.open_file(path)
@@ -73,14 +79,15 @@ class Files(QObject):
 
     def save_picture(self) -> None:
         """Save where it was saved last, or ask."""
-        if self._saved_to is None:
+        if self._saved_to is None or self._saved is not self._shown():
             self.save_picture_as()
         else:
             self.write_picture(self._saved_to)
 
     def save_picture_as(self) -> None:
         """Ask where, then save."""
-        if self._nothing_to_export():
+        if self._shown() is None:
+            self._nothing_to_export()
             return
         path = self.ask(self.tr("Save picture"), f"arstudio-{self.studio.settings.seed}.png", "PNG (*.png)")
         if path:
@@ -88,10 +95,21 @@ class Files(QObject):
             self.write_picture(path)
 
     def write_picture(self, path: Path) -> None:
-        """Write the large image as PNG."""
+        """Write the large image, or the canvas of Complete, as PNG."""
+        self._saved = self._shown()
+        if self.window.job == "complete" and self.window.complete is not None:
+            from arstudio.gui.exporting import canvas_bytes
+
+            self.write(path, lambda: canvas_bytes(self.window.complete.canvas, self.studio))
+            return
         from arstudio.gui.exporting import picture_bytes
 
         self.write(path, lambda: picture_bytes(self.studio))
+
+    def _shown(self) -> object:
+        if self.window.job == "complete" and self.window.complete is not None:
+            return self.window.complete.canvas.sheet
+        return self.studio.trace
 
     def export_gif(self) -> None:
         """Animate the drawing of all shown images."""
@@ -145,8 +163,7 @@ class Files(QObject):
         try:
             write_atomically(path, make())
         except (OSError, ValueError) as error:
-            sentence = getattr(error, "strerror", None) or str(error)
-            self.studio.message.emit("error", f"{sentence}.")
+            self.studio.message.emit("error", str(error))
             return
         self._last_path = str(path.parent)
         self.studio.message.emit("info", self.tr("Saved {0}").format(path))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer, Slot
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QIcon
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QIcon, QUndoGroup
 from PySide6.QtWidgets import (
     QDockWidget,
     QFrame,
@@ -64,12 +64,14 @@ class MainWindow(QMainWindow):
         self._make_status()
         actions.retint(self.actions_by_slot)
         studio.message.connect(self.notice.show_message)
+        self.toolbar.redraw_wanted.connect(self._settings_wanted)
+        self.generate_panel.wanted.connect(self.go)
         studio.status.connect(self._show_status)
         studio.tab_requested.connect(self.show_job)
         studio.position_changed.connect(self._show_likelihood)
         studio.trace_changed.connect(self._show_likelihood)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_scheme_changed)
-        self._filter = actions.KeysWhileTyping(self)
+        self._keys = actions.KeysInControls(self)
         self._restore()
         self.generate_panel.view.setFocus()
 
@@ -179,7 +181,7 @@ class MainWindow(QMainWindow):
         self.progress.setRange(0, 1000)
         self.cancel_button = QPushButton(self.tr("Cancel"))
         self.cancel_button.setObjectName("quiet")
-        self.cancel_button.clicked.connect(self.cancel)
+        self.cancel_button.clicked.connect(self._cancel_work)
         self.likelihood = QLabel()
         self.likelihood.setObjectName("value")
         self.likelihood.setToolTip(self.tr("−log p of what the large image shows so far, and per site in bits"))
@@ -196,8 +198,11 @@ class MainWindow(QMainWindow):
 
     def complete_start(self) -> None:
         """After the first paint: list resources, load torch in the background, make the other panels."""
-        self.library.fill()
-        self.library.fill_datasets()
+        try:
+            self.library.fill()
+            self.library.fill_datasets()
+        except (OSError, ValueError) as error:
+            self.studio.message.emit("error", str(error))
         self.toolbar.list_models(self.library.cards, self.actions_by_slot["open_model_file"])
         self._torch = Task(_import_torch, "Loading the drawing engine")
         self._torch.done.connect(self._torch_ready)
@@ -211,7 +216,7 @@ class MainWindow(QMainWindow):
         self.device.setText(device)
         self._show_status("", None)
         names = [card.name for card in self.library.cards]
-        if self.studio.model is None and names and QSettings().value("autostart", "true") == "true":
+        if self.studio.model is None and not self.studio.loading and names and QSettings().value("autostart", "true") == "true":
             self.studio.open_model(FIRST_MODEL if FIRST_MODEL in names else names[0])
         elif not names:
             self.studio.model_changed.emit()
@@ -238,7 +243,9 @@ class MainWindow(QMainWindow):
             self.stack.insertWidget(index, panel)
             self.side_stack.insertWidget(index, panel.side)
             self.bottom_stack.insertWidget(index, panel.bottom)
-        undo, redo = self.complete.undo_stack.createUndoAction(self), self.complete.undo_stack.createRedoAction(self)
+        self.undo_group = QUndoGroup(self)
+        self.undo_group.addStack(self.complete.undo_stack)
+        undo, redo = self.undo_group.createUndoAction(self), self.undo_group.createRedoAction(self)
         undo.setShortcuts(["Ctrl+Z"])
         redo.setShortcuts(["Ctrl+Shift+Z", "Ctrl+Y"])
         undo.setIcon(theme.icon("undo"))
@@ -246,6 +253,7 @@ class MainWindow(QMainWindow):
         self.edit_menu.insertActions(self.edit_menu.actions()[0], [undo, redo])
         self.edit_menu.insertSeparator(self.edit_menu.actions()[2])
         self.library.show_runs()
+        self._keys.guard(self)
         self._job_changed(self.tabs.currentIndex())
 
     # -- jobs -----------------------------------------------------------------------------------------------
@@ -266,6 +274,8 @@ class MainWindow(QMainWindow):
         if index < self.side_stack.count():
             self.side_stack.setCurrentIndex(index)
             self.bottom_stack.setCurrentIndex(index)
+        if self.complete is not None:    # strokes are undone where they can be seen
+            self.undo_group.setActiveStack(self.complete.undo_stack if index == 1 else None)
         titles = (self.tr("Timeline"), self.tr("Completions"), self.tr("Runs"))
         self.docks["timeline"].setWindowTitle(titles[index])
         self._show_likelihood()
@@ -308,6 +318,23 @@ class MainWindow(QMainWindow):
         self.studio.stop_drawing()
         self.studio.pause()
 
+    @Slot()
+    def _cancel_work(self) -> None:
+        """The Cancel button beside the progress: the shortest work that runs, training last."""
+        if self.studio.drawing:
+            self.studio.stop_drawing()
+            self.studio.pause()
+        elif self.complete is not None and self.complete.running:
+            self.complete.cancel()
+        elif self.train is not None and self.train.training:
+            self.train.stop()
+
+    @Slot()
+    def _settings_wanted(self) -> None:
+        """A class, seed or temperature was chosen: shown at once where images are being generated."""
+        if self.job == "generate":
+            self.studio.generate()
+
     def redraw(self) -> None:
         """Draw the future again."""
         self.generate_panel.redraw()
@@ -349,7 +376,8 @@ class MainWindow(QMainWindow):
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Files are welcome."""
-        if event.mimeData().hasUrls() and event.mimeData().urls()[0].isLocalFile():
+        urls = event.mimeData().urls()
+        if urls and urls[0].isLocalFile():
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
@@ -495,6 +523,6 @@ def _import_torch(progress: TaskProgress) -> str:
     import arstudio.sampling
     _ = arstudio.models.MODELS, arstudio.sampling.Sampler
     if torch.cuda.is_available():
-        return torch.cuda.get_device_name(0)
-    return "MPS" if torch.backends.mps.is_available() else "CPU"
+        return f"draws on CPU, trains on {torch.cuda.get_device_name(0)}"
+    return "draws on CPU, trains on MPS" if torch.backends.mps.is_available() else "CPU"
 

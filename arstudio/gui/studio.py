@@ -30,7 +30,7 @@ HISTORY_BYTES = 64_000_000
 
 @dataclass(frozen=True)
 class Settings:
-    """What the toolbar chooses. class_index −1 means any class; `speed` is pixels per second or a row count below 0."""
+    """What the toolbar chooses. class_index −1 means any class."""
 
     class_index: int = -1
     seed: int = 42
@@ -48,7 +48,6 @@ class HistoryItem:
     settings: Settings
     trace: Any
     image: np.ndarray
-    index: int = 0
     label: str = ""
     when: float = field(default_factory=time.time)
 
@@ -88,7 +87,8 @@ class Studio(QObject):
         self.previous: np.ndarray | None = None       # (B, S) values before the last branch
         self.branched_at: tuple[int, int] | None = None
         self.position = 0                              # steps shown
-        self.speed = 200.0                             # pixels per second
+        self.speed = 10.0                              # pixels or rows per second
+        self.speed_in_rows = True
         self.playing = False
         self.focus = 0                                 # image shown large
         self.selection: tuple[int, int, int] | None = None   # (channel, row, column), None: follow the playhead
@@ -101,6 +101,8 @@ class Studio(QObject):
         self._last = 0.0
         self._loading: Task | None = None
         self._drawing: Task | None = None
+        self._drawn_with = (self.card, self.settings, "")
+        self._opened = 0                               # counts calls of open_model; the latest wins
         self._clock = QTimer(self, interval=16)
         self._clock.setTimerType(Qt.TimerType.PreciseTimer)
         self._clock.timeout.connect(self._tick)
@@ -114,13 +116,13 @@ class Studio(QObject):
         except (ModelFileError, OSError) as error:
             self.message.emit("error", str(error))
             return
-        if self._loading is not None:
-            self._loading.stop_and_wait()
+        self._opened += 1
+        number = self._opened
 
         def load(progress: TaskProgress) -> Any:
             from arstudio.models import load_model
 
-            return load_model(card.path)
+            return number, *load_model(card.path)
 
         self.model_loading.emit(card.title)
         self.status.emit(f"Opening {card.title}", None)
@@ -129,9 +131,16 @@ class Studio(QObject):
         self._loading.failed.connect(self._model_failed)
         self._loading.start()
 
+    @property
+    def loading(self) -> bool:
+        """True while a model is being opened."""
+        return self._loading is not None
+
     @Slot(object)
     def _model_loaded(self, result: Any) -> None:
-        model, card = result
+        number, model, card = result
+        if number != self._opened:    # another was asked for meanwhile
+            return
         self._loading = None
         self.status.emit("", None)
         self.use_model(model, card)
@@ -148,14 +157,20 @@ class Studio(QObject):
         self.stop_drawing()
         same = self.card is not None and self.card.spec == card.spec
         self.model, self.card = model, card
-        if self.settings.class_index >= card.num_classes:
-            self.settings = replace(self.settings, class_index=-1)
+        self._fit_class()
         if not same:
             self.selection = None
         self.model_changed.emit()
         self.settings_changed.emit()
         if self.autoplay:
             self.generate()
+
+    def _fit_class(self) -> None:
+        """Keep the class among those the model knows; one trained without "no class" begins with its first."""
+        known = self.card.num_classes if self.card else 0
+        lowest = 0 if known and self.card.config.get("class_dropout") == 0 else -1
+        if not lowest <= self.settings.class_index < known:
+            self.settings = replace(self.settings, class_index=lowest)
 
     def set(self, **changes: Any) -> None:
         """Change settings."""
@@ -164,8 +179,8 @@ class Studio(QObject):
             self.settings = changed
             self.settings_changed.emit()
 
-    def classes_tensor(self) -> Any:
-        """y for samplers under the current settings: a class, or None for any."""
+    def chosen_class(self) -> int | None:
+        """The class to draw from, or None for any."""
         return self.settings.class_index if self.settings.class_index >= 0 else None
 
     def sample_settings(self) -> Any:
@@ -188,8 +203,9 @@ class Studio(QObject):
             self.message.emit("info", "Choose a model first: the Library on the left lists them.")
             return
         self.stop_drawing()
-        model, settings, y, count = self.model, self.sample_settings(), self.classes_tensor(), self.settings.count
+        model, settings, y, count = self.model, self.sample_settings(), self.chosen_class(), self.settings.count
         self.previous = self.branched_at = None
+        self._drawn_with = (self.card, self.settings, "")
 
         def draw(progress: TaskProgress) -> Any:
             from arstudio.sampling import Sampler
@@ -210,11 +226,20 @@ class Studio(QObject):
         if value is not None and not 0 <= value < self.trace.spec.levels:
             self.message.emit("error", f"The value must be 0 to {self.trace.spec.levels - 1}.")
             return
+        if step >= self.trace.spec.sites:
+            self.message.emit("info", "Nothing follows the last pixel: go back to where the future should change.")
+            return
         self.stop_drawing()
         if step > self.trace.cursor:
             return
+        card, settings, _ = self._drawn_with
+        record, (_, row, column) = self.trace.copy(), self.trace.site(step)
+        for item in self.history:
+            if item.trace is self.trace:
+                item.trace = record    # history keeps what was drawn before
+        self._drawn_with = (card, settings, f", branched at row {row}, column {column}")
         sampler, focus, seed = self.sampler, self.focus, self.settings.seed + 1 + int(time.time() * 1000) % 1_000_000
-        self.previous = self.trace.values.copy()
+        self.previous = record.values
         self.branched_at = (focus, step)
 
         def redraw(progress: TaskProgress) -> Any:
@@ -253,11 +278,13 @@ class Studio(QObject):
     @Slot(object)
     def _drawing_done(self, sampler: Sampler) -> None:
         self._drawing_ended()
-        self.remember(sampler.trace, sampler.trace.count, self.card, self.settings)
+        card, settings, words = self._drawn_with
+        self.remember(sampler.trace, card, settings, f"{card.title}, seed {settings.seed}{words}")
 
     @Slot(str, str)
     def _drawing_failed(self, sentence: str, trace: str) -> None:
         self._drawing_ended()
+        self.pause()
         self.message.emit("error", sentence)
 
     @Slot()
@@ -337,9 +364,9 @@ class Studio(QObject):
                 target += row
             self.seek(target)
 
-    def set_speed(self, pixels_per_second: float) -> None:
-        """Speed of the playhead; math.inf follows the drawing."""
-        self.speed = pixels_per_second
+    def set_speed(self, per_second: float, *, rows: bool = False) -> None:
+        """Speed of the playhead in pixels or rows a second; math.inf follows the drawing."""
+        self.speed, self.speed_in_rows = per_second, rows
 
     def _set_position(self, step: int) -> None:
         self._exact, self.position = float(step), step
@@ -352,7 +379,8 @@ class Studio(QObject):
             return
         cursor = trace.cursor
         if self.playing:
-            advance = math.inf if math.isinf(self.speed) else self.speed * trace.spec.channels * (now - self._last)
+            per_unit = trace.spec.channels * (trace.spec.width if self.speed_in_rows else 1)
+            advance = math.inf if math.isinf(self.speed) else self.speed * per_unit * (now - self._last)
             self._exact = min(float(cursor), self._exact + advance)
         self._last = now
         position = int(self._exact)
@@ -394,11 +422,11 @@ class Studio(QObject):
 
     # -- history --------------------------------------------------------------------------------------------
 
-    def remember(self, trace: Trace, count: int, card: ModelCard, settings: Settings, label: str = "") -> None:
+    def remember(self, trace: Trace, card: ModelCard, settings: Settings, label: str) -> None:
         """Keep a finished trace, newest first, within a byte budget."""
         self.history = [item for item in self.history if item.trace is not trace]
         image = trace.image(0)
-        self.history.insert(0, HistoryItem(card, settings, trace, image, 0, label or f"{card.title}, seed {settings.seed}"))
+        self.history.insert(0, HistoryItem(card, settings, trace, image, label))
         while len(self.history) > 1 and sum(item.size for item in self.history) > HISTORY_BYTES:
             self.history.pop()
         self.history_changed.emit()
@@ -408,6 +436,7 @@ class Studio(QObject):
         self.pause()
         self.stop_drawing()
         self.settings = item.settings
+        self._fit_class()
         self.settings_changed.emit()
         self.show_trace(item.trace, item.card)
         self.tab_requested.emit("generate")

@@ -16,6 +16,7 @@ from PySide6.QtCore import QCoreApplication, QEventLoop, QThread, QTimer, Signal
 from arstudio.progress import Cancelled, Progress
 
 _running: set[Task] = set()
+_closing = False
 
 
 class TaskProgress(Progress):
@@ -97,6 +98,8 @@ class Task(QThread):
 
     def start(self, priority: QThread.Priority = QThread.Priority.InheritPriority) -> None:
         """Start the thread and the looking."""
+        if _closing:    # the window is going: nothing new begins
+            return
         _running.add(self)
         self._timer.start()
         super().start(priority)
@@ -150,10 +153,14 @@ def running() -> list[Task]:
 
 
 def shut_down() -> None:
-    """Cancel everything and wait for it, keeping the window alive meanwhile. Never kills."""
-    while any(task.isRunning() for task in running()):
-        for task in running():    # in every round: what ends may start something that waited for it
-            task.cancel()
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents, 20)
-        QThread.msleep(5)
-    QCoreApplication.processEvents()
+    """Cancel everything and wait until all of it is delivered, keeping the window alive meanwhile. Never kills."""
+    global _closing
+    _closing = True
+    try:
+        while running():
+            for task in running():
+                task.cancel()
+            QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents, 20)
+            QThread.msleep(5)
+    finally:
+        _closing = False

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
-from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QLineEdit, QMenu, QSizePolicy, QSlider, QToolBar, QToolButton, QWidget
 
@@ -21,7 +19,9 @@ DEFAULT_SPEED = 4
 
 
 class Toolbar(QToolBar):
-    """Bound to the studio both ways."""
+    """Bound to the studio both ways. `redraw_wanted`: a setting changed that new images would show."""
+
+    redraw_wanted = Signal()
 
     def __init__(self, studio: Studio, actions: dict[str, QAction]) -> None:
         super().__init__()
@@ -98,6 +98,7 @@ class Toolbar(QToolBar):
         self.speed.setToolTip(self.tr("How fast the picture unfolds on the screen; drawing itself runs ahead"))
         self.addWidget(self.speed)
         self.setIconSize(QSize(18, 18))
+        self.apply_speed()
 
         studio.model_changed.connect(self.refresh)
         studio.model_loading.connect(self._loading)
@@ -139,7 +140,6 @@ class Toolbar(QToolBar):
             self.seed.setText(str(settings.seed))
         self.temperature.setValue(round(settings.temperature * 100))
         self.degrees.setText(f"{settings.temperature:.2f}")
-        self.apply_speed()
         self._quiet = False
 
     @Slot()
@@ -152,7 +152,7 @@ class Toolbar(QToolBar):
     def _class_chosen(self, index: int) -> None:
         if not self._quiet and index >= 0:
             self.studio.set(class_index=index - 1)
-            self.studio.generate()
+            self.redraw_wanted.emit()
 
     @Slot()
     def _seed_typed(self) -> None:
@@ -167,13 +167,13 @@ class Toolbar(QToolBar):
             return
         if seed != self.studio.settings.seed:
             self.studio.set(seed=seed)
-            self.studio.generate()
+            self.redraw_wanted.emit()
 
     @Slot()
     def new_seed(self) -> None:
         """The next seed, drawn at once."""
         self.studio.set(seed=(self.studio.settings.seed * 48271 + 11) % 99_991)
-        self.studio.generate()
+        self.redraw_wanted.emit()
 
     @property
     def locked(self) -> bool:
@@ -196,17 +196,16 @@ class Toolbar(QToolBar):
         value = self.temperature.value() / 100
         if value != self.studio.settings.temperature:
             self.studio.set(temperature=value)
-            self.studio.generate()
+            self.redraw_wanted.emit()
 
     @Slot(int)
     def _speed_chosen(self, _index: int) -> None:
         self.apply_speed()
 
     def apply_speed(self) -> None:
-        """Turn the chosen speed into pixels per second for images of the current width."""
+        """Hand the chosen speed to the playhead."""
         _, unit, value = SPEEDS[self.speed.currentIndex()]
-        width = self.studio.card.spec.width if self.studio.card else 28
-        self.studio.set_speed(math.inf if unit == "full" else value * (width if unit == "row" else 1))
+        self.studio.set_speed(value, rows=unit == "row")
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """On a narrow window captions and the number of levels make room."""

@@ -7,6 +7,7 @@ looks only at what lies before it. Nothing is signalled and nothing is locked.
 
 from __future__ import annotations
 
+import copy
 import csv
 import math
 from typing import IO
@@ -57,6 +58,13 @@ class Trace:
         self.entropies[:, t], self.origin[:, t] = entropies, origin
         self.pmfs[:, t] = pmfs[:len(self.pmfs)]
         self.cursor = t + 1
+
+    def copy(self) -> Trace:
+        """A record of this moment that later writing does not change."""
+        twin = copy.copy(self)
+        for name in ("values", "log_probs", "entropies", "origin", "pmfs", "classes"):
+            setattr(twin, name, getattr(self, name).copy())
+        return twin
 
     def step(self, channel: int, row: int, column: int) -> int:
         """Step at which a site is drawn."""

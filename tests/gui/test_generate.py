@@ -251,5 +251,48 @@ def test_a_distribution_the_trace_did_not_keep_is_computed_for_its_class(qtbot, 
     studio.trace.pmfs = studio.trace.pmfs[:0]
     studio.set(class_index=-1)
     studio.select(studio.trace.site(30))
-    qtbot.waitUntil(lambda: any(key[2] == 30 for key in ready.inspector._cache), timeout=10_000)
+    qtbot.waitUntil(lambda: any(key[1] == 30 for key in ready.inspector._cache), timeout=10_000)
     assert np.allclose(ready.inspector.plot.pmf(), kept, atol=1e-5)
+
+
+def test_an_image_of_another_size_takes_the_old_map_away(qtbot, ready, studio):
+    from arstudio.image import ImageSpec
+    from arstudio.models import create
+    from arstudio.models.checkpoint import card_of
+
+    click_pixel(qtbot, ready.generate_panel.view, 3, 3)
+    qtbot.mouseClick(ready.inspector.overlays.button("sees"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: ready.generate_panel.view._overlay is not None, timeout=10_000)
+    record = studio.history[0]
+    model = create("nade", ImageSpec(1, 5, 6, 4), hidden=4).eval()
+    studio.use_model(model, card_of(model))
+    studio.set(count=1)
+    studio.generate()
+    qtbot.waitUntil(lambda: studio.trace.spec.height == 5, timeout=10_000)
+    wait_drawn(qtbot, studio)
+    ready.grab()
+    overlay = ready.generate_panel.view._overlay
+    assert overlay is None or overlay.shape == (5, 6)
+    studio.recall(record)
+    ready.grab()
+    assert "Open the model of this drawing" in ready.inspector.legend.text()
+
+
+def test_a_pixel_that_is_still_ahead_shows_nothing_of_its_future(qtbot, ready, studio):
+    studio.seek(10)
+    click_pixel(qtbot, ready.generate_panel.view, 6, 6)
+    assert ready.inspector.plot.pmf() is None
+    assert ready.inspector.sum.text() == "–"
+    studio.seek(54)
+    assert ready.inspector.plot.pmf() is not None
+    assert f"{studio.trace.log_probs[0, :54].sum():.2f}".replace("-", "−") in ready.inspector.sum.text()
+
+
+def test_controls_with_the_focus_keep_the_keys_they_need(qtbot, ready, studio):
+    studio.seek(20)
+    qtbot.keyClick(ready.toolbar.temperature, Qt.Key.Key_Left)
+    assert studio.position == 20 or studio.drawing, "an arrow on the slider moves the slider"
+    assert ready.toolbar.temperature.value() < 100
+    first = studio.trace
+    qtbot.keyClick(ready.generate_panel.draw_button, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: studio.trace is not first, timeout=10_000)

@@ -152,3 +152,37 @@ def test_reading_a_trace_while_it_is_written_never_fails(qtbot, studio):
                 assert trace.images().shape == (trace.count, 1, 8, 8)
                 assert np.isfinite(trace.nats(0))
         assert trace is not None
+
+
+def test_a_branch_leaves_the_drawing_it_came_from_in_the_history(qtbot, drawn):
+    before = drawn.trace.values.copy()
+    drawn.branch(20, int((before[0, 20] + 5) % 17))
+    wait_drawn(qtbot, drawn)
+    assert len(drawn.history) == 2
+    assert "branched at row 2, column 4" in drawn.history[0].label
+    assert np.array_equal(drawn.history[1].trace.values, before)
+    drawn.recall(drawn.history[1])
+    assert np.array_equal(drawn.trace.values, before)
+
+
+def test_there_is_nothing_to_redraw_after_the_last_pixel(qtbot, drawn):
+    with qtbot.waitSignal(drawn.message) as said:
+        drawn.branch(64)
+    assert said.args[0] == "info"
+    assert not drawn.drawing
+
+
+def test_a_class_the_model_does_not_know_is_dropped_when_a_record_is_recalled(qtbot, drawn):
+    from dataclasses import replace
+
+    item = drawn.history[0]
+    item.settings = replace(item.settings, class_index=9)
+    drawn.recall(item)
+    assert drawn.settings.class_index == -1
+
+
+def test_the_model_opened_last_wins(qtbot, studio):
+    studio.open_model("digits-nade")
+    studio.open_model("digits-fvsbn")
+    qtbot.waitUntil(lambda: not studio.loading, timeout=20_000)
+    assert studio.card.name == "digits-fvsbn"

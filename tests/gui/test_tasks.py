@@ -105,3 +105,17 @@ def test_even_unusual_errors_end_as_failures(qtbot, kind):
     with qtbot.waitSignal(task.failed) as failed:
         task.start()
     assert failed.args[0] == kind.__name__
+
+
+def test_nothing_begins_while_shutting_down(qtbot):
+    later = Task(lambda progress: 2)
+
+    def begin(_result):
+        later.start()
+
+    first = Task(lambda progress: 1)
+    first.done.connect(begin)
+    first.start()
+    shut_down()
+    assert not running()
+    assert not later.isRunning()

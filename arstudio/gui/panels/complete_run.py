@@ -61,7 +61,7 @@ class CompletionRun(QObject):
     def start(self, sheet: Sheet, count: int) -> None:
         """Draw `count` completions of a sheet with the studio's model, class, seed and temperature."""
         studio = self._studio
-        model, settings, y = studio.model, studio.sample_settings(), studio.classes_tensor()
+        model, settings, y = studio.model, studio.sample_settings(), studio.chosen_class()
         job = _Job(sheet, studio.card, time.perf_counter())
 
         def draw(progress: TaskProgress) -> Completions:

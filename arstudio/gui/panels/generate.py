@@ -118,7 +118,9 @@ class ImageGrid(QWidget):
 
 
 class GeneratePanel(QWidget):
-    """The stage of Generate. `bottom` is the timeline strip, for the dock below."""
+    """The stage of Generate. `bottom` is the timeline strip, for the dock below. `wanted` asks for new images."""
+
+    wanted = Signal()
 
     def __init__(self, studio: Studio) -> None:
         super().__init__()
@@ -136,7 +138,7 @@ class GeneratePanel(QWidget):
         self.draw_button = QPushButton(self.tr("Generate"))
         self.draw_button.setObjectName("primary")
         self.draw_button.setToolTip(self.tr("Draw new images with these settings (Ctrl+Return)"))
-        self.draw_button.clicked.connect(studio.generate)
+        self.draw_button.clicked.connect(self.wanted)
         self.branch_button = QPushButton(self.tr("Redraw from here"))
         self.branch_button.setToolTip(self.tr("Keep the past up to the playhead and draw the future with new noise (Ctrl+B)"))
         self.branch_button.clicked.connect(self.redraw)
@@ -146,7 +148,7 @@ class GeneratePanel(QWidget):
         self.count.setCurrentIndex(COUNTS.index(studio.settings.count))
         self.count.currentIndexChanged.connect(self._count_chosen)
         self.empty = EmptyState(self.tr("Getting ready"), self.tr("Loading the drawing engine. This takes a second or two."))
-        self.empty.acted.connect(studio.generate)
+        self.empty.acted.connect(self.wanted)
 
         side = QVBoxLayout()
         side.setSpacing(8)
@@ -183,10 +185,10 @@ class GeneratePanel(QWidget):
         self.bottom = TimelineStrip(studio)
         self.overlay = "none"
         self.extra_overlay: tuple[np.ndarray, float, float] | None = None
-        studio.trace_changed.connect(self.refresh)
+        studio.trace_changed.connect(self._trace_changed)
         studio.position_changed.connect(self.refresh)
         studio.selection_changed.connect(self.refresh)
-        studio.hover_changed.connect(self.refresh)
+        studio.hover_changed.connect(self._mark)
         studio.model_changed.connect(self._model_changed)
         studio.settings_changed.connect(self._settings_changed)
 
@@ -216,6 +218,20 @@ class GeneratePanel(QWidget):
     def _count_chosen(self, _index: int) -> None:
         self.studio.set(count=self.count.currentData())
         self.studio.generate()
+
+    @Slot()
+    def _trace_changed(self) -> None:
+        self.extra_overlay = None    # it belonged to another drawing
+        self.refresh()
+
+    @Slot()
+    def _mark(self) -> None:
+        studio, trace = self.studio, self.studio.trace
+        if trace is not None:
+            position = min(studio.position, trace.cursor)
+            following = trace.site(position)[1:] if position < trace.spec.sites else None
+            selected = studio.selection[1:] if studio.selection else None
+            self.view.mark(selected, following, studio.hover, studio.hover_value)
 
     @Slot()
     def redraw(self) -> None:
@@ -249,9 +265,7 @@ class GeneratePanel(QWidget):
         if self.isVisible():
             self.view.show_image(trace.image(studio.focus, position), trace.spec)
             self._refresh_overlay(position)
-            following = trace.site(position)[1:] if position < trace.spec.sites else None
-            selected = studio.selection[1:] if studio.selection else None
-            self.view.mark(selected, following, studio.hover, studio.hover_value)
+            self._mark()
             self.side_box.setVisible(trace.count > 1)
             if trace.count > 1:
                 self.grid.show_images([trace.image(i, position) for i in range(trace.count)], trace.spec, studio.focus)
@@ -274,7 +288,8 @@ class GeneratePanel(QWidget):
             image, step = self.studio.branched_at
             end = trace.cursor
             different = int((trace.values[image, :end] != self.studio.previous[image, :end]).sum())
-            return self.tr("branched at step {0} · {1} sites differ from before").format(step, different)
+            words = self.tr("branched at row {0}, column {1} · {2} values differ from before")
+            return words.format(*trace.site(step)[1:], different)
         if position >= trace.spec.sites:
             return self.tr("click a pixel or a bar")
         _, row, column = trace.site(position)

@@ -30,6 +30,7 @@ class InspectPanel(QWidget):
         self.setObjectName("side")
         self.studio, self.stage = studio, stage
         self._cache: dict[tuple, np.ndarray] = {}
+        self._trace: Any = None
         self._task: Task | None = None
         self._sees_task: Task | None = None
         self.title = label(self.tr("Pixel"), "title")
@@ -68,11 +69,13 @@ class InspectPanel(QWidget):
             "small", wrap=True,
         )
         self._build()
+        self.channels.hide()
+        self.value.setEnabled(False)
         self._show_legend("none")
         for signal in (studio.trace_changed, studio.position_changed, studio.selection_changed, studio.settings_changed):
             signal.connect(self.refresh)
         studio.selection_changed.connect(self._refresh_sees)
-        studio.trace_changed.connect(self._refresh_sees)
+        studio.trace_changed.connect(self._trace_changed)
         studio.hover_changed.connect(self._hover)
 
     def _build(self) -> None:
@@ -127,12 +130,14 @@ class InspectPanel(QWidget):
         self.title.setText(self.tr("Pixel ({0}, {1})").format(row, column) + following)
         self.place.setText(self.tr("site {0} of {1}").format(step + 1, trace.spec.sites))
         self.formula.setText(f"p(x<sub>{step}</sub> | x<sub>&lt;{step}</sub>)")
-        pmf = self.distribution(step)
+        ahead = step > min(studio.position, trace.cursor)    # its past is not on the screen yet
+        self.plot.empty = self.tr("Known once the pixels before it are drawn") if ahead else self.tr("Computing…")
+        pmf = None if ahead else self.distribution(step)
         value = int(trace.values[studio.focus, step]) if known else None
         shown, ghost = self._as_drawn(pmf)
         self.plot.show_distribution(shown, value, ghost)
         self._figures(pmf, value)
-        self._running_sum(step, known)
+        self._running_sum(step, known, ahead)
         self.value.setEnabled(known)
         self.value.blockSignals(True)
         self.value.setMaximum(max(trace.spec.levels - 1, 1))
@@ -147,7 +152,7 @@ class InspectPanel(QWidget):
             return trace.pmfs[studio.focus, step]
         if step >= trace.cursor or studio.model is None or studio.trace_card is not studio.card:
             return None
-        key = (id(trace), studio.focus, step, trace.values[studio.focus, :step].tobytes())
+        key = (studio.focus, step, trace.values[studio.focus, :step].tobytes())
         if key in self._cache:
             return self._cache[key]
         self._compute(key, step)
@@ -217,15 +222,17 @@ class InspectPanel(QWidget):
         f.set("p", f"{float(pmf[value]):.4f} · rank {rank}")
         f.set("surprise", f"{-math.log2(max(float(pmf[value]), 1e-300)):.3f} bits")
 
-    def _running_sum(self, step: int, known: bool) -> None:
+    def _running_sum(self, step: int, known: bool, ahead: bool) -> None:
         trace, focus = self.studio.trace, self.studio.focus
-        if known:
+        if ahead:
+            self.sum.setText("–")
+        elif known:
             before, term = -trace.nats(focus, step), float(trace.log_probs[focus, step])
             self.sum.setText(
                 f"log p(x<sub>≤{step}</sub>) = {_signed(before)} <b>{_term(term)}</b><br>= {_signed(before + term)} nats"
             )
         else:
-            self.sum.setText(f"log p(x<sub>&lt;{step}</sub>) = {_signed(-trace.nats(focus, self.studio.position))}<br>nats")
+            self.sum.setText(f"log p(x<sub>&lt;{step}</sub>) = {_signed(-trace.nats(focus, step))}<br>nats")
 
     # -- acting ---------------------------------------------------------------------------------------------
 
@@ -278,7 +285,7 @@ class InspectPanel(QWidget):
         if in_bits and trace is not None:
             most = math.log2(max(trace.spec.levels, 2)) * trace.spec.channels
             self.scale.set_high(most, self.tr("log₂ of the number of values a pixel can take; more is shown as the brightest"))
-        self.scale.setVisible(in_bits)
+        self.scale.setVisible(in_bits and trace is not None)
         words = {
             "surprise": self.tr("−log₂ p of the value drawn: what an ideal code would spend on it."),
             "entropy": self.tr("How open each pixel was before it was drawn."),
@@ -287,11 +294,23 @@ class InspectPanel(QWidget):
         self.legend.setVisible(key != "none")
 
     @Slot()
+    def _trace_changed(self) -> None:
+        if self.studio.trace is not self._trace:    # not only another image of the same drawing
+            self._trace = self.studio.trace
+            self._cache.clear()
+        self._show_legend(self.overlays.key())
+        self._refresh_sees()
+
+    @Slot()
     def _refresh_sees(self) -> None:
         """Compute the receptive field of the inspected site when it is asked for."""
         studio = self.studio
         trace, model = studio.trace, studio.model
-        if self.overlays.key() != "sees" or trace is None or model is None or studio.trace_card is not studio.card:
+        if self.overlays.key() != "sees" or trace is None:
+            return
+        if model is None or studio.trace_card is not studio.card:
+            self.stage.show_overlay("sees")
+            self.legend.setText(self.tr("Open the model of this drawing to see what its pixels can see."))
             return
         if self._sees_task is not None:
             return
@@ -301,7 +320,7 @@ class InspectPanel(QWidget):
         def work(progress: TaskProgress) -> Any:
             from arstudio.analysis.maps import sees
 
-            return site, sees(model, site).sum(0)
+            return trace, site, sees(model, site).sum(0)
 
         self._sees_task = Task(work, "receptive field")
         self._sees_task.done.connect(self._show_sees)
@@ -311,8 +330,11 @@ class InspectPanel(QWidget):
     @Slot(object)
     def _show_sees(self, result: tuple) -> None:
         self._sees_task = None
-        site, field = result
+        trace, site, field = result
         if self.overlays.key() != "sees":
+            return
+        if trace is not self.studio.trace:
+            self._refresh_sees()
             return
         with np.errstate(divide="ignore"):
             scaled = np.where(field > 0, np.log10(field), np.nan)

@@ -38,7 +38,8 @@ class AgreementMap(PixelView):
         rgb = super()._compose()
         stage = theme.colour("stage")
         ground = np.array([stage.red(), stage.green(), stage.blue()])
-        quiet = (self._image >= 0).all(0) if self._overlay is None else np.isnan(self._overlay)
+        fits = self._overlay is not None and self._overlay.shape == self._image.shape[1:]
+        quiet = np.isnan(self._overlay) if fits else (self._image >= 0).all(0)
         return np.where(quiet[..., None], rgb * 0.4 + ground * 0.6, rgb).astype(np.uint8)
 
 

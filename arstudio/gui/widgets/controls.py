@@ -174,7 +174,7 @@ class EmptyState(QWidget):
 
 
 def icon_button(name: str, tooltip: str, *, checkable: bool = False, kind: str = "") -> QToolButton:
-    """A square button with an icon; call `retint` on theme changes (see `IconKeeper` in actions.py)."""
+    """A square button with an icon; call `retint` on theme changes."""
     button = QToolButton()
     button.setProperty("iconName", name)
     button.setIcon(theme.icon(name, "on_accent" if kind == "primary" else "text"))

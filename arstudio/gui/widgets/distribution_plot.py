@@ -23,6 +23,7 @@ class DistributionPlot(QWidget):
         self._value: int | None = None
         self._hovered: int | None = None
         self.hint = ""
+        self.empty = self.tr("No pixel yet")
         self.setMouseTracking(True)
         self.setMinimumHeight(120)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -35,7 +36,10 @@ class DistributionPlot(QWidget):
     def show_distribution(self, pmf: np.ndarray | None, value: int | None = None, ghost: np.ndarray | None = None) -> None:
         """pmf (levels,) as sampled from; `ghost` (levels,) the model's own where that differs; `value` marked if given."""
         same = pmf is not None and self._pmf is not None and np.array_equal(pmf, self._pmf)
-        if same and value == self._value and (ghost is None) == (self._ghost is None):
+        ghosts = (ghost is None and self._ghost is None) or (
+            ghost is not None and self._ghost is not None and np.array_equal(ghost, self._ghost)
+        )
+        if same and value == self._value and ghosts:
             return
         self._pmf, self._value, self._ghost = pmf, value, ghost
         self.update()
@@ -106,7 +110,7 @@ class DistributionPlot(QWidget):
         painter.setFont(font)
         if self._pmf is None:
             painter.setPen(theme.colour("dim"))
-            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, self.tr("No pixel yet"))
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, self.empty)
             return
         top = max(float(self._pmf.max()), 1e-9)
         if self._ghost is not None:

@@ -53,7 +53,6 @@ class PixelView(QWidget):
         self.next: tuple[int, int] | None = None
         self.pointed: tuple[int, int] | None = None
         self.marked_value: int | None = None
-        self.focused = False
         self.zoom = 1.0
         self.pan = QPointF(0, 0)
         self.zoomable = False
@@ -225,13 +224,10 @@ class PixelView(QWidget):
         if s * self.devicePixelRatioF() >= GRID_FROM and self._interactive:
             self._draw_grid(painter, target, s)
         self.paint_marks(painter)
-        if self.focused:
-            painter.setPen(QPen(theme.colour("accent"), 2))
-            painter.drawRect(target.adjusted(-1, -1, 1, 1))
 
     def _compose(self) -> np.ndarray:
         rgb = pixels(self._image, self.spec)
-        if self._overlay is not None:
+        if self._overlay is not None and self._overlay.shape == rgb.shape[:2]:
             low, high = self._overlay_range
             known = ~np.isnan(self._overlay)
             mapped = colour_map((self._overlay - low) / max(high - low, 1e-12))
