@@ -62,7 +62,6 @@ class MainWindow(QMainWindow):
         self._make_stage()
         self._make_docks()
         self._make_status()
-        actions.retint(self.actions_by_slot)
         studio.message.connect(self.notice.show_message)
         self.toolbar.redraw_wanted.connect(self._settings_wanted)
         self.generate_panel.wanted.connect(self.go)
@@ -198,6 +197,7 @@ class MainWindow(QMainWindow):
 
     def complete_start(self) -> None:
         """After the first paint: list resources, load torch in the background, make the other panels."""
+        actions.retint(self.actions_by_slot)    # menus: not seen before they are opened
         try:
             self.library.fill()
             self.library.fill_datasets()

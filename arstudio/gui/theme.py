@@ -98,7 +98,7 @@ def icon(name: str, role: str = "text") -> QIcon:
     """A monochrome icon of resources/icons, tinted to the palette in use and baked to pixmaps."""
     found = QIcon()
     c = _current
-    for size in (16, 20, 24, 32, 48):
+    for size in (18, 36):    # shown at 16 to 18 pixels, and twice that on dense screens
         found.addPixmap(_tinted(name, getattr(c, role), size), QIcon.Mode.Normal)
         found.addPixmap(_tinted(name, _mix(c.dim, c.panel), size), QIcon.Mode.Disabled)
     return found
