@@ -111,6 +111,7 @@ class Health:
             happened = Signal(str)
 
         gc.disable()
+        sys.setswitchinterval(0.001)    # the drawing thread and this one hand over more often: less lag, faster drawing
         self.timer = QTimer(interval=1000)
         self.timer.timeout.connect(self.collect)
         self.timer.start()

@@ -121,7 +121,7 @@ def paint_once() -> None:
 
 def heartbeat() -> None:
     """In a child process: lateness of a 5 ms heartbeat while the window draws 16 images of the first bundled model."""
-    from arstudio.gui.app import make_application, private_settings
+    from arstudio.gui.app import Health, make_application, private_settings
 
     private_settings(os.environ["ARSTUDIO_BENCH"])
     app = make_application()
@@ -135,6 +135,7 @@ def heartbeat() -> None:
     studio.autoplay = False
     studio.set(count=16)
     window = MainWindow(studio)
+    window.health = Health(studio, Path(os.environ["ARSTUDIO_BENCH"]))
     window.show()
     window.complete_start()
     clock, late, state = QElapsedTimer(), [], {"last": 0, "start": 0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,8 @@ class MainWindow(QMainWindow):
         bar.addPermanentWidget(self.likelihood)
         bar.addPermanentWidget(self.device)
         bar.setContentsMargins(8, 0, 8, 0)
+        self._busy = self._endless = None
+        self._status_shown = 0.0
         self._show_status("", None)
 
     def complete_start(self) -> None:
@@ -461,13 +464,18 @@ class MainWindow(QMainWindow):
 
     @Slot(str, object)
     def _show_status(self, text: str, fraction: float | None) -> None:
+        now = time.monotonic()
+        same = bool(text) == self._busy and (fraction is None) == self._endless
+        if same and text and now - self._status_shown < 0.1:    # text costs a layout of the bar, ten a second are plenty
+            return
+        self._status_shown = now
         self.status_text.setText(text)
-        self.progress.setVisible(bool(text))
-        self.cancel_button.setVisible(bool(text) and fraction is not None)
-        if fraction is None:
-            self.progress.setRange(0, 0 if text else 1000)
-        else:
-            self.progress.setRange(0, 1000)
+        if not same:
+            self._busy, self._endless = bool(text), fraction is None
+            self.progress.setVisible(bool(text))
+            self.cancel_button.setVisible(bool(text) and fraction is not None)
+            self.progress.setRange(0, 0 if text and fraction is None else 1000)
+        if fraction is not None:
             self.progress.setValue(round(1000 * fraction))
 
     @Slot()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
@@ -322,6 +324,7 @@ class TimelineStrip(QWidget):
         super().__init__()
         self.setObjectName("side")
         self.studio = studio
+        self._shown = 0.0
         self.timeline = Timeline()
         self.timeline.scrubbed.connect(self._scrubbed)
         self.figures = label("", "small")
@@ -337,6 +340,7 @@ class TimelineStrip(QWidget):
         studio.trace_changed.connect(self.refresh)
         studio.position_changed.connect(self.refresh)
         studio.selection_changed.connect(self.refresh)
+        studio.playing_changed.connect(self.refresh)
 
     @Slot(int)
     def _scrubbed(self, rank: int) -> None:
@@ -349,6 +353,10 @@ class TimelineStrip(QWidget):
         trace = self.studio.trace
         if trace is None or not self.isVisible():
             return
+        now = time.monotonic()
+        if self.studio.playing and now - self._shown < 0.08:    # a dozen times a second is enough for a strip
+            return
+        self._shown = now
         spec, position = trace.spec, min(self.studio.position, trace.cursor)
         rank = position // spec.channels
         selection = self.studio.selection

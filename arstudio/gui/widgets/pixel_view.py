@@ -5,8 +5,10 @@ Shows one image, an optional map over it, the next pixel, the selected pixel and
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPen, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
@@ -18,15 +20,15 @@ GRID_FROM = 8    # device pixels per image pixel from which the hairline grid is
 
 def pixels(image: np.ndarray, spec: ImageSpec) -> np.ndarray:
     """(C, H, W) levels with hidden sites below 0 -> (H, W, 3) uint8 with the checkerboard where all channels are hidden."""
-    shown = to_display(image, spec.levels)
-    rgb = np.repeat(shown.transpose(1, 2, 0), 3 // spec.channels, axis=2).astype(np.uint8)
-    hidden = (image < 0).all(0)
-    if hidden.any():
-        row, column = np.nonzero(hidden)
-        a, b = (QColor(theme.colours().check_a), QColor(theme.colours().check_b))
-        board = np.array([[a.red(), a.green(), a.blue()], [b.red(), b.green(), b.blue()]], dtype=np.uint8)
-        rgb[row, column] = board[(row + column) % 2]
-    return rgb
+    shown = to_display(image, spec.levels).transpose(1, 2, 0)
+    board = _checkerboard(spec.height, spec.width, theme.colours().check_a, theme.colours().check_b)
+    return np.where((image < 0).all(0)[..., None], board, shown)
+
+
+@lru_cache(maxsize=16)
+def _checkerboard(height: int, width: int, a: str, b: str) -> np.ndarray:
+    colours = np.array([QColor(a).getRgb()[:3], QColor(b).getRgb()[:3]], dtype=np.uint8)
+    return colours[np.add.outer(np.arange(height), np.arange(width)) % 2]
 
 
 def to_qimage(rgb: np.ndarray) -> QImage:
@@ -49,6 +51,8 @@ class PixelView(QWidget):
         self._picture: QImage | None = None
         self._overlay: np.ndarray | None = None
         self._overlay_range = (0.0, 1.0)
+        self._grid: list[QLineF] = []
+        self._grid_place: tuple[float, ...] = ()
         self.selected: tuple[int, int] | None = None
         self.next: tuple[int, int] | None = None
         self.pointed: tuple[int, int] | None = None
@@ -235,16 +239,15 @@ class PixelView(QWidget):
         return rgb
 
     def _draw_grid(self, painter: QPainter, target: QRectF, s: float) -> None:
+        place = (target.left(), target.top(), s, self.spec.width, self.spec.height)
+        if place != self._grid_place:    # a list of lines is drawn at once, fifty calls are not
+            self._grid_place = place
+            xs = [target.left() + column * s for column in range(1, self.spec.width)]
+            ys = [target.top() + row * s for row in range(1, self.spec.height)]
+            self._grid = [QLineF(x, target.top(), x, target.bottom()) for x in xs]
+            self._grid += [QLineF(target.left(), y, target.right(), y) for y in ys]
         painter.setPen(QPen(QColor(128, 128, 128, 38), 0))
-        visible = QRect(self.rect())
-        for column in range(1, self.spec.width):
-            x = target.left() + column * s
-            if visible.left() <= x <= visible.right():
-                painter.drawLine(QPointF(x, target.top()), QPointF(x, target.bottom()))
-        for row in range(1, self.spec.height):
-            y = target.top() + row * s
-            if visible.top() <= y <= visible.bottom():
-                painter.drawLine(QPointF(target.left(), y), QPointF(target.right(), y))
+        painter.drawLines(self._grid)
 
     def paint_marks(self, painter: QPainter) -> None:
         """Outlines; subclasses add theirs."""
