@@ -82,7 +82,7 @@ class GatedLayer(nn.Module):
 
     def horizontal(self, h: Tensor, from_above: Tensor, cache: Rows | None = None) -> Tensor:
         """h (B, H, W, p) or a site (B, p), and what the vertical stack and the class add -> next h."""
-        g = gate(self.horizontal_conv(h, cache) + from_above)                       # (…, p)
+        g = gate(self.horizontal_conv(h, cache, from_above))                        # (…, p)
         g = self.out(self._drop(g))
         return g if self.first else h + g
 
@@ -152,11 +152,21 @@ class GatedPixelCNNDecoder(Decoder):
         with torch.inference_mode():
             biases = self.model.class_biases(self.classes)
         self.biases = [row.clone() for pair in biases for row in pair]    # 2 per layer, (B, 2p)
-        self.from_above: list[Tensor] = []                                # per layer, (B, W, 2p)
+        self.from_above = []
         self.inputs = like.new_zeros(batch, height, width, self.spec.channels + 1)
         self.inputs[..., -1] = 1
         self.ready = -1                                                   # row whose from_above is there
         self.done = -1                                                    # site whose features are there
+
+    @property
+    def from_above(self) -> list[Tensor]:
+        """Per layer (B, W, 2p): what enters the horizontal stack of the current row besides its own past."""
+        return self._from_above
+
+    @from_above.setter
+    def from_above(self, tensors: list[Tensor]) -> None:
+        self._from_above = tensors
+        self._columns = [t.unbind(1) for t in tensors]    # a view a site, made once
 
     @property
     def buffers(self) -> list[Tensor]:
@@ -170,21 +180,21 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _begin_row(self, row: int) -> None:
         v = self.inputs[:, row - 1] if row else torch.zeros_like(self.inputs[:, 0])
-        self.from_above = []
+        rows = []
         for i, layer in enumerate(self.model.layers):
             self.vertical[i].row = row
             layer.horizontal_conv.begin_row(self.horizontal[i], row)
             v, link = layer.vertical(v, self.biases[2 * i][:, None], self.vertical[i])
-            self.from_above.append(link + self.biases[2 * i + 1][:, None])
-        self.ready = row
+            rows.append(link + (self.biases[2 * i + 1] + layer.horizontal_conv.bias)[:, None])
+        self.from_above, self.ready = rows, row
 
     def _features(self, row: int, column: int) -> Tensor:
         if self.ready != row:
             self._begin_row(row)
         h = self.inputs[:, row, column]
-        for layer, cache, from_above in zip(self.model.layers, self.horizontal, self.from_above, strict=True):
+        for layer, cache, columns in zip(self.model.layers, self.horizontal, self._columns, strict=True):
             cache.column = column
-            h = layer.horizontal(h, from_above[:, column], cache)
+            h = layer.horizontal(h, columns[column], cache)
         self.done = self.position
         return h
 

@@ -58,8 +58,8 @@ class Rows:
     def __init__(self, conv: RowConv | SiteConv, batch: int, height: int, width: int, like: Tensor) -> None:
         top, left, right = conv.padding
         self.left, self.top, self.width = left, top, width
-        self.line: Tensor | None = None       # views of the row being decoded, see SiteConv
-        self.windows: Tensor | None = None
+        self.line: tuple[Tensor, ...] = ()                # views of the row being decoded, see SiteConv
+        self.windows: tuple[Tensor, ...] | None = None
         self.buffer = like.new_zeros(batch, top + height, left + width + right, conv.inputs)
         self.above: Tensor | None = None    # (B, W, out): what rows above add to the row being decoded
         self.row, self.column = 0, 0
@@ -176,15 +176,18 @@ class SiteConv(_CausalConv):
         super().fold_mask()
         self.left_taps = self.taps[-1][:(self.side + 1) * self.inputs]    # taps right of the site are zero
 
-    def forward(self, x: Tensor, cache: Rows | None = None) -> Tensor:
+    def forward(self, x: Tensor, cache: Rows | None = None, added: Tensor | None = None) -> Tensor:
+        """`added` (B, …, out) is what other paths contribute; at a site it comes with this layer's bias in it."""
         if cache is None:
-            return self.convolve(x, *self.padding)
+            z = self.convolve(x, *self.padding)
+            return z if added is None else z + added
         if cache.windows is None:
             self._look_at_row(cache)
-        cache.line[:, cache.left + cache.column] = x    # x (B, in) is the input at this site
-        left = cache.windows[:, cache.column]
-        above = self.bias if cache.above is None else cache.above[:, cache.column]
-        return torch.addmm(above, left if self.dilation == 1 else left.flatten(1), self.left_taps)
+        cache.line[cache.left + cache.column].copy_(x)    # x (B, in) is the input at this site
+        left = cache.windows[cache.column]
+        if added is None:
+            added = cache.above[:, cache.column]
+        return torch.addmm(added, left if self.dilation == 1 else left.flatten(1), self.left_taps)
 
     def begin_row(self, cache: Rows, row: int) -> None:
         """Sum once, for all sites of a row, what the rows above contribute."""
@@ -195,13 +198,14 @@ class SiteConv(_CausalConv):
                 cache.above = cache.above + self.window(cache, row + i * self.dilation, 0, cache.width) @ taps
 
     def _look_at_row(self, cache: Rows) -> None:
-        """Views of the current row: `line` to write inputs, `windows` (B, W, taps·in) to read each site's left taps."""
-        cache.line = cache.buffer[:, cache.top + cache.row]
-        images, step, count = len(cache.line), cache.line.stride(1), self.side + 1
-        shape, strides = (images, cache.width, count, self.inputs), (cache.line.stride(0), step, step * self.dilation, 1)
+        """Views of the current row, one a site: `line` (B, in) to write inputs, `windows` (B, taps·in) to read left taps."""
+        line = cache.buffer[:, cache.top + cache.row]
+        images, step, count = len(line), line.stride(1), self.side + 1
+        shape, strides = (images, cache.width, count, self.inputs), (line.stride(0), step, step * self.dilation, 1)
         if self.dilation == 1:    # neighbouring sites lie side by side: one dimension, no copy when read
-            shape, strides = (images, cache.width, count * self.inputs), (cache.line.stride(0), step, 1)
-        cache.windows = cache.line.as_strided(shape, strides, cache.line.storage_offset())
+            shape, strides = (images, cache.width, count * self.inputs), (line.stride(0), step, 1)
+        cache.line = line.unbind(1)
+        cache.windows = line.as_strided(shape, strides, line.storage_offset()).unbind(1)
 
 
 def gate(z: Tensor) -> Tensor:

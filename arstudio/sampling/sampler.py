@@ -8,11 +8,14 @@ Both take their decisions in `draw.py`, so one seed gives one result.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from arstudio.image import SpecMismatch
+from arstudio.models import threads
 from arstudio.models.base import AutoregressiveModel
 from arstudio.progress import Progress
 from arstudio.sampling.draw import REFER, Referee, SampleSettings, SettingsError, decide, noise, reshape
@@ -110,12 +113,13 @@ class Sampler:
         progress = progress or Progress()
         sites = self.trace.spec.sites
         end = sites if until is None else min(until, sites)
-        while self.trace.cursor < end:
-            progress.check()
-            progress.pause_point()
-            self.step()
-            if self.trace.cursor % 16 == 0 or self.trace.cursor == end:
-                progress.report(self.trace.cursor / end, f"{self.trace.cursor} of {end} sites")
+        with threads.single() if self.method == "incremental" else nullcontext():
+            while self.trace.cursor < end:
+                progress.check()
+                progress.pause_point()
+                self.step()
+                if self.trace.cursor % 16 == 0 or self.trace.cursor == end:
+                    progress.report(self.trace.cursor / end, f"{self.trace.cursor} of {end} sites")
         return self.trace
 
     def rewind(self, step: int) -> None:

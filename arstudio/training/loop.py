@@ -29,6 +29,7 @@ from torch import Tensor
 
 from arstudio.data import ImageDataset
 from arstudio.image import grid
+from arstudio.models import threads
 from arstudio.models.base import AutoregressiveModel
 from arstudio.models.checkpoint import card_of, encode_model
 from arstudio.models.modelfile import Facts, ModelCard, read_metadata
@@ -141,6 +142,7 @@ class Trainer:
         Raises WriteError with one sentence if the disk refuses.
         """
         progress = progress or Progress()
+        threads.use_all()
         self.run.save_record(status="training")
         status, norm, last_check, last_save = "finished", math.nan, time.monotonic(), time.monotonic()
         try:
