@@ -74,14 +74,25 @@ class Tour:
     # -- tools ----------------------------------------------------------------------------------------------
 
     def wait(self, what: str, condition: Callable[[], bool], seconds: float = 120.0) -> None:
-        """Keep the window alive until condition() holds. Raises DemoError naming `what` after `seconds`."""
-        from PySide6.QtTest import QTest
+        """Keep the window alive until condition() holds. Raises DemoError naming `what` after `seconds`.
 
-        end = time.perf_counter() + seconds
-        while not condition():
-            if time.perf_counter() > end:
-                raise DemoError(f"The demo stopped: {what} took longer than {seconds:.0f} s.")
-            QTest.qWait(15)
+        An event loop of its own, not QTest.qWait: that one keeps the interpreter's lock, and every thread waits.
+        """
+        from PySide6.QtCore import QEventLoop, QTimer
+
+        loop, end = QEventLoop(), time.perf_counter() + seconds
+
+        def look() -> None:
+            if condition() or time.perf_counter() > end:
+                loop.quit()
+
+        timer = QTimer(interval=15)
+        timer.timeout.connect(look)
+        timer.start()
+        loop.exec()
+        timer.stop()
+        if not condition():
+            raise DemoError(f"The demo stopped: {what} took longer than {seconds:.0f} s.")
 
     def pause(self, seconds: float) -> None:
         """Let a person see what happened."""
