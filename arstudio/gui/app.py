@@ -161,23 +161,36 @@ def last_crash() -> str:
     return str(kept) if crashed else ""
 
 
+def after_first_paint(widget, call):
+    """Call a function once, when the first paint event of a widget has ended; returns what must be kept until then."""
+    from PySide6.QtCore import QEvent, QObject, QTimer
+
+    class FirstPaint(QObject):
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            if event.type() == QEvent.Type.Paint:
+                widget.removeEventFilter(self)
+                QTimer.singleShot(0, call)
+            return False
+
+    watch = FirstPaint()
+    widget.installEventFilter(watch)
+    return watch
+
+
 def main() -> int:
     """Open the window and run until it is closed."""
     if display_missing():
         print(NO_DISPLAY, file=sys.stderr)
         return 1
     app = make_application()
-    from PySide6.QtCore import QTimer
-
     from arstudio.gui.main_window import MainWindow
     from arstudio.gui.studio import Studio
 
     studio = Studio()
     window = MainWindow(studio)
-    window.health = Health(studio)
-    window.show()
 
-    def after_first_paint() -> None:
+    def begin() -> None:
+        window.health = Health(studio)
         window.complete_start()
         crashed = last_crash()
         if crashed:
@@ -188,5 +201,8 @@ def main() -> int:
         window.close()
 
     signal.signal(signal.SIGINT, interrupted)
-    QTimer.singleShot(0, after_first_paint)
-    return app.exec()
+    watch = after_first_paint(window.generate_panel, begin)
+    window.show()
+    code = app.exec()
+    del watch
+    return code

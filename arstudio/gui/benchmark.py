@@ -88,35 +88,23 @@ def _child(code: str, env: dict[str, str]) -> str:
 
 def paint_once() -> None:
     """In a child process: show the window as `arstudio` does, print the time when its first paint has ended."""
-    from arstudio.gui.app import Health, display_missing, make_application, private_settings
+    from arstudio.gui.app import after_first_paint, display_missing, make_application, private_settings
 
     display_missing()
     private_settings(os.environ["ARSTUDIO_BENCH"])
     app = make_application()
-    from PySide6.QtCore import QEvent, QObject, QTimer
-
     from arstudio.gui.main_window import MainWindow
     from arstudio.gui.studio import Studio
-
-    class Watch(QObject):
-        painted = False
-
-        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-            if event.type() == QEvent.Type.Paint and not self.painted:
-                self.painted = True
-                QTimer.singleShot(0, finish)
-            return False
 
     def finish() -> None:
         print(time.time(), flush=True)
         app.exit()
 
     window = MainWindow(Studio())
-    window.health = Health(window.studio, Path(os.environ["ARSTUDIO_BENCH"]))
-    watch = Watch()
-    window.generate_panel.installEventFilter(watch)
+    watch = after_first_paint(window.generate_panel, finish)
     window.show()
     app.exec()
+    del watch
 
 
 def heartbeat() -> None:
