@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -30,6 +31,7 @@ def settings(tmp_path, qapp):
     os.environ["ARSTUDIO_RUNS"] = str(tmp_path / "runs")
     yield
     tasks.shut_down()
+    sys.setswitchinterval(0.005)
     left = tasks.running()
     QCoreApplication.sendPostedEvents(None, 52)    # DeferredDelete
     gc.collect()
