@@ -36,7 +36,7 @@ from arstudio.gui.widgets.notice import Notice
 from arstudio.resources import resource
 
 LAYOUT_VERSION = 1
-FIRST_MODEL = "fashion-gated"
+FIRST_MODEL, FIRST_CLASS = "fashion-gated", 2    # pullovers: a class draws more recognisable things than "any"
 JOBS = ("generate", "complete", "train")
 
 
@@ -220,6 +220,8 @@ class MainWindow(QMainWindow):
         self._show_status("", None)
         names = [card.name for card in self.library.cards]
         if self.studio.model is None and not self.studio.loading and names and QSettings().value("autostart", "true") == "true":
+            if FIRST_MODEL in names:
+                self.studio.set(class_index=FIRST_CLASS)
             self.studio.open_model(FIRST_MODEL if FIRST_MODEL in names else names[0])
         elif not names:
             self.studio.model_changed.emit()
