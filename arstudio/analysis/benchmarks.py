@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from arstudio.image import ImageSpec
 from arstudio.models import create
 from arstudio.models.base import AutoregressiveModel, Decoder
-from arstudio.progress import Progress
+from arstudio.progress import Muted, Progress
 from arstudio.sampling import Sampler, SampleSettings
 from arstudio.sampling.sampler import balanced_classes
 from arstudio.training.loop import machine
@@ -172,6 +172,7 @@ class _Work:
         self.cost = estimate * min(1.0, self.naive_runs / repeats) + 10 * one
 
     def measure(self, repeat: int, progress: Progress) -> None:
+        """One interleaved round: two full passes, an incremental drawing and, if affordable, a naive one."""
         self.passes += [self._pass(), self._pass()]
         seconds, sampler = self._draw("incremental", progress)
         self.drawn.append(seconds)
@@ -189,12 +190,13 @@ class _Work:
     def _draw(self, method: str, progress: Progress) -> tuple[float, Sampler]:
         def work() -> Sampler:
             sampler = Sampler(self.model, SampleSettings(seed=0), self.batch, self.y, method=method)
-            sampler.run(_OnlyCancel(progress))
+            sampler.run(Muted(progress))
             return sampler
 
         return _timed(work, self.model.device)
 
     def figures(self, multiply_adds: int, flops: float) -> BatchFigures:
+        """Medians in seconds and their ratios; `flops` is the machine's measured matrix throughput a second."""
         sites = self.model.spec.sites
         seconds, forward = statistics.median(self.drawn), statistics.median(self.passes)
         naive = statistics.median(self.naive) if self.naive else sites * forward
@@ -213,14 +215,6 @@ class _Work:
             self.cache_bytes,
             self.identical,
         )
-
-
-class _OnlyCancel(Progress):
-    """Passes on the wish to stop and nothing else: reports of inner work would disturb the timing and the
-    bar."""
-
-    def __init__(self, outer: Progress) -> None:
-        self.cancelled = outer.cancelled  # type: ignore[method-assign]
 
 
 def _timed(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:

@@ -4,8 +4,8 @@ Every site of every image owns one uniform u, drawn from the seed before anythin
 inverse CDF at u. Naive, incremental and parallel samplers therefore return the same pixels. Their float32
 parameters differ in the last bits, though, and u may fall between two such CDFs. Whenever u lies within
 `REFER` of a step of the CDF (or a truncation is that close to keeping another value), the site is *referred*:
-its parameters are computed again by one float64 `forward`, which all samplers share. It happens about once in
-ten thousand sites for few levels.
+its parameters are computed again by one float64 `forward`, which all samplers share;
+`Referee.referred` counts them.
 
 Source of the shared-noise idea: Song et al. 2021, "Accelerating Feedforward Computation via Parallel
 Nonlinear Equation Solving".

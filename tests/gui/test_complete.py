@@ -3,7 +3,6 @@ errors."""
 
 import dataclasses
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -58,7 +57,7 @@ def held(monkeypatch):
 
     def gated(self):
         if self.trace.cursor == 20 and not gate.is_set():
-            time.sleep(0.002)
+            gate.wait(0.002)
             return True
         return step(self)
 
