@@ -36,6 +36,9 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the model; repeat it for more."),
     ] = None,
+    preset: Annotated[
+        str, typer.Option(metavar="small|medium|paper", help="The size of the model, before --set.")
+    ] = "medium",
     levels: Annotated[
         int, typer.Option(help="View the images at this many levels; -1 keeps their own.")
     ] = -1,
@@ -78,6 +81,7 @@ def train(
         raise UsageSentence(
             "Say what to learn from, such as --dataset digits, or --resume RUN to go on with a run."
         )
+    from arstudio.models import preset_settings
     from arstudio.training.loop import TrainConfig
     from arstudio.training.setup import DataView, new_trainer, resume_trainer
 
@@ -101,7 +105,7 @@ def train(
             view,
             model,
             config,
-            _pairs(set_ or []),
+            preset_settings(model, preset) | _pairs(set_ or []),
             classes=classes,
             device=device,
             draw=_film,

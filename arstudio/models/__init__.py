@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from arstudio.models.base import AutoregressiveModel, ClassRequired, ConfigError, Decoder
     from arstudio.models.checkpoint import load_model, save_model
-    from arstudio.models.registry import MODELS, create
+    from arstudio.models.registry import MODELS, create, make_config, preset_settings
 
 _FILES = ("fvsbn", "nade", "pixelcnn", "gated_pixelcnn")
 _HOMES = {
     "MODELS": "registry", "create": "registry", "make_config": "registry",
+    "preset_settings": "registry",
     "AutoregressiveModel": "base", "Decoder": "base", "ConfigError": "base", "ClassRequired": "base",
     "load_model": "checkpoint", "save_model": "checkpoint",
 }
 
 __all__ = [
     "MODELS", "AutoregressiveModel", "ClassRequired", "ConfigError", "Decoder",
-    "create", "load_model", "save_model",
+    "create", "load_model", "make_config", "preset_settings", "save_model",
 ]
 
 

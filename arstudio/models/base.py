@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.likelihoods import default_likelihood
+from arstudio.models.likelihoods import Likelihood, make_likelihood
 from arstudio.models.orders import ORDERS, Order
 
 
@@ -33,14 +33,34 @@ class ClassRequired(ValueError):
     """A class-conditional model trained without class dropout was used without a class."""
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a model takes, known before it is built: trained scalars, and scalars that a training step keeps an image."""
+
+    parameters: int
+    activations: int
+
+    def training_bytes(self, batch: int) -> int:
+        """float32 bytes of weights, gradients, Adam's two moments and EMA, and of what the backward pass needs."""
+        return 4 * (5 * self.parameters + batch * self.activations)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """What every model can be asked for.
-    `class_dropout` is the share of training images shown without their class."""
+    """What every model can be asked for. `class_dropout` is the share of training images shown without their
+    class; `likelihood` a name of `likelihoods.LIKELIHOODS`, `components` its K if it is a mixture.
+
+    `presets` holds what `small`, `medium` and `paper` change; `likelihoods` what the model can put out.
+    """
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"small": {}, "medium": {}, "paper": {}}
+    likelihoods: ClassVar[tuple[str, ...]] = ("auto", "bernoulli", "categorical")
 
     order: str = "raster"
     order_seed: int = 0
     class_dropout: float = 0.1
+    likelihood: str = "auto"
+    components: int = 5
 
     def require(self, condition: bool, sentence: str) -> None:
         """Raise ConfigError(sentence) unless condition holds."""
@@ -53,7 +73,39 @@ class ModelConfig:
         self.require(0 <= share < 1, f"class_dropout must be in [0, 1), not {share}.")
         self.require(self.order in ORDERS, f"There is no order {self.order!r}; choose one of {orders}.")
         self.require(self.order_seed >= 0, f"order_seed must be 0 or more, not {self.order_seed}.")
-        self.require(spec.levels != 0, "This model needs integer levels; choose levels such as 2, 16 or 256.")
+        known, mine = ", ".join(self.likelihoods), self.likelihood
+        self.require(mine in self.likelihoods, f"The likelihood of this model is one of {known}, not {mine!r}.")
+        reals = "gaussian" in self.likelihoods
+        self.require(spec.levels != 0 or reals, "This model needs integer levels; choose levels such as 2, 16 or 256.")
+        self.outputs(spec)
+
+    def make_likelihood(self, spec: ImageSpec) -> Likelihood:
+        """The output family for `spec`. Raises ConfigError where the two do not fit."""
+        try:
+            return make_likelihood(self.likelihood, spec.levels, self.components)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+    def outputs(self, spec: ImageSpec) -> int:
+        """P, the number of parameters of one site's distribution."""
+        return self.make_likelihood(spec).num_params
+
+    def make_order(self, spec: ImageSpec) -> Order:
+        """The order in which the model draws images of `spec`."""
+        return Order(self.order, spec.height, spec.width, self.order_seed)
+
+    def parameters(self, spec: ImageSpec, num_classes: int = 0) -> int:
+        """Trained scalars of the model for `spec`, exactly, without building it."""
+        raise NotImplementedError
+
+    def activations(self, spec: ImageSpec) -> int:
+        """Scalars that a training step keeps for each image, within a factor of two."""
+        raise NotImplementedError
+
+    def cost(self, spec: ImageSpec, num_classes: int = 0) -> Cost:
+        """Parameters and memory of the model for `spec`, without building it. Raises ConfigError if it cannot be."""
+        self.check(spec)
+        return Cost(self.parameters(spec, num_classes), self.activations(spec))
 
 
 class AutoregressiveModel(nn.Module):
@@ -62,6 +114,8 @@ class AutoregressiveModel(nn.Module):
     name: ClassVar[str]
     title: ClassVar[str]
     paper: ClassVar[str]
+    closed_form: ClassVar[bool] = False    # `learn` counts each image once; there is nothing to descend
+    any_order: ClassVar[bool] = False      # `reordered` gives a model of any other order with the same weights
 
     def __init__(self, spec: ImageSpec, config: ModelConfig, num_classes: int = 0) -> None:
         super().__init__()
@@ -69,8 +123,8 @@ class AutoregressiveModel(nn.Module):
         if num_classes < 0:
             raise ConfigError(f"num_classes must be 0 or more, not {num_classes}.")
         self.spec, self.config, self.num_classes = spec, config, num_classes
-        self.order = Order(config.order, spec.height, spec.width, config.order_seed)
-        self.likelihood = default_likelihood(spec.levels)
+        self.order = config.make_order(spec)
+        self.likelihood = config.make_likelihood(spec)
         sites = torch.from_numpy(self.order.sites(spec.channels))
         self.register_buffer("site_index", sites, persistent=False)
 
@@ -78,7 +132,12 @@ class AutoregressiveModel(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """(B, C, H, W) levels -> (B, E, C, H, W) network inputs; by default E = 1, scaled to [-1, 1]."""
-        return (x.to(self.dtype) * (2.0 / (self.spec.levels - 1)) - 1.0).unsqueeze(1)
+        return self.scaled(x).unsqueeze(1)
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Levels of any shape -> [-1, 1] in the network's floating-point type; reals in [0, 1] likewise."""
+        top = self.spec.levels - 1 if self.spec.levels else 1
+        return x.to(self.dtype) * (2.0 / top) - 1.0
 
     def network(self, e: Tensor, y: Tensor) -> Tensor:
         """(B, E, C, H, W) inputs and (B,) class rows from `class_index` -> (B, P, C, H, W) parameters."""
@@ -107,6 +166,29 @@ class AutoregressiveModel(nn.Module):
         summed in float64 where the device has it."""
         sites = self.log_prob_sites(x, y).flatten(1)
         return sites.sum(1) if sites.device.type == "mps" else sites.sum(1, dtype=torch.float64)
+
+    def loss(self, x: Tensor, y: Tensor | int | None = None) -> Tensor:
+        """(B, C, H, W) levels -> (B,) nats to train on: −log p(x), unless a model has an estimate or bound of its own."""
+        return -self.log_prob(x, y)
+
+    def learn(self, x: Tensor, y: Tensor | int | None = None) -> None:
+        """Take a batch into account, for models with `closed_form`."""
+        raise NotImplementedError(f"{self.title} is trained by gradient descent.")
+
+    def reordered(self, order: Order) -> AutoregressiveModel:
+        """The same weights under another order of the same image size, for models with `any_order`.
+
+        Training one trains the other. Raises ConfigError for a model with one order, or an order of another size.
+        """
+        if not self.any_order:
+            raise ConfigError(f"{self.title} draws in the order it was trained in only.")
+        if (order.height, order.width) != (self.spec.height, self.spec.width):
+            raise ConfigError(f"The order is for {order.height}×{order.width} images, the model for {self.spec}.")
+        twin = copy.copy(self)
+        twin._buffers = dict(self._buffers)    # copy.copy shares the dictionary, and site_index is about to differ
+        twin.order = order
+        twin.register_buffer("site_index", torch.from_numpy(order.sites(self.spec.channels)).to(self.device), persistent=False)
+        return twin
 
     def naive_decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
         """A decoder that runs the whole `forward` for every site: the reference, and the slow way."""
@@ -183,7 +265,8 @@ class Decoder:
         self.spec = model.spec
         self.classes = self.model.class_index(y, batch)
         self.batched = (*type(self).batched, "classes")
-        self.x = torch.zeros(batch, *model.spec.shape, dtype=torch.long, device=model.device)
+        kind = torch.long if model.spec.levels else model.dtype
+        self.x = torch.zeros(batch, *model.spec.shape, dtype=kind, device=model.device)
         self.position = 0
         self._where = [divmod(int(p), model.spec.width) for p in model.order.pixels]
 

@@ -35,13 +35,22 @@ class FVSBNConfig(ModelConfig):
         known = self.inputs in ("scaled", "one_hot")
         self.require(known, f"inputs is 'scaled' or 'one_hot', not {self.inputs!r}.")
         features = 1 if self.inputs == "scaled" else spec.levels
-        outputs = 1 if spec.levels == 2 else spec.levels
+        outputs = self.outputs(spec)
         weights = spec.sites**2 * features * outputs
         self.require(
             weights <= 200_000_000,
             f"An FVSBN on {spec} needs {weights / 1e6:,.0f} million weights; "
             "choose fewer levels or a smaller size.",
         )
+
+
+    def parameters(self, spec: ImageSpec, num_classes: int = 0) -> int:
+        features, outputs = 1 if self.inputs == "scaled" else spec.levels, self.outputs(spec)
+        biases = spec.sites * outputs
+        return biases * spec.sites * features + biases + (num_classes + 1) * biases * bool(num_classes)
+
+    def activations(self, spec: ImageSpec) -> int:
+        return spec.sites * (2 * self.outputs(spec) + (1 if self.inputs == "scaled" else spec.levels))
 
 
 @register("fvsbn", "FVSBN", "Frey 1998; Bengio & Bengio 2000", FVSBNConfig)

@@ -20,7 +20,7 @@ horizontal stack (`layers.py`); the vertical stack needs no groups because it ne
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
 from arstudio.models.layers import ALWAYS, MaskedLinear, RowConv, Rows, SiteConv, gate, groups, with_ones
+from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
 
 
@@ -36,6 +37,13 @@ from arstudio.models.registry import register
 class GatedPixelCNNConfig(ModelConfig):
     """`channels` is p; one layer per entry of `dilations`, the first undilated;
     `head` the width before the output."""
+
+    likelihoods: ClassVar[tuple[str, ...]] = LIKELIHOODS
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "small": {"channels": 16, "dilations": (1, 2, 1, 4), "head": 32},
+        "medium": {},
+        "paper": {"channels": 128, "dilations": (1,) * 15, "kernel": 5, "head": 1024},
+    }
 
     channels: int = 32
     dilations: tuple[int, ...] = (1, 2, 1, 4, 1, 2, 1)
@@ -57,6 +65,19 @@ class GatedPixelCNNConfig(ModelConfig):
             f"dilations must be whole numbers that begin with 1, not {self.dilations}.",
         )
         self.require(0 <= self.dropout < 1, f"dropout must be in [0, 1), not {self.dropout}.")
+
+    def parameters(self, spec: ImageSpec, num_classes: int = 0) -> int:
+        p, k, layers, outputs = self.channels, self.kernel, len(self.dilations), spec.channels * self.outputs(spec)
+        total = 0
+        for width, rows in [(spec.channels + 1, k // 2)] + [(p, k // 2 + 1)] * (layers - 1):
+            total += 2 * p * (width * rows * k + 1) + 2 * p * (2 * p + 1)               # vertical, link
+            total += 2 * p * (width * (k // 2 + 1) + 1) + p * (p + 1)                   # horizontal, out
+        total += self.head * (p + 1) + outputs * (self.head + 1)
+        return total + (num_classes + 1) * layers * 4 * p * bool(num_classes)
+
+    def activations(self, spec: ImageSpec) -> int:
+        a_layer = (9 + 2 * (self.dropout > 0)) * self.channels
+        return spec.pixels * (len(self.dilations) * a_layer + 2 * self.head + 2 * spec.channels * self.outputs(spec))
 
 
 class GatedLayer(nn.Module):

@@ -14,6 +14,7 @@ Shapes: φ (B, D, E), activations (B, D, H), logits (B, D, P), sites *in order*.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -28,18 +29,30 @@ from arstudio.models.registry import register
 class NADEConfig(ModelConfig):
     """`hidden` is H, 500 in the paper."""
 
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"small": {"hidden": 100}, "medium": {}, "paper": {"hidden": 500}}
+
     hidden: int = 200
 
     def check(self, spec: ImageSpec) -> None:
         super().check(spec)
         self.require(self.hidden >= 1, f"hidden must be at least 1, not {self.hidden}.")
-        outputs = 1 if spec.levels == 2 else spec.levels
+        outputs = self.outputs(spec)
         weights = 2 * spec.sites * self.hidden * outputs
         self.require(
             weights <= 200_000_000,
             f"A NADE of {self.hidden} hidden units on {spec} needs {weights / 1e6:,.0f} million weights; "
             "choose fewer units, fewer levels or a smaller size.",
         )
+
+
+    def parameters(self, spec: ImageSpec, num_classes: int = 0) -> int:
+        outputs, features = self.outputs(spec), 1 if spec.levels == 2 else spec.levels
+        total = spec.sites * (self.hidden * (features + outputs) + outputs) + self.hidden
+        return total + (num_classes + 1) * self.hidden * bool(num_classes)
+
+    def activations(self, spec: ImageSpec) -> int:
+        features = 1 if spec.levels == 2 else spec.levels
+        return spec.sites * (2 * self.hidden + features + 2 * self.outputs(spec))
 
 
 @register("nade", "NADE", "Larochelle & Murray 2011", NADEConfig)

@@ -4,11 +4,14 @@
     snake       raster, every second row reversed     diagonal anti-diagonals from the top left corner
     spiral      from the rim inwards, clockwise       random   a permutation drawn from a seed
 
+    custom   any permutation, for models that allow every order
+
 Inside a pixel the order is always R, G, B. Site t of an order is pixel `pixels[t // C]`, channel `t % C`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,21 +22,37 @@ ORDERS = ("raster", "column", "snake", "diagonal", "spiral", "random")
 
 @dataclass(frozen=True)
 class Order:
-    """One order over height × width pixels. `kind` is one of ORDERS; `seed` matters to `random` alone."""
+    """One order over height × width pixels. `kind` is one of ORDERS, or "custom" with the raster index of the
+    pixel at each rank in `permutation`; `seed` matters to `random` alone."""
 
     kind: str
     height: int
     width: int
     seed: int = 0
+    permutation: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.kind not in ORDERS:
+        if self.kind not in (*ORDERS, "custom"):
             raise ValueError(f"There is no order {self.kind!r}; choose one of {', '.join(ORDERS)}.")
+        if self.kind == "custom" and sorted(self.permutation) != list(range(self.height * self.width)):
+            raise ValueError(f"A custom order must name each of the {self.height * self.width} pixels once.")
+
+    @classmethod
+    def custom(cls, pixels: Iterable[int], height: int, width: int) -> Order:
+        """Order that visits pixels by the raster indices given. Raises ValueError unless each comes once."""
+        return cls("custom", height, width, permutation=tuple(int(p) for p in pixels))
+
+    def first(self, known: np.ndarray) -> Order:
+        """The same order, but with the pixels of the (H, W) bool mask `known` before all others."""
+        late = ~np.asarray(known, dtype=bool).reshape(-1)[self.pixels]
+        return Order.custom(self.pixels[np.argsort(late, kind="stable")], self.height, self.width)
 
     @cached_property
     def pixels(self) -> np.ndarray:
         """(H·W,) raster index of the pixel at each rank."""
         h, w = self.height, self.width
+        if self.kind == "custom":
+            return np.array(self.permutation, dtype=np.int64)
         index = np.arange(h * w).reshape(h, w)
         if self.kind == "column":
             index = index.T

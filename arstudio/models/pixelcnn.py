@@ -20,7 +20,7 @@ Shapes: (B, H, W, features) channels-last inside; parameters (B, P, C, H, W) out
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,12 +29,20 @@ from torch import Tensor, nn
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
 from arstudio.models.layers import ALWAYS, MaskedLinear, Rows, SiteConv, groups, with_ones
+from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
 
 
 @dataclass(frozen=True, kw_only=True)
 class PixelCNNConfig(ModelConfig):
     """`channels` is 2h, the width of the residual stream; `first_kernel` and `kernel` are odd."""
+
+    likelihoods: ClassVar[tuple[str, ...]] = LIKELIHOODS
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "small": {"channels": 32, "blocks": 3, "head": 32},
+        "medium": {},
+        "paper": {"channels": 256, "blocks": 15, "head": 1024},
+    }
 
     channels: int = 64
     blocks: int = 5
@@ -55,6 +63,19 @@ class PixelCNNConfig(ModelConfig):
             f"channels must be at least {least}, head at least {spec.channels}, blocks at least 0.",
         )
         self.require(0 <= self.dropout < 1, f"dropout must be in [0, 1), not {self.dropout}.")
+
+    def parameters(self, spec: ImageSpec, num_classes: int = 0) -> int:
+        wide, k, first, outputs = self.channels, self.kernel, self.first_kernel, spec.channels * self.outputs(spec)
+        h = wide // 2
+        total = wide * ((spec.channels + 1) * first * (first // 2 + 1) + 1)
+        total += self.blocks * (h * (wide + 1) + h * (h * k * (k // 2 + 1) + 1) + wide * (h + 1))
+        total += self.head * (wide + 1) + outputs * (self.head + 1)
+        return total + (num_classes + 1) * max(self.blocks, 1) * h * bool(num_classes)
+
+    def activations(self, spec: ImageSpec) -> int:
+        a_block = (5 + 2 * (self.dropout > 0)) * self.channels // 2
+        rest = 2 * self.channels + 2 * self.head + 2 * spec.channels * self.outputs(spec)
+        return spec.pixels * (self.blocks * a_block + rest)
 
 
 class Block(nn.Module):

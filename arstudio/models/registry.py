@@ -55,16 +55,27 @@ def create(name: str, spec: ImageSpec, num_classes: int = 0, **config: Any) -> A
     Raises ConfigError naming the known models or fields when `name` or a field of `config` is unknown, when a
     value has the wrong type, or when the model cannot exist for `spec`.
     """
+    return _entry(name).model(spec, make_config(name, config), num_classes)
+
+
+def _entry(name: str) -> ModelEntry:
     if name not in MODELS:
         raise ConfigError(f"There is no model {name!r}; the models are {', '.join(sorted(MODELS))}.")
-    entry = MODELS[name]
-    return entry.model(spec, make_config(name, config), num_classes)
+    return MODELS[name]
+
+
+def preset_settings(name: str, preset: str) -> dict[str, Any]:
+    """What `small`, `medium` or `paper` changes in the settings of model `name`. Raises ConfigError."""
+    presets = _entry(name).config.presets
+    if preset not in presets:
+        raise ConfigError(f"There is no preset {preset!r}; choose {', '.join(presets)}.")
+    return dict(presets[preset])
 
 
 def make_config(name: str, values: dict[str, Any]) -> ModelConfig:
     """Config of model `name` from plain values (from a JSON header or `--set key=value` strings).
     Raises ConfigError."""
-    cls = MODELS[name].config
+    cls = _entry(name).config
     fields = {f.name: f for f in dataclasses.fields(cls)}
     clean = {}
     for key, value in values.items():

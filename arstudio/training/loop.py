@@ -174,6 +174,8 @@ class Trainer:
                     if time.monotonic() - last_check > max(3.0, 9 * self._validation_seconds) or self.config.epochs:
                         self._validate(progress, norm)
                         last_check = time.monotonic()
+                    if self.model.closed_form:
+                        break    # every image has been counted
                     patience = self.config.patience
                     if patience and self.live.epoch - self.best_epoch >= patience:
                         status = "early"
@@ -205,11 +207,13 @@ class Trainer:
             yield self.x[rows], y
 
     def _step(self, x: Tensor, y: Tensor | None) -> tuple[float, float]:
-        """One Adam step -> (nats per image, gradient norm)."""
+        """One Adam step -> (nats per image, gradient norm); a model with a closed form counts the batch instead."""
         self.model.train()
+        if self.model.closed_form:
+            return self._count(x, y), 0.0
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
-        loss = -self.model.log_prob(x, y).mean()
+        loss = self.model.loss(x, y).mean()
         self.optimiser.zero_grad(set_to_none=True)
         (loss / self.model.spec.sites).backward()
         clip = self.config.clip or math.inf
@@ -222,6 +226,13 @@ class Trainer:
                 for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
                     mean.lerp_(value, 1 - decay)
         return nats, norm
+
+    @torch.no_grad()
+    def _count(self, x: Tensor, y: Tensor | None) -> float:
+        nats = -float(self.model.log_prob(x, y).mean())    # before it has seen them
+        self.model.learn(x, y)
+        self.average.load_state_dict(self.model.state_dict())
+        return nats
 
     def learning_rate(self) -> float:
         """Linear warm-up over `warmup` steps, then a cosine from 1 to `final_share` over the budget."""

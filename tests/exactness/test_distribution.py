@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from cases import SMALL, accepts
+from cases import SMALL, VARIANTS, accepts
 
 from arstudio.image import ImageSpec
 from arstudio.models import MODELS
@@ -31,10 +31,9 @@ def total(model, y=None):
     return float(p.sum())
 
 
-@pytest.mark.parametrize("spec", TINY, ids=str)
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize(("name", "spec"), [(n, s) for n in sorted(MODELS) for s in TINY if accepts(n, s, SMALL[n])], ids=str)
 def test_probabilities_of_all_images_sum_to_one(name, spec, random_model):
-    model = random_model(name, spec, gain=2.5, seed=3, **SMALL.get(name, {}))
+    model = random_model(name, spec, gain=2.5, seed=3, **SMALL[name])
     assert total(model) == pytest.approx(1, abs=1e-6)
     assert total(model.double()) == pytest.approx(1, abs=1e-12)
 
@@ -42,15 +41,15 @@ def test_probabilities_of_all_images_sum_to_one(name, spec, random_model):
 @pytest.mark.parametrize("spec", [TINY[1], TINY[6]], ids=str)
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_probabilities_sum_to_one_whatever_the_class(name, spec, random_model):
-    model = random_model(name, spec, 2, gain=2.5, seed=3, **SMALL.get(name, {}))
+    model = random_model(name, spec, 2, gain=2.5, seed=3, **SMALL[name])
     for y in (None, 0, 1):
         assert total(model, y) == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("kind", ORDERS[1:])
-@pytest.mark.parametrize("name", [n for n in sorted(MODELS) if accepts(n, TINY[1], {"order": "column"})])
+@pytest.mark.parametrize("name", [n for n in sorted(MODELS) if accepts(n, TINY[1], SMALL[n] | {"order": "column"})])
 def test_probabilities_sum_to_one_in_every_order(name, kind, random_model):
-    model = random_model(name, TINY[1], gain=2.5, order=kind, **SMALL.get(name, {}))
+    model = random_model(name, TINY[1], gain=2.5, order=kind, **SMALL[name])
     assert model.order.kind == kind
     assert total(model) == pytest.approx(1, abs=1e-6)
 
@@ -58,7 +57,7 @@ def test_probabilities_sum_to_one_in_every_order(name, kind, random_model):
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_each_class_has_a_distribution_of_its_own(name, random_model):
     spec = ImageSpec(1, 2, 2, 3)
-    model, x = random_model(name, spec, 2, **SMALL.get(name, {})), all_images(spec)
+    model, x = random_model(name, spec, 2, **SMALL[name]), all_images(spec)
     ways = [model.log_prob(x, y) for y in (None, 0, 1)]
     for a, b in itertools.combinations(ways, 2):
         assert float((a - b).detach().abs().max()) > 0.05
@@ -67,5 +66,13 @@ def test_each_class_has_a_distribution_of_its_own(name, random_model):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_probabilities_of_all_3x3_images_of_3_levels_sum_to_one(name, random_model):
-    model = random_model(name, ImageSpec(1, 3, 3, 3), gain=2.5, **SMALL.get(name, {}))
+    model = random_model(name, ImageSpec(1, 3, 3, 3), gain=2.5, **SMALL[name])
     assert total(model) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(("name", "config"), VARIANTS, ids=str)
+def test_variants_sum_to_one_too(name, config, random_model):
+    for spec in (TINY[1], TINY[6]):
+        if accepts(name, spec, SMALL[name] | config):
+            model = random_model(name, spec, gain=2.5, dtype=torch.float64, **SMALL[name] | config)
+            assert total(model) == pytest.approx(1, abs=1e-9)

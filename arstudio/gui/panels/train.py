@@ -93,12 +93,11 @@ class TrainPanel(QWidget):
         """What is chosen now. Raises RunError naming a field that is no number."""
         name, levels, folder = self.choices.dataset()
         model = self.choices.model_name()
-        settings = size_settings(model, self.choices.size_name()) | self.side.model_settings(model)
         side = None
         if folder:
             side, levels = int(self.side.number("side")), int(self.side.number("levels"))
         return Choice(
-            name, levels, side, model, settings, self.choices.budget(),
+            name, levels, side, model, self.choices.size_name(), self.side.model_settings(model), self.choices.budget(),
             self.side.fields["name"].text().strip() or self._free_name(), self.side.training(),
             self.side.classes.isChecked(),
         )

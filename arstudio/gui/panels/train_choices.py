@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -19,7 +19,7 @@ from arstudio.data import DatasetError, bundled
 from arstudio.gui.widgets.controls import Field
 from arstudio.gui.wording import duration
 from arstudio.models.modelfile import TITLES
-from arstudio.training.recipes import RECIPES, SIZES, levels_offered, sizes
+from arstudio.training.recipes import RECIPES, SIZES, levels_offered
 
 CUSTOM = "custom"
 
@@ -66,11 +66,10 @@ class TrainChoices(QWidget):
             column.addLayout(row)
         self._arrange(True)
         self.data.activated.connect(self._data_chosen)
-        self.model.currentIndexChanged.connect(self._model_chosen)
+        self.model.currentIndexChanged.connect(self.changed)
         self.size.currentIndexChanged.connect(self.changed)
         self.recipe.currentIndexChanged.connect(self._recipe_chosen)
         self.minutes.valueChanged.connect(self.changed)
-        self._model_chosen()
 
     def _fill(self) -> None:
         try:
@@ -87,6 +86,10 @@ class TrainChoices(QWidget):
         for name, title in TITLES.items():
             self.model.addItem(title, name)
         self.model.setCurrentIndex(max(0, self.model.findData("gated_pixelcnn")))
+        sizes = {"small": self.tr("small"), "medium": self.tr("medium"), "paper": self.tr("paper")}
+        for key in SIZES:
+            self.size.addItem(sizes[key], key)
+        self.size.setCurrentIndex(SIZES.index("medium"))
         names = {"quick": self.tr("quick"), "good": self.tr("good"), "long": self.tr("long")}
         for key, minutes in RECIPES.items():
             self.recipe.addItem(f"{names[key]} · {duration(60 * minutes)}", key)
@@ -95,7 +98,7 @@ class TrainChoices(QWidget):
     def _explain(self) -> None:
         self.data.setToolTip(self.tr("The images to learn from. Fewer levels are easier and faster."))
         self.model.setToolTip(self.tr("The network that turns the pixels so far into p(next pixel)."))
-        self.size.setToolTip(self.tr("How wide and deep the network is. Larger learns more and is slower."))
+        self.size.setToolTip(self.tr("How wide and deep the network is. Larger learns more, slower; paper is as published."))
         self.recipe.setToolTip(self.tr("How long to train. The learning rate falls over this time."))
         self.minutes.setToolTip(self.tr("Minutes of training"))
         self.minutes.setSuffix(self.tr(" min"))
@@ -117,7 +120,7 @@ class TrainChoices(QWidget):
         return self.model.currentData()
 
     def size_name(self) -> str:
-        """small, medium or large."""
+        """A name of SIZES."""
         return self.size.currentData()
 
     def budget(self) -> float:
@@ -162,18 +165,6 @@ class TrainChoices(QWidget):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(self.choose_folder)
         dialog.open()
-
-    @Slot()
-    def _model_chosen(self) -> None:
-        keep = self.size.currentData() or "medium"
-        names = {"small": self.tr("small"), "medium": self.tr("medium"), "large": self.tr("large")}
-        with QSignalBlocker(self.size):
-            self.size.clear()
-            for key in sizes(self.model_name()):
-                self.size.addItem(names[key] if self.model_name() in SIZES else self.tr("one size"), key)
-            self.size.setCurrentIndex(max(self.size.findData(keep), 0))
-        self.size.setEnabled(self.size.count() > 1)
-        self.changed.emit()
 
     @Slot()
     def _recipe_chosen(self) -> None:

@@ -19,6 +19,7 @@ from arstudio.gui.tasks import TaskProgress
 from arstudio.image import ImageError, ImageSpec, from_pil, open_picture
 from arstudio.progress import Cancelled, Muted
 from arstudio.training.baselines import histogram_nats, uniform_nats
+from arstudio.training.recipes import size_settings
 from arstudio.training.runs import Run, RunError
 
 RESUMABLE = ("stopped", "training", "interrupted", "diverged")   # `training` on disk: the program ended first
@@ -32,11 +33,17 @@ class Choice:
     levels: int | None
     size: int | None
     model: str
-    settings: dict[str, Any]
+    preset: str
+    changes: dict[str, Any]                                    # settings of the model other than the preset's
     minutes: float
     name: str
     training: dict[str, Any] = field(default_factory=dict)     # fields of TrainConfig
     classes: bool = True
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the model; loads torch."""
+        return size_settings(self.model, self.preset) | self.changes
 
     @property
     def command(self) -> str:
@@ -46,7 +53,8 @@ class Choice:
         parts = ["arstudio", "train", "--dataset", self.dataset, "--model", self.model, "--out", self.name]
         parts += ["--minutes", f"{self.minutes:g}"]
         parts += ["--levels", str(self.levels)] if self.levels is not None else []
-        for key, value in self.settings.items():
+        parts += ["--preset", self.preset] if self.preset != "medium" else []
+        for key, value in self.changes.items():
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             parts += ["--set", f"{key}={text}"]
         return shlex.join(parts)
