@@ -12,6 +12,7 @@ from arstudio.cli.options import Device, Json
 
 if TYPE_CHECKING:
     from arstudio.analysis.benchmarks import SamplingBenchmark
+    from arstudio.analysis.model_table import Row
 
 bench = typer.Typer(rich_markup_mode="rich")
 
@@ -39,13 +40,15 @@ def demo(
 
 @bench.callback(invoke_without_command=True)
 def _bench(context: typer.Context) -> None:
-    """Measure how fast images are drawn and how fast the window opens.
+    """Measure how fast images are drawn, how well every system learns, how fast the
+    window opens.
 
     Close other programs first: figures of a busy machine say little.
 
     Examples:
 
         arstudio bench sampling --json
+        arstudio bench models --dataset digits:17 --seconds 30
         arstudio bench gui
     """
     if context.invoked_subcommand is None:
@@ -116,6 +119,77 @@ def sampling(
     if any(row.identical is False for row in result.rows):
         say("Naive and incremental sampling gave different pixels: a bug, please report it with this output.")
         raise typer.Exit(1)
+
+
+@bench.command()
+def models(
+    dataset: Annotated[
+        str, typer.Option(metavar="NAME:LEVELS,…", help="Views of bundled datasets, one table each.")
+    ] = "digits:17,mnist:2",
+    model: Annotated[
+        str, typer.Option(metavar="NAME,NAME,…", help="Architectures; all of them by default.")
+    ] = "",
+    seconds: Annotated[float, typer.Option(min=1, help="Processor seconds of training a row.")] = 120,
+    preset: Annotated[str, typer.Option(metavar="small|medium|paper", help="Size of every model.")] = "small",
+    test_images: Annotated[int, typer.Option(min=0, help="Images to test on; 0 for the whole test split.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Rows measured at once, each on one core.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order of images and drawings.")] = 0,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", metavar="FILE.json", help="Keep rows here as they come; rows already there stay."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Train every system with the same budget and compare test figures, sizes and
+    speeds.
+
+    A row is trained in a process of its own with one thread, and its budget is
+    processor time, so other work on the machine makes the table later but hardly
+    different. Test figures are exact log-likelihoods.
+
+    Examples:
+
+        arstudio bench models --dataset digits:17 --model fvsbn,nade --seconds 30
+        arstudio bench models --workers 2 --keep table.json
+        arstudio bench models --keep table.json --json
+    """
+    from arstudio.analysis.model_table import Job, as_markdown, measure_all, read_rows, write_rows
+    from arstudio.models import MODELS
+    from arstudio.models.base import ConfigError
+
+    names = [part.strip() for part in model.split(",") if part.strip()] or list(MODELS)
+    unknown = [name for name in names if name not in MODELS]
+    if unknown:
+        raise ConfigError(f"There is no model {unknown[0]!r}; the models are {', '.join(sorted(MODELS))}.")
+    views = _views(dataset)
+    kept = read_rows(keep) if keep else []
+    there = {(row.job.model, row.job.dataset, row.job.levels) for row in kept}
+    jobs = [
+        Job(name, data, levels, seconds, preset, seed=seed, test_images=test_images)
+        for data, levels in views for name in names if (name, data, levels) not in there
+    ]
+    rows = list(kept)
+
+    def done(row: Row) -> None:
+        rows.append(row)
+        if keep:
+            write_rows(keep, rows)
+
+    with Bar() as bar:
+        measure_all(jobs, workers=workers, done=done, progress=bar)
+    if json:
+        show({"rows": rows})
+    else:
+        for data, levels in views:
+            print(f"{data}, {levels} levels\n\n{as_markdown(rows, data)}\n")
+
+
+def _views(text: str) -> list[tuple[str, int]]:
+    """"digits:17,mnist:2" -> [("digits", 17), ("mnist", 2)]. Raises UsageSentence."""
+    parts = [part.strip().partition(":") for part in text.split(",")]
+    if not all(name and levels.isdecimal() for name, _, levels in parts):
+        raise UsageSentence(f"--dataset takes names with levels, such as digits:17,mnist:2, not {text!r}.")
+    return [(name, int(levels)) for name, _, levels in parts]
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -112,9 +112,10 @@ class Trainer:
 
     def __init__(
         self, model: AutoregressiveModel, data: ImageDataset, config: TrainConfig, run: Run,
-        draw: Draw | None = None,
+        draw: Draw | None = None, *, clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.model, self.data, self.config, self.run, self.draw = model, data, config, run, draw
+        self.clock = clock    # what a budget of minutes counts
         device = model.device
         self.x = torch.from_numpy(np.ascontiguousarray(data.train.x)).to(device)
         labelled = data.train.y is not None and model.num_classes > 0
@@ -144,17 +145,17 @@ class Trainer:
         progress = progress or Progress()
         threads.use_all()
         self.run.save_record(status="training")
-        status, norm, last_check, last_save = "finished", math.nan, time.monotonic(), time.monotonic()
+        status, norm, last_check, last_save = "finished", math.nan, self.clock(), self.clock()
         try:
             if self.live.step == 0:
                 self._validate(progress)
             while self.live.fraction < 1:
                 for x, y in self._epoch():
-                    started = time.monotonic()
+                    started = self.clock()
                     loss, norm = self._step(x, y)
                     if not self._healthy(loss, norm):
                         return self._end("diverged")
-                    self._advance(len(x), loss, time.monotonic() - started)
+                    self._advance(len(x), loss, self.clock() - started)
                     progress.report(self.live.fraction, self._line())
                     progress.publish(self.live)
                     if progress.cancelled():
@@ -163,17 +164,17 @@ class Trainer:
                     progress.pause_point()
                     if self.live.fraction >= 1:
                         break
-                    if time.monotonic() - last_check > self._validation_pause():
+                    if self.clock() - last_check > self._validation_pause():
                         self._validate(progress, norm)
-                        last_check = time.monotonic()
-                    if time.monotonic() - last_save > 60:
+                        last_check = self.clock()
+                    if self.clock() - last_save > 60:
                         self.save()
-                        last_save = time.monotonic()
+                        last_save = self.clock()
                 else:
                     self.epochs_done, self.position = self.epochs_done + 1, 0
-                    if time.monotonic() - last_check > max(3.0, 9 * self._validation_seconds) or self.config.epochs:
+                    if self.clock() - last_check > max(3.0, 9 * self._validation_seconds) or self.config.epochs:
                         self._validate(progress, norm)
-                        last_check = time.monotonic()
+                        last_check = self.clock()
                     if self.model.closed_form:
                         break    # every image has been counted
                     patience = self.config.patience
@@ -270,12 +271,12 @@ class Trainer:
     def _validate(self, progress: Progress, norm: float = math.nan) -> None:
         if self.live.points and self.live.points[-1].step == self.live.step:
             return    # measured already, as at the start of a run that goes on
-        started = time.monotonic()
+        started = self.clock()
         limit, split = self.config.validation_images, self.data.validation
         y = split.y[:limit] if self.y is not None and split.y is not None else None
         figure = evaluate(self.average, split.x[:limit], y, progress=Muted(progress))
         live = self.live
-        self._validation_seconds = time.monotonic() - started
+        self._validation_seconds = self.clock() - started
         live.seconds += self._validation_seconds
         train = float(np.mean(self._recent)) if self._recent else math.nan
         point = Point(

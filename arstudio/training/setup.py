@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,17 +62,19 @@ def build(
 def new_trainer(
     path: str | Path, view: DataView, model: str, config: TrainConfig, settings: dict[str, Any] | None = None,
     *, classes: bool = True, device: str = "auto", draw: Draw | None = None, command: str = "",
+    clock: Callable[[], float] = time.monotonic,
 ) -> Trainer:
     """Load data, build the model from `config.seed`, make the run directory.
 
-    `classes` conditions on labels where the dataset has them. Raises DatasetError, ConfigError or RunError.
+    `classes` conditions on labels where the dataset has them; `clock` is what a budget of minutes counts.
+    Raises DatasetError, ConfigError or RunError.
     """
     data = view.load()
     num_classes = len(data.classes) if classes and data.train.y is not None else 0
     network = build(model, data.spec, num_classes, settings or {}, config.seed).to(pick_device(device))
     torch.manual_seed(config.seed)
     run = start_run(path, network, data, config, view=dataclasses.asdict(view), command=command)
-    return Trainer(network, data, config, run, draw)
+    return Trainer(network, data, config, run, draw, clock=clock)
 
 
 def resume_trainer(
