@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
-from arstudio.cli.console import show, tables
+import typer
+
+from arstudio.cli.console import UsageSentence, show, tables
 from arstudio.cli.options import Json
 
 
-def models(json: Json = False) -> None:
+def models(
+    architecture: Annotated[
+        str, typer.Argument(metavar="[ARCHITECTURE]", help="Explain one architecture: idea, settings, sizes.")
+    ] = "",
+    dataset: Annotated[str, typer.Option(help="With ARCHITECTURE: the images its sizes are counted for.")] = "digits",
+    levels: Annotated[int, typer.Option(help="View them at this many levels; -1 keeps their own.")] = -1,
+    json: Json = False,
+) -> None:
     """List the bundled models, and the architectures that `train` knows.
 
     Figures are mean negative log-likelihoods, measured as `arstudio evaluate`
@@ -19,11 +29,15 @@ def models(json: Json = False) -> None:
 
         arstudio models
         arstudio models --json
+        arstudio models gated_pixelcnn --dataset mnist --levels 2
         arstudio sample digits-gated --out grid.png
     """
     from arstudio.models import MODELS
     from arstudio.models.modelfile import bundled_models
 
+    if architecture:
+        _explain(architecture, dataset, levels, json)
+        return
     cards = bundled_models()
     if json:
         show(
@@ -76,6 +90,53 @@ def models(json: Json = False) -> None:
     console.print(table if cards else "No models are bundled with this installation.")
     console.print()
     console.print(known)
+
+
+def _explain(name: str, dataset: str, levels: int, json: bool) -> None:
+    from arstudio.data import bundled
+    from arstudio.models import MODELS, make_config, preset_settings
+    from arstudio.models.base import ConfigError
+
+    spec = next((info.spec for info in bundled() if info.name == dataset), None)
+    if spec is None:
+        raise UsageSentence(f"There is no bundled dataset {dataset!r}; see `arstudio datasets`.")
+    if levels >= 0:
+        spec = dataclasses.replace(spec, levels=levels)
+    make_config(name, {})    # says which models there are
+    entry, sizes = MODELS[name], []
+    for preset, changes in entry.config.presets.items():
+        config = make_config(name, preset_settings(name, preset))
+        try:
+            cost, facts, refused = config.cost(spec), config.facts(spec), ""
+        except ConfigError as error:
+            cost, facts, refused = None, {}, str(error)
+        sizes.append({"preset": preset, "changes": changes, "cost": cost, "facts": facts, "refused": refused})
+    settings = {f.name: f.default for f in dataclasses.fields(entry.config)}
+    if json:
+        show({"name": name, "title": entry.title, "paper": entry.paper, "spec": spec, "settings": settings, "sizes": sizes})
+        return
+    from rich.table import Table
+
+    console = tables()
+    print(entry.explanation)
+    table = Table("Preset", f"Parameters on {dataset} {spec}", "Training, 32 images", "", box=None, header_style="bold")
+    for size in sizes:
+        cost = size["cost"]
+        figures = (f"{cost.parameters:,}", f"{cost.training_bytes(32) / 1e6:,.0f} MB") if cost else ("–", "–")
+        more = size["refused"] or "; ".join(f"{key} {value}" for key, value in size["facts"].items())
+        table.add_row(size["preset"], *figures, more)
+    known = Table("Setting (--set)", "Default", *entry.config.presets, box=None, header_style="bold")
+    for key, default in settings.items():
+        changed = [_shown(changes[key]) if key in changes else "" for changes in entry.config.presets.values()]
+        known.add_row(key, _shown(default), *changed)
+    console.print()
+    console.print(table)
+    console.print()
+    console.print(known)
+
+
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def datasets(json: Json = False) -> None:

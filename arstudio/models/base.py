@@ -102,6 +102,10 @@ class ModelConfig:
         """Scalars that a training step keeps for each image, within a factor of two."""
         raise NotImplementedError
 
+    def facts(self, spec: ImageSpec) -> dict[str, str]:
+        """Figures particular to the architecture, as name and text for people, such as a receptive field."""
+        return {}
+
     def cost(self, spec: ImageSpec, num_classes: int = 0) -> Cost:
         """Parameters and memory of the model for `spec`, without building it. Raises ConfigError if it cannot be."""
         self.check(spec)

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import ALWAYS, MaskedLinear, RowConv, Rows, SiteConv, gate, groups, with_ones
+from arstudio.models.layers import ALWAYS, Array, Head, MaskedLinear, RowConv, Rows, SiteConv, at_site, gate, groups, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
 
@@ -101,13 +101,13 @@ class GatedLayer(nn.Module):
         z = self.vertical_conv(v, cache) + bias                                     # (…, 2p)
         return self._drop(gate(z)), self.link(z)
 
-    def horizontal(self, h: Tensor, from_above: Tensor, cache: Rows | None = None) -> Tensor:
+    def horizontal(self, h: Array, from_above: Array, cache: Rows | None = None) -> Array:
         """h (B, H, W, p) or a site (B, p), and what the vertical stack and the class add -> next h."""
         g = gate(self.horizontal_conv(h, cache, from_above))                        # (…, p)
         g = self.out(self._drop(g))
         return g if self.first else h + g
 
-    def _drop(self, x: Tensor) -> Tensor:
+    def _drop(self, x: Array) -> Array:
         return F.dropout(x, self.dropout) if self.training and self.dropout else x
 
 
@@ -125,9 +125,7 @@ class GatedPixelCNN(AutoregressiveModel):
         )
         hidden, wide = groups(p, colours), groups(config.head, colours)
         outputs = groups(colours * self.likelihood.num_params, colours)
-        self.head = nn.Sequential(
-            nn.ReLU(), MaskedLinear(hidden, wide), nn.ReLU(), MaskedLinear(wide, outputs)
-        )
+        self.head = Head(hidden, wide, outputs)
         self.class_bias = nn.Embedding(num_classes + 1, len(self.layers) * 4 * p) if num_classes else None
         if self.class_bias is not None:
             nn.init.normal_(self.class_bias.weight, std=0.1)
@@ -187,7 +185,7 @@ class GatedPixelCNNDecoder(Decoder):
     @from_above.setter
     def from_above(self, tensors: list[Tensor]) -> None:
         self._from_above = tensors
-        self._columns = [t.unbind(1) for t in tensors]    # a view a site, made once
+        self._columns = [[at_site(column) for column in t.unbind(1)] for t in tensors]    # a view a site, made once
 
     @property
     def buffers(self) -> list[Tensor]:
@@ -209,10 +207,10 @@ class GatedPixelCNNDecoder(Decoder):
             rows.append(link + (self.biases[2 * i + 1] + layer.horizontal_conv.bias)[:, None])
         self.from_above, self.ready = rows, row
 
-    def _features(self, row: int, column: int) -> Tensor:
+    def _features(self, row: int, column: int) -> Array:
         if self.ready != row:
             self._begin_row(row)
-        h = self.inputs[:, row, column]
+        h = at_site(self.inputs[:, row, column])
         for layer, cache, columns in zip(self.model.layers, self.horizontal, self._columns, strict=True):
             cache.column = column
             h = layer.horizontal(h, columns[column], cache)
@@ -220,13 +218,13 @@ class GatedPixelCNNDecoder(Decoder):
         return h
 
     def _params(self, channel: int, row: int, column: int) -> Tensor:
-        params = self.model.head(self._features(row, column))
+        params = torch.as_tensor(self.model.head(self._features(row, column)))
         return params.unflatten(-1, (self.spec.channels, -1))[:, channel]
 
     def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
         if channel == self.spec.channels - 1 and self.done != self.position:
             self._features(row, column)    # a given pixel still leaves its features behind
-        scaled = value.to(self.inputs.dtype) * (2.0 / (self.spec.levels - 1)) - 1.0
+        scaled = self.model.scaled(value)
         first = self.horizontal[0]
         self.inputs[:, row, column, channel] = scaled
         first.buffer[:, first.top + row, first.left + column, channel] = scaled

@@ -1,9 +1,12 @@
-"""Layers that two or more convolutional models use. All tensors are channels-last, (B, H, W, features).
+"""Layers that two or more models use. All tensors are channels-last, (B, H, W, features).
 
 Pointwise layers act on the last dimension, so they work on an image (B, H, W, F), a row (B, W, F) and a site
 (B, F) alike. Only the two convolutions mix positions. Called with a whole image they convolve it; called with
 a `Rows` cache they take one more row or site of their input and give the output there. The mathematics of a
 network is thus written once, and its decoder only says which window comes next.
+
+At a site the layers take NumPy arrays as well as tensors and answer in kind: on a CPU the products of one site
+are so small that most of the time of a torch call is its own bookkeeping. `at_site` makes the choice.
 
 Channel groups keep the order R, G, B inside a pixel: feature i of n belongs to colour i·C // n, and "mask A"
 lets a group see strictly earlier colours of its own pixel, "mask B" also itself
@@ -13,11 +16,14 @@ lets a group see strictly earlier colours of its own pixel, "mask B" also itself
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+Array = Tensor | np.ndarray
 ALWAYS = -1    # group of inputs that carry no pixel value, such as the channel of ones
 
 
@@ -33,7 +39,32 @@ def centre_mask(inputs: Tensor, outputs: Tensor, strict: bool) -> Tensor | None:
     return None if bool(allowed.all()) else allowed.float()
 
 
-class MaskedLinear(nn.Linear):
+def at_site(x: Tensor) -> Array:
+    """A tensor as the kind of array that is fastest at a single site: NumPy's on a CPU, sharing memory."""
+    return x.numpy() if x.device.type == "cpu" else x
+
+
+def relu(x: Array) -> Array:
+    """max(x, 0)."""
+    return np.maximum(x, 0) if isinstance(x, np.ndarray) else F.relu(x)
+
+
+class Linear(nn.Linear):
+    """A dense layer on the last dimension, of tensors and, in a frozen copy, of arrays."""
+
+    def forward(self, x: Array) -> Array:
+        if isinstance(x, np.ndarray):
+            return x.dot(self.matrix) + self.shift
+        return super().forward(x)
+
+    def fold_mask(self) -> None:
+        """Prepare a frozen copy for arrays."""
+        if self.weight.device.type == "cpu":
+            self.matrix = np.ascontiguousarray(self.weight.detach().numpy().T)
+            self.shift = self.bias.detach().numpy() if self.bias is not None else self.matrix.dtype.type(0)
+
+
+class MaskedLinear(Linear):
     """A 1×1 convolution over channels-last tensors in which each group sees
     its own and earlier colours (mask B)."""
 
@@ -41,14 +72,27 @@ class MaskedLinear(nn.Linear):
         super().__init__(len(inputs), len(outputs), bias)
         self.register_buffer("mask", centre_mask(inputs, outputs, strict=False), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight if self.mask is None else self.weight * self.mask, self.bias)
+    def forward(self, x: Array) -> Array:
+        if self.mask is None or isinstance(x, np.ndarray):
+            return super().forward(x)
+        return F.linear(x, self.weight * self.mask, self.bias)
 
     def fold_mask(self) -> None:
         """Multiply the mask into the weight of a frozen copy, once. Never on a network that is trained."""
         if self.mask is not None:
             self.weight.data.mul_(self.mask)
             self.mask = None
+        super().fold_mask()
+
+
+class Head(nn.Sequential):
+    """ReLU, 1×1, ReLU, 1×1: from features to the parameters of every colour (van den Oord et al. 2016a, table 1)."""
+
+    def __init__(self, inputs: Tensor, hidden: Tensor, outputs: Tensor) -> None:
+        super().__init__(nn.ReLU(), MaskedLinear(inputs, hidden), nn.ReLU(), MaskedLinear(hidden, outputs))
+
+    def forward(self, x: Array) -> Array:
+        return self[3](relu(self[1](relu(x))))
 
 
 class Rows:
@@ -58,8 +102,10 @@ class Rows:
     def __init__(self, conv: RowConv | SiteConv, batch: int, height: int, width: int, like: Tensor) -> None:
         top, left, right = conv.padding
         self.left, self.top, self.width = left, top, width
-        self.line: tuple[Tensor, ...] = ()                # views of the row being decoded, see SiteConv
-        self.windows: tuple[Tensor, ...] | None = None
+        self.line: Sequence[Array] = ()                   # views of the row being decoded, see SiteConv
+        self.windows: Sequence[Array] | None = None
+        self.sums: Sequence[Array] = ()
+        self.arrays = False                               # whether those views are NumPy's
         self.buffer = like.new_zeros(batch, top + height, left + width + right, conv.inputs)
         self.above: Tensor | None = None    # (B, W, out): what rows above add to the row being decoded
         self.row, self.column = 0, 0
@@ -175,18 +221,26 @@ class SiteConv(_CausalConv):
     def fold_mask(self) -> None:
         super().fold_mask()
         self.left_taps = self.taps[-1][:(self.side + 1) * self.inputs]    # taps right of the site are zero
+        if self.left_taps.device.type == "cpu":
+            self.left_matrix = self.left_taps.numpy()
 
-    def forward(self, x: Tensor, cache: Rows | None = None, added: Tensor | None = None) -> Tensor:
+    def forward(self, x: Array, cache: Rows | None = None, added: Array | None = None) -> Array:
         """`added` (B, …, out) is what other paths contribute; at a site it comes with this layer's bias in it."""
         if cache is None:
             z = self.convolve(x, *self.padding)
             return z if added is None else z + added
-        if cache.windows is None:
-            self._look_at_row(cache)
-        cache.line[cache.left + cache.column].copy_(x)    # x (B, in) is the input at this site
-        left = cache.windows[cache.column]
+        arrays = isinstance(x, np.ndarray)
+        if cache.windows is None or cache.arrays != arrays:
+            self._look_at_row(cache, arrays)
+        column = cache.column
+        cache.line[cache.left + column][...] = x    # x (B, in) is the input at this site
+        left = cache.windows[column]
         if added is None:
-            added = cache.above[:, cache.column]
+            added = cache.sums[column]
+        if arrays:
+            z = (left if self.dilation == 1 else left.reshape(len(left), -1)).dot(self.left_matrix)
+            z += added
+            return z
         return torch.addmm(added, left if self.dilation == 1 else left.flatten(1), self.left_taps)
 
     def begin_row(self, cache: Rows, row: int) -> None:
@@ -197,20 +251,33 @@ class SiteConv(_CausalConv):
             for i, taps in enumerate(self.taps[:-1]):
                 cache.above = cache.above + self.window(cache, row + i * self.dilation, 0, cache.width) @ taps
 
-    def _look_at_row(self, cache: Rows) -> None:
-        """Views of the current row, one a site: `line` (B, in) to write inputs, `windows` (B, taps·in) to read left taps."""
+    def _look_at_row(self, cache: Rows, arrays: bool) -> None:
+        """Views of the current row, one a site: `line` (B, in) to write inputs, `windows` (B, taps·in) to read left
+        taps, `sums` (B, out) of what the rows above add."""
         line = cache.buffer[:, cache.top + cache.row]
         images, step, count = len(line), line.stride(1), self.side + 1
         shape, strides = (images, cache.width, count, self.inputs), (line.stride(0), step, step * self.dilation, 1)
         if self.dilation == 1:    # neighbouring sites lie side by side: one dimension, no copy when read
             shape, strides = (images, cache.width, count * self.inputs), (line.stride(0), step, 1)
-        cache.line = line.unbind(1)
-        cache.windows = line.as_strided(shape, strides, line.storage_offset()).unbind(1)
+        windows = line.as_strided(shape, strides, line.storage_offset())
+        parts = [line, windows] if cache.above is None else [line, windows, cache.above]
+        views = [tuple(part.numpy().swapaxes(0, 1)) if arrays else part.unbind(1) for part in parts]
+        cache.arrays = arrays
+        cache.line, cache.windows, cache.sums = views if len(views) == 3 else (*views, ())
 
 
-def gate(z: Tensor) -> Tensor:
+def gate(z: Array) -> Array:
     """(…, 2p) -> (…, p): tanh of the first half times the sigmoid of the second
-    (van den Oord et al. 2016b, eq. 2)."""
+    (van den Oord et al. 2016b, eq. 2). An array is overwritten."""
+    if isinstance(z, np.ndarray):
+        half = z.shape[-1] // 2
+        z[..., half:] *= 0.5                # σ(b) = (1 + tanh(b / 2)) / 2, so one tanh does for both
+        np.tanh(z, out=z)
+        b = z[..., half:]
+        b += 1
+        b *= z[..., :half]
+        b *= 0.5
+        return b
     a, b = z.chunk(2, dim=-1)
     return torch.tanh(a) * torch.sigmoid(b)
 

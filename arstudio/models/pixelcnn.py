@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import ALWAYS, MaskedLinear, Rows, SiteConv, groups, with_ones
+from arstudio.models.layers import ALWAYS, Array, Head, MaskedLinear, Rows, SiteConv, at_site, groups, relu, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
 
@@ -89,10 +89,10 @@ class Block(nn.Module):
         self.conv = SiteConv(narrow, narrow, config.kernel, rows=config.kernel // 2 + 1)
         self.up = MaskedLinear(narrow, wide)
 
-    def forward(self, x: Tensor, bias: Tensor, cache: Rows | None = None) -> Tensor:
+    def forward(self, x: Array, bias: Array, cache: Rows | None = None) -> Array:
         """x (B, H, W, 2h) or a site (B, 2h), class bias broadcast to h -> the same shape."""
-        z = self.conv(F.relu(self.down(F.relu(x))), cache) + bias
-        return x + self.up(F.dropout(F.relu(z), self.dropout, self.training))
+        z = relu(self.conv(relu(self.down(relu(x))), cache) + bias)
+        return x + self.up(F.dropout(z, self.dropout) if self.training and self.dropout else z)
 
 
 @register("pixelcnn", "PixelCNN", "van den Oord et al. 2016a", PixelCNNConfig)
@@ -110,7 +110,7 @@ class PixelCNN(AutoregressiveModel):
         k = config.first_kernel
         self.first = SiteConv(image, wide, k, rows=k // 2 + 1, strict=True)
         self.blocks = nn.ModuleList(Block(colours, config) for _ in range(config.blocks))
-        self.head = nn.Sequential(nn.ReLU(), MaskedLinear(wide, head), nn.ReLU(), MaskedLinear(head, outputs))
+        self.head = Head(wide, head, outputs)
         width = config.channels // 2
         rows = max(config.blocks, 1) * width
         self.class_bias = nn.Embedding(num_classes + 1, rows) if num_classes else None
@@ -172,22 +172,22 @@ class PixelCNNDecoder(Decoder):
         for cache, tensor in zip(self.caches, tensors, strict=False):
             cache.above = tensor
 
-    def _features(self, row: int, column: int) -> Tensor:
+    def _features(self, row: int, column: int) -> Array:
         if self.ready != row:
             for conv, cache in zip(self.convs, self.caches, strict=True):
                 conv.begin_row(cache, row)
             self.ready = row
         for cache in self.caches:
             cache.column = column
-        seen = self.x[:, :, row, column].to(self.model.dtype) * (2.0 / (self.spec.levels - 1)) - 1.0
-        x = self.model.first(torch.cat([seen, torch.ones_like(seen[:, :1])], dim=1), self.caches[0])
+        seen = self.model.scaled(self.x[:, :, row, column])
+        x = self.model.first(at_site(torch.cat([seen, torch.ones_like(seen[:, :1])], dim=1)), self.caches[0])
         for block, bias, cache in zip(self.model.blocks, self.biases, self.caches[1:], strict=False):
-            x = block(x, bias, cache)
+            x = block(x, at_site(bias), cache)
         self.done = self.position
         return x
 
     def _params(self, channel: int, row: int, column: int) -> Tensor:
-        params = self.model.head(self._features(row, column))
+        params = torch.as_tensor(self.model.head(self._features(row, column)))
         return params.unflatten(-1, (self.spec.channels, -1))[:, channel]
 
     def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
@@ -195,7 +195,7 @@ class PixelCNNDecoder(Decoder):
         if last and self.done != self.position:
             self._features(row, column)    # a given pixel still leaves its features behind
         if last:
-            scaled = value.to(self.model.dtype) * (2.0 / (self.spec.levels - 1)) - 1.0
+            scaled = self.model.scaled(value)
             first = self.caches[0]
             first.buffer[:, first.top + row, first.left + column, channel] = scaled
 

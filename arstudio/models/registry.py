@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -28,11 +29,14 @@ class ModelEntry:
     model: type[AutoregressiveModel]
 
     @property
-    def summary(self) -> str:
-        """First line of the model file's docstring."""
-        import sys
+    def explanation(self) -> str:
+        """The model file's docstring: idea, formula, source, deviations, shapes."""
+        return (sys.modules[self.model.__module__].__doc__ or self.title).strip()
 
-        return (sys.modules[self.model.__module__].__doc__ or self.title).strip().splitlines()[0]
+    @property
+    def summary(self) -> str:
+        """First line of the explanation."""
+        return self.explanation.splitlines()[0]
 
 
 MODELS: dict[str, ModelEntry] = {}
