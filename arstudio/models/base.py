@@ -14,13 +14,16 @@ the differentiable part, so the autoregressive property is tested on its Jacobia
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
+from arstudio.models.layers import Array, at_site
 from arstudio.models.likelihoods import Likelihood, make_likelihood
 from arstudio.models.orders import ORDERS, Order
 
@@ -138,10 +141,12 @@ class AutoregressiveModel(nn.Module):
         """(B, C, H, W) levels -> (B, E, C, H, W) network inputs; by default E = 1, scaled to [-1, 1]."""
         return self.scaled(x).unsqueeze(1)
 
-    def scaled(self, x: Tensor) -> Tensor:
+    def scaled(self, x: Array) -> Array:
         """Levels of any shape -> [-1, 1] in the network's floating-point type; reals in [0, 1] likewise."""
-        top = self.spec.levels - 1 if self.spec.levels else 1
-        return x.to(self.dtype) * (2.0 / top) - 1.0
+        factor = 2.0 / (self.spec.levels - 1 if self.spec.levels else 1)
+        if isinstance(x, np.ndarray):
+            return x.astype(np.float64 if self.dtype == torch.float64 else np.float32) * factor - 1.0
+        return x.to(self.dtype) * factor - 1.0
 
     def network(self, e: Tensor, y: Tensor) -> Tensor:
         """(B, E, C, H, W) inputs and (B,) class rows from `class_index` -> (B, P, C, H, W) parameters."""
@@ -286,18 +291,20 @@ class Decoder:
         pixel, channel = divmod(self.position, self.spec.channels)
         return channel, *self._where[pixel]
 
-    @torch.inference_mode()
     def params(self) -> Tensor:
         """(B, P) parameters of the distribution of the next site, given everything pushed so far."""
-        return self._params(*self.site())
+        if torch.is_inference_mode_enabled():    # entering it again would cost more than a small site
+            return self._params(*self.site())
+        with torch.inference_mode():
+            return self._params(*self.site())
 
-    @torch.inference_mode()
     def push(self, value: Tensor) -> None:
         """Give the (B,) levels of the next site and move the cursor past it."""
-        channel, row, column = self.site()
-        self._push(value, channel, row, column)
-        self.x[:, channel, row, column] = value
-        self.position += 1
+        with nullcontext() if torch.is_inference_mode_enabled() else torch.inference_mode():
+            channel, row, column = self.site()
+            self._push(value, channel, row, column)
+            at_site(self.x)[:, channel, row, column] = at_site(value)
+            self.position += 1
 
     def _params(self, channel: int, row: int, column: int) -> Tensor:
         raise NotImplementedError

@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -172,6 +173,7 @@ class GatedPixelCNNDecoder(Decoder):
             biases = self.model.class_biases(self.classes)
         self.biases = [row.clone() for pair in biases for row in pair]    # 2 per layer, (B, 2p)
         self.from_above = []
+        self.fused = [_fused_weights(layer) for layer in layers] if like.device.type == "cpu" else []
         self.inputs = like.new_zeros(batch, height, width, self.spec.channels + 1)
         self.inputs[..., -1] = 1
         self.ready = -1                                                   # row whose from_above is there
@@ -184,8 +186,7 @@ class GatedPixelCNNDecoder(Decoder):
 
     @from_above.setter
     def from_above(self, tensors: list[Tensor]) -> None:
-        self._from_above = tensors
-        self._columns = [[at_site(column) for column in t.unbind(1)] for t in tensors]    # a view a site, made once
+        self._from_above, self.steps = tensors, []    # steps look at one row
 
     @property
     def buffers(self) -> list[Tensor]:
@@ -211,23 +212,47 @@ class GatedPixelCNNDecoder(Decoder):
         if self.ready != row:
             self._begin_row(row)
         h = at_site(self.inputs[:, row, column])
-        for layer, cache, columns in zip(self.model.layers, self.horizontal, self._columns, strict=True):
-            cache.column = column
-            h = layer.horizontal(h, columns[column], cache)
         self.done = self.position
+        if isinstance(h, np.ndarray):
+            return self._fused(h, column)
+        for layer, cache, above in zip(self.model.layers, self.horizontal, self.from_above, strict=True):
+            cache.column = column
+            h = layer.horizontal(h, above[:, column], cache)
+        return h
+
+    def _fused(self, h: np.ndarray, column: int) -> np.ndarray:
+        """GatedLayer.horizontal of every layer at one site, in as few operations as can be: see `_fused_weights`."""
+        if not self.steps:
+            parts = zip(self.model.layers, self.horizontal, self.from_above, self.fused, strict=True)
+            self.steps = [_row_of(*part) for part in parts]
+        p, tanh, first = self.model.config.channels, np.tanh, True
+        for line, windows, above, (taps, out, shift) in self.steps:
+            line[column][...] = h
+            window = windows[column]
+            z = (window if window.ndim == 2 else window.reshape(len(h), -1)).dot(taps)
+            z += above[column]
+            tanh(z, z)
+            g = z[:, p:]
+            g += 1
+            g *= z[:, :p]
+            g = g.dot(out)
+            g += shift
+            if not first:
+                g += h
+            h, first = g, False
         return h
 
     def _params(self, channel: int, row: int, column: int) -> Tensor:
-        params = torch.as_tensor(self.model.head(self._features(row, column)))
-        return params.unflatten(-1, (self.spec.channels, -1))[:, channel]
+        outputs = self.model.head(self._features(row, column))                      # (B, C·P), colour by colour
+        first = channel * self.model.likelihood.num_params
+        return torch.as_tensor(outputs[:, first:first + self.model.likelihood.num_params])
 
     def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
         if channel == self.spec.channels - 1 and self.done != self.position:
             self._features(row, column)    # a given pixel still leaves its features behind
-        scaled = self.model.scaled(value)
-        first = self.horizontal[0]
-        self.inputs[:, row, column, channel] = scaled
-        first.buffer[:, first.top + row, first.left + column, channel] = scaled
+        scaled, first = self.model.scaled(at_site(value)), self.horizontal[0]
+        at_site(self.inputs)[:, row, column, channel] = scaled
+        at_site(first.buffer)[:, first.top + row, first.left + column, channel] = scaled
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
@@ -237,3 +262,19 @@ class GatedPixelCNNDecoder(Decoder):
     def _restart(self, position: int) -> int:
         self.ready = self.done = -1
         return position - position % (self.spec.width * self.spec.channels)
+
+
+def _fused_weights(layer: GatedLayer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Taps, output matrix and output bias of a frozen layer for one tanh over both halves of the gate:
+    σ(b) = (1 + tanh(b / 2)) / 2, with the first half in the taps of b and the second in the output matrix."""
+    taps, p = layer.horizontal_conv.left_matrix.copy(), layer.out.in_features
+    taps[:, p:] *= 0.5
+    return taps, layer.out.matrix * layer.out.matrix.dtype.type(0.5), layer.out.shift
+
+
+def _row_of(layer: GatedLayer, cache: Rows, above: Tensor, weights: tuple) -> tuple:
+    """What `_fused` needs of the current row: places to write inputs, windows to read, what comes from above."""
+    layer.horizontal_conv.look_at_row(cache, arrays=True)
+    added, p = above.transpose(0, 1).numpy().copy(), layer.out.in_features
+    added[..., p:] *= 0.5
+    return cache.line[cache.left:], cache.windows, tuple(added), weights

@@ -105,6 +105,7 @@ class Rows:
         self.line: Sequence[Array] = ()                   # views of the row being decoded, see SiteConv
         self.windows: Sequence[Array] | None = None
         self.sums: Sequence[Array] = ()
+        self.wide: dict[int, Tensor] = {}                 # neighbourhoods of whole buffer rows, see RowConv
         self.arrays = False                               # whether those views are NumPy's
         self.buffer = like.new_zeros(batch, top + height, left + width + right, conv.inputs)
         self.above: Tensor | None = None    # (B, W, out): what rows above add to the row being decoded
@@ -117,7 +118,7 @@ class Rows:
 
     @buffer.setter
     def buffer(self, tensor: Tensor) -> None:
-        self._buffer, self.windows = tensor, None    # views of another buffer are no longer any use
+        self._buffer, self.windows, self.wide = tensor, None, {}    # views of another buffer are no longer any use
 
 
 class _CausalConv(nn.Module):
@@ -190,10 +191,14 @@ class RowConv(_CausalConv):
         row = cache.row - int(self.above)    # x (B, W, in) is this row of the input
         if row >= 0:
             cache.buffer[:, cache.top + row, cache.left:cache.left + cache.width] = x
-        out = self.bias
-        for i, taps in enumerate(self.taps):
-            out = out + self.window(cache, cache.row + i * self.dilation, 0, cache.width) @ taps
-        return out
+            cache.wide.pop(cache.top + row, None)
+        out, rows = None, [cache.row + i * self.dilation for i in range(len(self.taps))]
+        for r, taps in zip(rows, self.taps, strict=True):
+            if r not in cache.wide:
+                cache.wide[r] = self.window(cache, r, 0, cache.width).flatten(0, 1)
+            out = torch.addmm(self.bias, cache.wide[r], taps) if out is None else out.addmm_(cache.wide[r], taps)
+        cache.wide = {r: cache.wide[r] for r in range(rows[0] + 1, rows[-1] + 1) if r in cache.wide}    # of use again
+        return out.view(len(cache.buffer), cache.width, -1)
 
 
 class SiteConv(_CausalConv):
@@ -231,7 +236,7 @@ class SiteConv(_CausalConv):
             return z if added is None else z + added
         arrays = isinstance(x, np.ndarray)
         if cache.windows is None or cache.arrays != arrays:
-            self._look_at_row(cache, arrays)
+            self.look_at_row(cache, arrays)
         column = cache.column
         cache.line[cache.left + column][...] = x    # x (B, in) is the input at this site
         left = cache.windows[column]
@@ -251,7 +256,7 @@ class SiteConv(_CausalConv):
             for i, taps in enumerate(self.taps[:-1]):
                 cache.above = cache.above + self.window(cache, row + i * self.dilation, 0, cache.width) @ taps
 
-    def _look_at_row(self, cache: Rows, arrays: bool) -> None:
+    def look_at_row(self, cache: Rows, arrays: bool) -> None:
         """Views of the current row, one a site: `line` (B, in) to write inputs, `windows` (B, taps·in) to read left
         taps, `sums` (B, out) of what the rows above add."""
         line = cache.buffer[:, cache.top + cache.row]
@@ -289,3 +294,10 @@ def with_ones(e: Tensor) -> Tensor:
     """
     x = e[:, 0].permute(0, 2, 3, 1)
     return torch.cat([x, torch.ones_like(x[..., :1])], dim=-1)
+
+
+def with_one(x: Array) -> Array:
+    """(B, C) scaled levels of one pixel -> (B, C + 1), with the one that `with_ones` gives it."""
+    if isinstance(x, np.ndarray):
+        return np.concatenate([x, np.ones_like(x[:, :1])], axis=1)
+    return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import ALWAYS, Array, Head, MaskedLinear, Rows, SiteConv, at_site, groups, relu, with_ones
+from arstudio.models.layers import ALWAYS, Array, Head, MaskedLinear, Rows, SiteConv, at_site, groups, relu, with_one, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
 
@@ -179,25 +179,25 @@ class PixelCNNDecoder(Decoder):
             self.ready = row
         for cache in self.caches:
             cache.column = column
-        seen = self.model.scaled(self.x[:, :, row, column])
-        x = self.model.first(at_site(torch.cat([seen, torch.ones_like(seen[:, :1])], dim=1)), self.caches[0])
+        seen = self.model.scaled(at_site(self.x[:, :, row, column]))
+        x = self.model.first(with_one(seen), self.caches[0])
         for block, bias, cache in zip(self.model.blocks, self.biases, self.caches[1:], strict=False):
             x = block(x, at_site(bias), cache)
         self.done = self.position
         return x
 
     def _params(self, channel: int, row: int, column: int) -> Tensor:
-        params = torch.as_tensor(self.model.head(self._features(row, column)))
-        return params.unflatten(-1, (self.spec.channels, -1))[:, channel]
+        outputs = self.model.head(self._features(row, column))                      # (B, C·P), colour by colour
+        first = channel * self.model.likelihood.num_params
+        return torch.as_tensor(outputs[:, first:first + self.model.likelihood.num_params])
 
     def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
         last = channel == self.spec.channels - 1
         if last and self.done != self.position:
             self._features(row, column)    # a given pixel still leaves its features behind
         if last:
-            scaled = self.model.scaled(value)
             first = self.caches[0]
-            first.buffer[:, first.top + row, first.left + column, channel] = scaled
+            at_site(first.buffer)[:, first.top + row, first.left + column, channel] = self.model.scaled(at_site(value))
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
