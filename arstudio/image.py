@@ -8,6 +8,10 @@ means real numbers in [0, 1]. One rule joins levels and brightness, so that noth
 
 An exported picture read back gives the same levels exactly, for every number of levels from 2 to 256 (with
 `round` in place of `ceil` 28 levels would not).
+
+A site nobody knows yet is *hidden*: -1 among levels, NaN among reals (a real may lie below 0). `is_hidden` asks.
+
+NumPy and Pillow are imported by the functions that use them: the window is painted before either is loaded.
 """
 
 from __future__ import annotations
@@ -15,9 +19,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
+
+
+SHOWN_BINS = 256    # equal bins of [0, 1] in which distributions of reals are shown
 
 
 class ImageError(ValueError):
@@ -65,6 +73,34 @@ class ImageSpec:
         """(C, H, W)."""
         return self.channels, self.height, self.width
 
+    @property
+    def bins(self) -> int:
+        """Length of a site's distribution: the levels, or SHOWN_BINS bins of [0, 1] for reals."""
+        return self.levels or SHOWN_BINS
+
+    @property
+    def top(self) -> float:
+        """The brightest value: levels - 1, or 1.0 among reals."""
+        return self.levels - 1 if self.levels else 1.0
+
+    @property
+    def dtype(self) -> str:
+        """NumPy type of images that may have hidden sites."""
+        return "int16" if self.levels else "float64"
+
+    @property
+    def hidden(self) -> float:
+        """What stands at a hidden site: -1 among levels, NaN among reals."""
+        return -1 if self.levels else math.nan
+
+    def bin_of(self, value: float) -> int:
+        """Place of a value in a site's distribution: the level itself, or the bin of a real (the outer two have no end)."""
+        return int(value) if self.levels else min(max(math.floor(value * self.bins), 0), self.bins - 1)
+
+    def value_of(self, index: int) -> float:
+        """Value at a place of a site's distribution: the level itself, or the middle of a bin."""
+        return index if self.levels else (index + 0.5) / self.bins
+
     def __str__(self) -> str:
         colour = " RGB" if self.channels == 3 else ""
         levels = "continuous" if self.levels == 0 else f"{self.levels} levels"
@@ -74,9 +110,18 @@ class ImageSpec:
         """The four numbers by name, for JSON headers."""
         return {"channels": self.channels, "height": self.height, "width": self.width, "levels": self.levels}
 
-    def bits_per_dim(self, nats: float) -> float:
-        """Negative log-likelihood of a whole image in nats -> bits per site: nats / (sites · ln 2)."""
-        return nats / (self.sites * math.log(2.0))
+    def bits_per_dim(self, nats: float, native: int = 0) -> float:
+        """Negative log-likelihood of a whole image in nats -> bits per site: nats / (sites · ln 2).
+
+        Of reals dequantised from `native` levels, −log density becomes the bound on the bits per site of those levels,
+        (nats + sites · ln native) / (sites · ln 2) (Theis et al. 2016, section 3.1); without `native` the figure is
+        that of the density itself, and may be negative.
+        """
+        return self.comparable_nats(nats, native) / (self.sites * math.log(2.0))
+
+    def comparable_nats(self, nats: float, native: int = 0) -> float:
+        """Nats of a whole image as they compare with models of levels: those of a density plus sites · ln native."""
+        return nats + self.sites * math.log(native) if native and not self.levels else nats
 
     def check(self, x: Any) -> None:
         """Raise SpecMismatch unless x is a (B, C, H, W) or (C, H, W) array or tensor of this shape."""
@@ -88,8 +133,22 @@ class ImageSpec:
             )
 
 
+def is_hidden(x: np.ndarray) -> np.ndarray:
+    """Where an image is hidden, bool of its shape: NaN among reals, below 0 among levels."""
+    return x != x if x.dtype.kind == "f" else x < 0
+
+
+def filled(x: np.ndarray) -> np.ndarray:
+    """The image with 0 at hidden sites, as models take it: they do not look at what they are not to know."""
+    import numpy as np
+
+    return np.where(is_hidden(x), np.zeros((), dtype=x.dtype), x)
+
+
 def quantise(values: np.ndarray, levels: int) -> np.ndarray:
     """Brightness in [0, 1] -> levels 0 … levels-1 in equal-width bins (uint8), or float32 when levels=0."""
+    import numpy as np
+
     values = np.clip(np.asarray(values, dtype=np.float64), 0.0, 1.0)
     if levels == 0:
         return values.astype(np.float32)
@@ -105,7 +164,7 @@ def requantise(x: np.ndarray, old: int, new: int) -> np.ndarray:
         return x
     if new > old:
         raise ImageError(f"These images have {old} levels; they can be viewed at fewer, not at {new}.")
-    return (x.astype(np.int64) * new // old).astype(np.uint8)
+    return (x.astype("int64") * new // old).astype("uint8")
 
 
 def dequantise(x: np.ndarray, levels: int, rng: np.random.Generator | None = None) -> np.ndarray:
@@ -115,12 +174,14 @@ def dequantise(x: np.ndarray, levels: int, rng: np.random.Generator | None = Non
     log densities then bound log probabilities.
     """
     offset = 0.5 if rng is None else rng.random(x.shape)
-    return ((x.astype(np.float64) + offset) / levels).astype(np.float32)
+    return ((x.astype("float64") + offset) / levels).astype("float32")
 
 
 def binarise(x: np.ndarray, levels: int, how: str = "static", seed: int = 0) -> np.ndarray:
     """Levels -> 0/1. `static`: Bernoulli(x / (levels-1)) drawn once from `seed`;
     `threshold`: x ≥ levels / 2."""
+    import numpy as np
+
     if how == "threshold":
         return (x.astype(np.int64) * 2 >= levels).astype(np.uint8)
     if how == "static":
@@ -131,29 +192,34 @@ def binarise(x: np.ndarray, levels: int, how: str = "static", seed: int = 0) -> 
 
 def to_display(x: np.ndarray, levels: int) -> np.ndarray:
     """Levels (…, any shape) -> uint8 brightness 0 … 255; negative entries (hidden sites) become 0."""
+    import numpy as np
+
     x = np.asarray(x)
     if levels == 0:
-        return np.round(np.clip(x, 0.0, 1.0) * 255).astype(np.uint8)
+        return np.round(np.clip(np.nan_to_num(x), 0.0, 1.0) * 255).astype(np.uint8)
     x = np.clip(x, 0, levels - 1).astype(np.int64)
     return (-(-x * 255 // (levels - 1))).astype(np.uint8)
 
 
-_VIRIDIS = np.array(    # eleven stops of viridis (van der Walt & Smith 2015, CC0), dark to bright
-    [(68, 1, 84), (72, 36, 117), (65, 68, 135), (53, 95, 141), (42, 120, 142), (33, 145, 140), (34, 168, 132),
-     (68, 191, 112), (122, 209, 81), (189, 223, 38), (253, 231, 37)]
+_VIRIDIS = (    # eleven stops of viridis (van der Walt & Smith 2015, CC0), dark to bright
+    (68, 1, 84), (72, 36, 117), (65, 68, 135), (53, 95, 141), (42, 120, 142), (33, 145, 140), (34, 168, 132),
+    (68, 191, 112), (122, 209, 81), (189, 223, 38), (253, 231, 37),
 )
 
 
 def colour_map(values: np.ndarray) -> np.ndarray:
     """Values (…) in [0, 1] -> (…, 3) uint8 colours, perceptually uniform and safe for the colour-blind; NaN is dark."""
+    import numpy as np
+
     place = np.clip(np.nan_to_num(values), 0, 1) * (len(_VIRIDIS) - 1)
     stops = np.arange(len(_VIRIDIS))
-    return np.stack([np.interp(place, stops, _VIRIDIS[:, c]) for c in range(3)], -1).round().astype(np.uint8)
+    return np.stack([np.interp(place, stops, channel) for channel in zip(*_VIRIDIS, strict=True)], -1).round().astype(np.uint8)
 
 
 def to_pil(x: np.ndarray, spec: ImageSpec, scale: int = 1) -> Any:
     """One image of levels (C, H, W) -> Pillow image in mode L or RGB, enlarged `scale` times,
     nearest-neighbour."""
+    import numpy as np
     from PIL import Image
 
     grey = to_display(np.asarray(x), spec.levels)
@@ -186,6 +252,7 @@ def from_pil(picture: Any, spec: ImageSpec, *, fit: bool = False) -> np.ndarray:
     colour must already be right: a picture of another size, or a coloured one for a grey model, raises
     SpecMismatch. With `fit` it is cropped to the middle, resized with a box filter and made grey as needed.
     """
+    import numpy as np
     from PIL import Image
 
     if picture.mode in ("I;16", "I;16B", "I;16L", "I"):

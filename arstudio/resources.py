@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 
@@ -11,7 +10,7 @@ def resource(*parts: str) -> Path:
 
     Raises FileNotFoundError with one sentence when the installation lacks it.
     """
-    package = Path(str(files("arstudio")))
+    package = Path(__file__).parent
     for root in (package / "resources", package.parent / "resources"):
         path = root.joinpath(*parts)
         if path.exists():

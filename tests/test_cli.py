@@ -515,7 +515,7 @@ MISTAKES = {
     "a setting without value": (*LEARN, "digits", "--set", "depth"),
     "a setting of another kind": (*LEARN, "digits", "--set", "channels=x"),
     "an unknown order": (*LEARN, "digits", "--model", "fvsbn", "--set", "order=zigzag"),
-    "continuous levels": (*LEARN, "digits", "--levels", 0),
+    "reals for a model of levels": (*LEARN, "digits", "--levels", 0, "--model", "nade"),
     "more levels than there are": (*LEARN, "digits", "--levels", 64),
     "a larger size": (*LEARN, "digits", "--size", 64),
     "an odd binarisation": (*LEARN, "digits", "--binarise", "hard"),
@@ -640,3 +640,35 @@ def test_a_bug_keeps_its_traceback(room, monkeypatch):
     monkeypatch.setattr(Sampler, "step", broken)
     found = run("sample", room / "grey.safetensors", "--json")
     assert isinstance(found.exception, ZeroDivisionError)
+
+
+def test_a_class_is_sharpened_by_guidance(tmp_path):
+    drawn = [
+        figures("sample", "digits-gated", "--count", 2, "--class", 3, "--guidance", weight, "--out", tmp_path / f"{weight}.png")
+        for weight in (0, 2.5)
+    ]
+    assert [found["settings"]["guidance"] for found in drawn] == [0, 2.5]
+    assert drawn[0]["nats"] != drawn[1]["nats"]
+    refused = run("sample", "digits-gated", "--class", "none", "--guidance", 1, "--out", tmp_path / "no.png")
+    assert refused.exit_code != 0
+    assert "Guidance leads towards a class" in refused.output
+
+
+def test_a_continuous_model_is_trained_drawn_read_completed_and_evaluated(tmp_path):
+    run_, one = tmp_path / "run", tmp_path / "one.png"
+    trained = figures(
+        "train", "--dataset", "digits", "--levels", 0, "--model", "rnade", "--set", "hidden=20", "--epochs", 1,
+        "--device", "cpu", "--out", run_,
+    )
+    assert "a bound on that of the 17 levels" in trained["protocol"]
+    measured = figures("evaluate", run_, "--limit", 40, "--device", "cpu")
+    assert measured["bits_per_dim"] == pytest.approx((measured["nats"] + 64 * math.log(17)) / (64 * math.log(2)))
+    assert "nats of density an image, at most" in run("evaluate", run_, "--limit", 40).output
+    drawn = figures("sample", run_, "--count", 1, "--scale", 1, "--out", one)
+    assert drawn["mean_bits_per_dim"] is None
+    read = figures("inspect", run_, one, "--at", "4,3")
+    assert len(read["pmf"]) == 256
+    assert sum(read["mixture"]["weights"]) == pytest.approx(1)
+    assert "density" in run("inspect", run_, one, "--at", "4,3").output
+    done = figures("complete", run_, one, "--mask", "bottom", "--count", 2, "--out", tmp_path / "done")
+    assert len(done["hidden_nats"]) == 2

@@ -157,7 +157,8 @@ class _Work:
         self.model, self.twin, self.batch = model, twin, batch
         self.y = balanced_classes(model.num_classes, batch)
         generator = torch.Generator().manual_seed(0)
-        x = torch.randint(0, model.spec.levels, (batch, *model.spec.shape), generator=generator)
+        shape, levels = (batch, *model.spec.shape), model.spec.levels
+        x = torch.randint(0, levels, shape, generator=generator) if levels else torch.rand(shape, generator=generator)
         self.x = x.to(model.device)
         self.drawn: list[float] = []
         self.passes: list[float] = []

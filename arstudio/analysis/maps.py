@@ -11,14 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arstudio.analysis.conditionals import check_site
+from arstudio.analysis.conditionals import as_batch, check_site
+from arstudio.image import is_hidden
 from arstudio.models.base import AutoregressiveModel
 
 
 @dataclass(frozen=True)
 class ImageMaps:
     """(C, H, W) each: `surprise` and `entropy` in bits, `argmax` the most probable level,
-    `expectation` the mean level."""
+    `expectation` the mean level. Of reals everything is about the 256 bins of [0, 1], but surprise is at a precision
+    of 1/256, −log2(density / 256)."""
 
     surprise: np.ndarray
     entropy: np.ndarray
@@ -31,14 +33,17 @@ def image_maps(model: AutoregressiveModel, x: np.ndarray, y: Tensor | int | None
     """All maps of image x (C, H, W) levels from one forward pass.
     Hidden (negative) sites have no surprise, NaN. Raises SpecMismatch if x does not fit the model."""
     model.spec.check(x)
-    levels = torch.from_numpy(np.ascontiguousarray(x)).long().clamp(min=0)[None].to(model.device)
-    log_pmf = model.likelihood.log_pmf(model(levels, y).cpu().double())[0]                  # (L, C, H, W)
-    pmf = log_pmf.exp()
-    surprise = -log_pmf.gather(0, levels.cpu())[0] / math.log(2)
-    surprise[torch.from_numpy(np.asarray(x) < 0)] = math.nan
+    images = as_batch(model, x)
+    params = model(images, y).cpu().double()
+    log_pmf = model.likelihood.log_pmf(params)[0]                                           # (L, C, H, W)
+    pmf, spec = log_pmf.exp(), model.spec
+    log_prob = model.likelihood.log_prob(params, images.cpu())[0] - (0.0 if spec.levels else math.log(spec.bins))
+    surprise = -log_prob / math.log(2)
+    surprise[torch.from_numpy(is_hidden(np.asarray(x)))] = math.nan
     entropy = -(pmf * log_pmf.clamp(min=-1e30)).sum(0) / math.log(2)
-    values = torch.arange(len(pmf), dtype=torch.float64)[:, None, None, None]
-    return ImageMaps(surprise.numpy(), entropy.numpy(), pmf.argmax(0).numpy(), (pmf * values).sum(0).numpy())
+    values = torch.tensor([spec.value_of(k) for k in range(len(pmf))])
+    mean = (pmf * values.double()[:, None, None, None]).sum(0)
+    return ImageMaps(surprise.numpy(), entropy.numpy(), values[pmf.argmax(0)].numpy(), mean.numpy())
 
 
 def sees(
@@ -52,9 +57,12 @@ def sees(
     check_site(spec, site)
     twin = copy.deepcopy(model).eval().cpu().double().requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
-    images = torch.randint(0, spec.levels, (inputs, *spec.shape), generator=generator)
+    if spec.levels:
+        images = torch.randint(0, spec.levels, (inputs, *spec.shape), generator=generator)
+    else:
+        images = torch.rand((inputs, *spec.shape), generator=generator, dtype=torch.float64)
     if x is not None:
-        images[0] = torch.from_numpy(np.clip(np.ascontiguousarray(x), 0, None)).long()
+        images[0] = as_batch(twin, x)[0]
     e = twin.encode(images).requires_grad_()
     params = twin.network(e, twin.class_index(y, inputs))[:, :, site[0], site[1], site[2]]
     weights = torch.randn(params.shape, generator=generator, dtype=torch.float64)

@@ -81,7 +81,7 @@ def measure(job: Job) -> Row:
         network, _ = load_model(Path(place) / "run" / "best.safetensors")
     split = trainer.data.test
     count = min(job.test_images or len(split.x), len(split.x))
-    figure = evaluate(network, split.x[:count])
+    figure = evaluate(network, split.x[:count], native=trainer.data.info.spec.levels)
     started = time.process_time()
     sample(network, 16, SampleSettings(seed=job.seed))
     drawing = time.process_time() - started

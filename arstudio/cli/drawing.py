@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arstudio.cli.console import Bar, UsageSentence, class_index, destination, open_model, show, to_json
-from arstudio.cli.options import Class, Device, Fit, Json, Model, Picture, Seed, Temperature, TopK, TopP
+from arstudio.cli.options import Class, Device, Fit, Guidance, Json, Model, Picture, Seed, Temperature, TopK, TopP
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +39,7 @@ def sample(
     temperature: Temperature = 1.0,
     top_k: TopK = 0,
     top_p: TopP = 1.0,
+    guidance: Guidance = 0.0,
     scale: Annotated[int, typer.Option(min=0, max=64, help="Screen pixels per pixel; 0 chooses.")] = 0,
     device: Device = "cpu",
     json: Json = False,
@@ -54,6 +55,7 @@ def sample(
         arstudio sample digits-gated --count 16 --seed 1 --out grid.png
         arstudio sample digits-gated --class 3 --out threes.png --gif draw.gif
         arstudio sample fashion-gated --class Bag --temperature 0.9 --out bags.png
+        arstudio sample digits-gated --class 3 --guidance 2 --out threes.png
         arstudio sample mnist-gated --count 1 --scale 1 --out one.png
         arstudio sample digits-gated --method naive --csv same.csv --json
     """
@@ -69,7 +71,9 @@ def sample(
     from arstudio.sampling.export import csv_bytes, drawing_info, fit_scale, gif_bytes, png_bytes, sheet
     from arstudio.sampling.sampler import balanced_classes
 
-    settings = SampleSettings(seed=seed, temperature=temperature, top_k=top_k, top_p=top_p)
+    settings = SampleSettings(
+        seed=seed, temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance
+    )
     network, card = open_model(model, device)
     if class_ is None:
         y = balanced_classes(network.num_classes, max(count, 1))
@@ -106,7 +110,7 @@ def sample(
                 "referred_sites": sampler.referee.referred,
                 "nats": nats,
                 "mean_nats": mean,
-                "mean_bits_per_dim": network.spec.bits_per_dim(mean),
+                "mean_bits_per_dim": network.spec.bits_per_dim(mean) if network.spec.levels else None,
                 "files": list(encoded),
             }
         )
@@ -136,6 +140,7 @@ def complete(
     temperature: Temperature = 1.0,
     top_k: TopK = 0,
     top_p: TopP = 1.0,
+    guidance: Guidance = 0.0,
     fit: Fit = False,
     device: Device = "cpu",
     json: Json = False,
@@ -161,7 +166,9 @@ def complete(
     from arstudio.sampling.completion import completion_sampler, finish
     from arstudio.sampling.export import agreement_picture, drawing_info, fit_scale, png_bytes, sheet
 
-    settings = SampleSettings(seed=seed, temperature=temperature, top_k=top_k, top_p=top_p)
+    settings = SampleSettings(
+        seed=seed, temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance
+    )
     network, card = open_model(model, device)
     spec = network.spec
     x = load_levels(image, spec, fit=fit)
@@ -185,13 +192,13 @@ def complete(
         "method": result.method,
         "sentence": result.sentence,
     }
-    masked = x.astype("int64")
-    masked[:, hidden] = -1
+    masked = x.astype("int64" if spec.levels else "float64")
+    masked[:, hidden] = spec.hidden
     scale = fit_scale(spec, count + 1)
     import numpy as np
 
     gallery = sheet(np.concatenate([masked[None], ranked]), spec, scale=scale)
-    heat, most = agreement_picture(result.agreement, min(spec.levels, count), fit_scale(spec, 1))
+    heat, most = agreement_picture(result.agreement, min(spec.bins, count), fit_scale(spec, 1))
     summary: dict[str, Any] = info | {
         "hidden_nats": nats,
         "hidden_bits_per_site": nats / (sites * np.log(2)),

@@ -35,6 +35,12 @@ TopP = Annotated[
     float,
     typer.Option("--top-p", help="Keep the fewest values that hold this much probability; 1 keeps all."),
 ]
+Guidance = Annotated[
+    float,
+    typer.Option(
+        "--guidance", metavar="W", help="Draw from p(x | class)^(1+W) / p(x)^W, site by site; 0 is off, 1 to 3 strong."
+    ),
+]
 Fit = Annotated[bool, typer.Option("--fit", help="Crop, resize and grey the picture as the model needs it.")]
 Device = Annotated[
     str, typer.Option("--device", metavar="NAME", help="cpu, cuda, mps, or auto for the fastest there is.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
@@ -38,7 +39,8 @@ def inspect(
 
     With --json: the full pmf, log p in nats, surprise and entropy in bits, rank,
     mean, standard deviation and the five most probable values. Computed in
-    double precision from one forward pass.
+    double precision from one forward pass. Of a continuous model log p is that
+    of a density, the pmf that of 256 bins of [0, 1], and the mixture is given.
 
     Examples:
 
@@ -79,6 +81,7 @@ def inspect(
             "top": [{"value": value, "p": p} for value, p in found.top(5)],
             "pmf": found.pmf,
         }
+        | ({"mixture": found.mixture} if found.continuous else {})
     )
 
 
@@ -100,6 +103,9 @@ def _print(found: Conditional, title: str) -> None:
     from rich.table import Table
 
     console = tables()
+    if found.continuous:
+        _print_curve(found, title)
+        return
     shown = sorted(k for k, _ in found.top(len(found.pmf) if len(found.pmf) <= 32 else 12))
     highest = max(found.pmf.max(), 1e-12)
     table = Table(
@@ -121,6 +127,24 @@ def _print(found: Conditional, title: str) -> None:
         f"surprise {found.surprise:.2f} bits · entropy {found.entropy:.2f} bits · "
         f"rank {found.rank} of {len(found.pmf)} · mean {found.mean:.2f} ± {found.sd:.2f}"
     )
+
+
+def _print_curve(found: Conditional, title: str) -> None:
+    """The density of a real: its mean over 64 pieces of [0, 1] as eight rows of blocks, then the figures."""
+    console = tables()
+    heights = [float(part.mean()) * len(found.pmf) for part in _split(found, 64)]
+    highest = max(*heights, 1e-12)
+    console.print(f" {title}   density, {highest:.3g} at its highest")
+    for row in reversed(range(8)):
+        console.print(" " + "".join(BARS[min(max(round(64 * h / highest) - 8 * row, 0), 8)] for h in heights))
+    console.print(" 0" + " " * 62 + "1")
+    if found.place is not None:
+        console.print(" " * (1 + found.place * 64 // len(found.pmf)) + "▲ here")
+    known = "value hidden" if found.value is None else (
+        f"value {found.value:.4f} · density {math.exp(min(found.log_prob, 700)):.4g} · log density {found.log_prob:.3f} nats · "
+        f"rank {found.rank} of {len(found.pmf)} bins"
+    )
+    console.print(f" {known} · entropy {found.entropy:.2f} bits of 256 bins · mean {found.mean:.3f} ± {found.sd:.3f}")
 
 
 def _split(found: Conditional, bins: int) -> list:
@@ -167,6 +191,7 @@ def evaluate(
         arstudio evaluate digits-gated --no-classes
     """
     from arstudio.training.evaluation import evaluate as measure
+    from arstudio.training.evaluation import units
 
     network, card = open_model(model, device)
     origin = _origin(card)
@@ -179,13 +204,13 @@ def evaluate(
     y = chosen.y[:count] if given else None
     started = time.perf_counter()
     with Bar() as bar:
-        figure = measure(network, x, y, batch=batch, progress=bar)
+        figure = measure(network, x, y, batch=batch, progress=bar, native=data.info.spec.levels)
     seconds = time.perf_counter() - started
     of = "p(x | class)" if given else "p(x), class left out" if network.num_classes else "p(x)"
     which = f"the first {len(x)} images" if len(x) < len(chosen) else f"all {len(x)} images"
     protocol = (
         f"{data.info.name} {split}, {which} once, {data.spec}, {data.protocol}; mean of exact −log {of}, "
-        f"± standard error of the mean"
+        f"± standard error of the mean{units(network.spec, data.info.spec.levels)}"
     )
     if json:
         show(
@@ -209,7 +234,10 @@ def evaluate(
             }
         )
     else:
-        print(f"{figure.nats:.3f} ± {figure.stderr:.3f} nats an image, {figure.bits_per_dim:.4f} bits/dim")
+        of, at_most = ("", "") if network.spec.levels else (" of density", "at most ")
+        print(
+            f"{figure.nats:.3f} ± {figure.stderr:.3f} nats{of} an image, {at_most}{figure.bits_per_dim:.4f} bits/dim"
+        )
         print(f"Protocol: {protocol}.")
     for note in data.notes:
         say(note)

@@ -82,6 +82,7 @@ def train(
             "Say what to learn from, such as --dataset digits, or --resume RUN to go on with a run."
         )
     from arstudio.models import preset_settings
+    from arstudio.training.evaluation import units
     from arstudio.training.loop import TrainConfig
     from arstudio.training.setup import DataView, new_trainer, resume_trainer
 
@@ -125,9 +126,9 @@ def train(
                 "sentence": outcome.sentence,
                 "resume": again,
                 "best_nats": outcome.best_nats,
-                "best_bits_per_dim": trainer.model.spec.bits_per_dim(outcome.best_nats),
+                "best_bits_per_dim": trainer.bits_per_dim(outcome.best_nats),
                 "split": "validation",
-                "protocol": trainer.data.protocol,
+                "protocol": trainer.data.protocol + units(trainer.model.spec, trainer.native),
                 "parameters": trainer.model.num_parameters,
                 "epochs": trainer.live.epoch,
                 "seconds": trainer.live.seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import faulthandler
 import gc
@@ -10,7 +11,12 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from arstudio.gui.main_window import MainWindow
 
 NO_DISPLAY = (
     "AR Studio needs a display for its window and found none. These commands work without one: arstudio demo, train, "
@@ -60,12 +66,20 @@ def make_application(arguments: list[str] | None = None):
     QCoreApplication.setOrganizationName("arstudio")
     QCoreApplication.setApplicationName("AR Studio")
     QGuiApplication.setDesktopFileName("arstudio")
+    _restore_import()
+    QApplication.setStyle("Fusion")    # before the application is made: no other style is loaded in vain
     app = QApplication.instance() or QApplication(arguments or sys.argv[:1])
-    app.setStyle("Fusion")
     from arstudio.gui import theme
 
     theme.apply()
     return app
+
+
+def _restore_import() -> None:
+    """Give Python its own `__import__` back. PySide6 puts one in its place that reads the source of every module imported
+    later, looking for its `from __feature__ import`, which is not used here; torch then took 1.5 s to load, not 1.1 s."""
+    if builtins.__import__ is getattr(builtins, "__feature_import__", None):
+        builtins.__import__ = builtins.__orig_import__
 
 
 def _load_c10_first() -> None:
@@ -177,8 +191,18 @@ def after_first_paint(widget, call):
     return watch
 
 
-def main() -> int:
-    """Open the window and run until it is closed."""
+def begin(window: MainWindow) -> None:
+    """What follows the first paint: health, lists, torch, the other panels, and word of a crash."""
+    window.health = Health(window.studio)
+    window.complete_start()
+    crashed = last_crash()
+    if crashed:
+        window.studio.message.emit("info", f"AR Studio ended unexpectedly last time. What is known is in {crashed}.")
+
+
+def main(painted: Callable[[MainWindow], None] = begin) -> int:
+    """Open the window and run until it is closed; `painted(window)` is called when the first paint has ended."""
+    gc.disable()    # nothing to collect yet; from `begin` on Health does it
     if display_missing():
         print(NO_DISPLAY, file=sys.stderr)
         return 1
@@ -186,22 +210,14 @@ def main() -> int:
     from arstudio.gui.main_window import MainWindow
     from arstudio.gui.studio import Studio
 
-    studio = Studio()
-    window = MainWindow(studio)
-
-    def begin() -> None:
-        window.health = Health(studio)
-        window.complete_start()
-        crashed = last_crash()
-        if crashed:
-            studio.message.emit("info", f"AR Studio ended unexpectedly last time. What is known is in {crashed}.")
+    window = MainWindow(Studio())
 
     def interrupted(*_: object) -> None:
         window.ask_before_closing = False    # a run that is stopped can be resumed
         window.close()
 
     signal.signal(signal.SIGINT, interrupted)
-    watch = after_first_paint(window.generate_panel, begin)
+    watch = after_first_paint(window.generate_panel, lambda: painted(window))
     window.show()
     code = app.exec()
     del watch

@@ -4,7 +4,8 @@
     first window          from just before the process is made to the end of the first paint event, median of `repeats`
     event-loop lag        lateness of a 5 ms precise heartbeat while 16 images are drawn and played at full speed
 
-The machine's load average is reported with them: a busy machine gives worse figures.
+The machine's load average is reported with them: a busy machine gives worse figures. So does one that keeps no bytecode
+(PYTHONDONTWRITEBYTECODE), because every child then compiles the program again.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from arstudio.gui.main_window import MainWindow
 
 _IMPORT = "import time; t=time.perf_counter(); import arstudio; print(time.perf_counter()-t)"
 _PAINT = "from arstudio.gui.benchmark import paint_once; paint_once()"
@@ -42,9 +44,13 @@ class GuiBench:
 
 def measure(repeats: int = 5) -> GuiBench:
     """Run everything. Takes about half a minute on an idle machine."""
-    env = dict(os.environ)
+    # what only this function needs stays out of the children's way
+    import statistics
+    import tempfile
+
     from arstudio.gui.app import display_missing
 
+    env = dict(os.environ)
     if display_missing():
         env["QT_QPA_PLATFORM"] = "offscreen"
     private = tempfile.TemporaryDirectory(prefix="arstudio-bench-")
@@ -80,6 +86,8 @@ def run(as_json: bool = False) -> None:
 
 
 def _child(code: str, env: dict[str, str]) -> str:
+    import subprocess
+
     result = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
     if result.returncode:
         raise RuntimeError(f"The measurement failed: {result.stderr.strip().splitlines()[-1:]}")
@@ -87,24 +95,16 @@ def _child(code: str, env: dict[str, str]) -> str:
 
 
 def paint_once() -> None:
-    """In a child process: show the window as `arstudio` does, print the time when its first paint has ended."""
-    from arstudio.gui.app import after_first_paint, display_missing, make_application, private_settings
+    """In a child process: start as `arstudio` does, print the time when the first paint has ended, close."""
+    from arstudio.gui.app import main, private_settings
 
-    display_missing()
     private_settings(os.environ["ARSTUDIO_BENCH"])
-    app = make_application()
-    from arstudio.gui.main_window import MainWindow
-    from arstudio.gui.studio import Studio
 
-    def finish() -> None:
+    def painted(window: MainWindow) -> None:
         print(time.time(), flush=True)
-        app.exit()
+        window.close()
 
-    window = MainWindow(Studio())
-    watch = after_first_paint(window.generate_panel, finish)
-    window.show()
-    app.exec()
-    del watch
+    main(painted)
 
 
 def heartbeat() -> None:

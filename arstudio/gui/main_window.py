@@ -110,7 +110,10 @@ class MainWindow(QMainWindow):
         for text in (self.tr("Generate"), self.tr("Complete"), self.tr("Train")):
             self.tabs.addTab(text)
         self.tabs.setAccessibleName(self.tr("Job"))
-        self.stack = QStackedWidget()
+        stage = QWidget()
+        stage.setObjectName("stage")
+        self.setCentralWidget(stage)    # filled afterwards: whatever gets a parent is styled again with all that it holds
+        self.stack = QStackedWidget(stage)
         self.generate_panel = GeneratePanel(self.studio)
         self.stack.addWidget(self.generate_panel)
         self._waiting = [label(self.tr("Loading…"), "dim"), label(self.tr("Loading…"), "dim")]
@@ -118,8 +121,6 @@ class MainWindow(QMainWindow):
             widget.setAlignment(Qt.AlignmentFlag.AlignCenter)
             self.stack.addWidget(widget)
         self.notice = Notice()
-        stage = QWidget()
-        stage.setObjectName("stage")
         column = QVBoxLayout(stage)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -136,7 +137,6 @@ class MainWindow(QMainWindow):
         notice_row.addWidget(self.notice)
         column.addLayout(notice_row)
         column.addWidget(self.stack, 1)
-        self.setCentralWidget(stage)
         self.tabs.currentChanged.connect(self._job_changed)
 
     def _make_docks(self) -> None:
@@ -144,8 +144,6 @@ class MainWindow(QMainWindow):
         self.library.dataset_chosen.connect(self._train_on)
         self.inspector = InspectPanel(self.studio, self.generate_panel)
         self.side_stack, self.bottom_stack = QStackedWidget(), QStackedWidget()
-        self.side_stack.addWidget(self.inspector)
-        self.bottom_stack.addWidget(self.generate_panel.bottom)
         self.docks = {}
         for name, title, widget, area, width in (
             ("library", self.tr("Library"), self.library, Qt.DockWidgetArea.LeftDockWidgetArea, 170),
@@ -160,6 +158,8 @@ class MainWindow(QMainWindow):
             self.docks[name] = dock
             action = dock.toggleViewAction()
             self.view_menu.addAction(action)
+        self.side_stack.addWidget(self.inspector)
+        self.bottom_stack.addWidget(self.generate_panel.bottom)
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         self._arrange()
@@ -199,7 +199,7 @@ class MainWindow(QMainWindow):
         self._show_status("", None)
 
     def complete_start(self) -> None:
-        """After the first paint: list resources, load torch in the background, make the other panels."""
+        """After the first paint: list resources (which loads NumPy), load torch in the background, make the other panels."""
         actions.retint(self.actions_by_slot)    # menus: not seen before they are opened
         try:
             self.library.fill()
@@ -489,7 +489,8 @@ class MainWindow(QMainWindow):
         position = min(self.studio.position, trace.cursor)
         nats = trace.nats(self.studio.focus, position)
         per = nats / (max(position, 1) * 0.6931471805599453)
-        self.likelihood.setText(f"{nats:,.2f} nats · {per:.3f} bits/dim")
+        unit = self.tr("bits/dim") if trace.spec.levels else self.tr("bits/dim of density")
+        self.likelihood.setText(f"{nats:,.2f} nats · {per:.3f} {unit}".replace("-", "−"))
 
     def _restore(self) -> None:
         settings = QSettings()

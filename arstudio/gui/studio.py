@@ -3,7 +3,8 @@
 Drawing runs in a Task at full speed; what the screen shows is the *playhead* `position`, which follows the trace's
 cursor or moves over it at the chosen speed. Every view reads the same trace, playhead and selection.
 
-torch is imported by the first task, after the window is on screen.
+NumPy and torch are imported after the window is on screen: what the first paint needs imports neither at the top of
+its file.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
 from arstudio.gui.tasks import Task, TaskProgress
 from arstudio.models.modelfile import ModelCard, ModelFileError, find_model, read_card
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from arstudio.models import AutoregressiveModel
     from arstudio.sampling import Sampler, Trace
 
@@ -30,13 +32,14 @@ HISTORY_BYTES = 64_000_000
 
 @dataclass(frozen=True)
 class Settings:
-    """What the toolbar chooses. class_index −1 means any class."""
+    """What the toolbar chooses. class_index −1 means any class. `guidance` is kept while it cannot act."""
 
     class_index: int = -1
     seed: int = 42
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
+    guidance: float = 0.0
     count: int = 9
 
 
@@ -183,12 +186,25 @@ class Studio(QObject):
         """The class to draw from, or None for any."""
         return self.settings.class_index if self.settings.class_index >= 0 else None
 
+    @property
+    def can_guide(self) -> bool:
+        """True where guidance can act: a class is chosen, and the model also knows p(x) without one."""
+        knows_both = self.card is not None and self.card.config.get("class_dropout", 0.1) != 0
+        return knows_both and self.chosen_class() is not None
+
+    @property
+    def guidance(self) -> float:
+        """Guidance as it acts now, 0 where it cannot."""
+        return self.settings.guidance if self.can_guide else 0.0
+
     def sample_settings(self) -> Any:
         """The settings as the sampling room takes them."""
         from arstudio.sampling import SampleSettings
 
         s = self.settings
-        return SampleSettings(seed=s.seed, temperature=s.temperature, top_k=s.top_k, top_p=s.top_p)
+        return SampleSettings(
+            seed=s.seed, temperature=s.temperature, top_k=s.top_k, top_p=s.top_p, guidance=self.guidance
+        )
 
     # -- drawing --------------------------------------------------------------------------------------------
 
@@ -217,14 +233,14 @@ class Studio(QObject):
 
         self._start_drawing(draw, f"Drawing {count} image{'s' if count > 1 else ''}")
 
-    def branch(self, step: int, value: int | None = None) -> None:
+    def branch(self, step: int, value: float | None = None) -> None:
         """Redraw the future of the shown images from `step`. With a value, the focused image takes it there and keeps
         the same noise, so that what changes is its effect; without one, the future gets fresh noise."""
         if self.sampler is None or self.trace is None or self.sampler.trace is not self.trace:
             self.message.emit("info", "This drawing is a record; generate again to branch from it.")
             return
-        if value is not None and not 0 <= value < self.trace.spec.levels:
-            self.message.emit("error", f"The value must be 0 to {self.trace.spec.levels - 1}.")
+        if value is not None and not 0 <= value <= self.trace.spec.top:
+            self.message.emit("error", f"The value must be 0 to {self.trace.spec.top:g}.")
             return
         if step >= self.trace.spec.sites:
             self.message.emit("info", "Nothing follows the last pixel: go back to where the future should change.")

@@ -12,12 +12,16 @@ import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QRectF, QSettings, Qt
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtWidgets import QApplication
 
 from arstudio.resources import resource
+
+if TYPE_CHECKING:
+    from PySide6.QtSvg import QSvgRenderer
 
 SCHEMES = ("auto", "dark", "light")
 
@@ -106,17 +110,21 @@ def icon(name: str, role: str = "text") -> QIcon:
 
 @cache
 def _tinted(name: str, tint: str, size: int) -> QPixmap:
-    from PySide6.QtSvg import QSvgRenderer
-
-    renderer = QSvgRenderer(QByteArray(resource("icons", f"{name}.svg").read_bytes()))
     pixmap = QPixmap(size, size)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
-    renderer.render(painter, QRectF(0, 0, size, size))
+    _drawing(name).render(painter, QRectF(0, 0, size, size))
     painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceIn)
     painter.fillRect(pixmap.rect(), QColor(tint))
     painter.end()
     return pixmap
+
+
+@cache
+def _drawing(name: str) -> QSvgRenderer:
+    from PySide6.QtSvg import QSvgRenderer
+
+    return QSvgRenderer(QByteArray(resource("icons", f"{name}.svg").read_bytes()))
 
 
 def _mix(a: str, b: str) -> str:

@@ -1,10 +1,20 @@
-"""The toolbar: which model, class, seed and temperature; transport; speed. Everything else lives in the panels."""
+"""The toolbar: which model, class, seed, temperature and guidance; transport; speed. Everything else lives in the panels."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QResizeEvent
-from PySide6.QtWidgets import QComboBox, QLineEdit, QMenu, QSizePolicy, QSlider, QToolBar, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QLineEdit,
+    QMenu,
+    QSizePolicy,
+    QSlider,
+    QToolBar,
+    QToolButton,
+    QWidget,
+)
 
 from arstudio.gui import theme
 from arstudio.gui.studio import FULL_SPEED, Studio
@@ -73,6 +83,15 @@ class Toolbar(QToolBar):
         self.temperature.setAccessibleName(self.tr("Temperature"))
         self.addWidget(field)
 
+        self.guidance = QDoubleSpinBox(decimals=1, minimum=0, maximum=10, singleStep=0.5)
+        self.guidance.setSpecialValueText(self.tr("off"))
+        self.guidance.setKeyboardTracking(False)
+        self.guidance.setFixedWidth(44)
+        self.guidance.setAccessibleName(self.tr("Guidance"))
+        self.guidance.valueChanged.connect(self._guidance_chosen)
+        self.guidance_field = Field(self.tr("Guide"), self.guidance)
+        self.guidance_action = self.addWidget(self.guidance_field)
+
         space = QWidget()
         space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.addWidget(space)
@@ -140,6 +159,7 @@ class Toolbar(QToolBar):
             self.seed.setText(str(settings.seed))
         self.temperature.setValue(round(settings.temperature * 100))
         self.degrees.setText(f"{settings.temperature:.2f}")
+        self._show_guidance()
         self._quiet = False
 
     @Slot()
@@ -198,6 +218,29 @@ class Toolbar(QToolBar):
             self.studio.set(temperature=value)
             self.redraw_wanted.emit()
 
+    def _show_guidance(self) -> None:
+        """Guidance, and why it cannot be used where it cannot."""
+        studio, card = self.studio, self.studio.card
+        self.guidance_action.setVisible(bool(card and card.num_classes))
+        self.guidance.setEnabled(studio.can_guide)
+        self.guidance.setValue(studio.settings.guidance if studio.can_guide else 0.0)
+        what = self.tr(
+            "Guidance w: draw from p(x | class)^(1+w) / p(x)^w, pixel by pixel. What is typical of the class becomes\n"
+            "stronger, the images less varied; 0 is off (Ho & Salimans 2022). Figures stay those of p(x | class)."
+        )
+        if card is not None and card.num_classes and not studio.can_guide:
+            why = self.tr("Choose a class to use it.")
+            if studio.chosen_class() is not None:
+                why = self.tr("This model was trained without class dropout, so it does not know p(x).")
+            what = f"{what}\n{why}"
+        self.guidance_field.setToolTip(what)
+
+    @Slot(float)
+    def _guidance_chosen(self, value: float) -> None:
+        if not self._quiet and value != self.studio.settings.guidance:
+            self.studio.set(guidance=value)
+            self.redraw_wanted.emit()
+
     @Slot(int)
     def _speed_chosen(self, _index: int) -> None:
         self.apply_speed()
@@ -208,13 +251,16 @@ class Toolbar(QToolBar):
         self.studio.set_speed(value, rows=unit == "row")
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """On a narrow window captions and the number of levels make room."""
+        """On a narrow window captions, long fields and the number of levels make room."""
         super().resizeEvent(event)
-        compact = self.width() < 1180
+        compact = self.width() < 1220
         if compact != self._compact:
             self._compact = compact
             for field in (self.class_field, self.seed_field):
                 field.caption.setVisible(not compact)
+            self.guidance_field.caption.setText(self.tr("w") if compact else self.tr("Guide"))
+            self.temperature.setFixedWidth(36 if compact else 72)
+            self.seed.setFixedWidth(46 if compact else 58)
             self.refresh()
 
     def retint(self) -> None:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from arstudio.models.checkpoint import load_model, save_model
     from arstudio.models.registry import MODELS, create, make_config, preset_settings
 
-_FILES = ("fvsbn", "nade", "pixelcnn", "gated_pixelcnn")
+_FILES = (
+    "histogram", "fvsbn", "nade", "eonade", "rnade", "made", "pixel_rnn", "row_lstm", "diagonal_bilstm", "multiscale",
+    "pixelcnn", "gated_pixelcnn", "pixelcnn_pp", "wavenet", "imagegpt", "lmconv", "order_agnostic",
+)
 _HOMES = {
     "MODELS": "registry", "create": "registry", "make_config": "registry",
     "preset_settings": "registry",

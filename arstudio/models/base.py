@@ -14,6 +14,8 @@ the differentiable part, so the autoregressive property is tested on its Jacobia
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -123,6 +125,7 @@ class AutoregressiveModel(nn.Module):
     paper: ClassVar[str]
     closed_form: ClassVar[bool] = False    # `learn` counts each image once; there is nothing to descend
     any_order: ClassVar[bool] = False      # `reordered` gives a model of any other order with the same weights
+    slow_exact: ClassVar[bool] = False     # `log_prob` takes a pass a pixel; training is watched by `validation_loss`
 
     def __init__(self, spec: ImageSpec, config: ModelConfig, num_classes: int = 0) -> None:
         super().__init__()
@@ -180,6 +183,13 @@ class AutoregressiveModel(nn.Module):
         """(B, C, H, W) levels -> (B,) nats to train on: −log p(x), unless a model has an estimate or bound of its own."""
         return -self.log_prob(x, y)
 
+    def validation_loss(self, x: Tensor, y: Tensor | int | None, generator: torch.Generator) -> Tensor:
+        """(B, C, H, W) levels -> (B,) nats to watch a training by: −log p(x), of models with `slow_exact` an estimate."""
+        return -self.log_prob(x, y)
+
+    def prepare(self, x: Tensor) -> None:
+        """Look at (B, C, H, W) levels of the training split before the first step; most models have no need to."""
+
     def learn(self, x: Tensor, y: Tensor | int | None = None) -> None:
         """Take a batch into account, for models with `closed_form`."""
         raise NotImplementedError(f"{self.title} is trained by gradient descent.")
@@ -198,6 +208,21 @@ class AutoregressiveModel(nn.Module):
         twin.order = order
         twin.register_buffer("site_index", torch.from_numpy(order.sites(self.spec.channels)).to(self.device), persistent=False)
         return twin
+
+    def members(self, orders: Sequence[Order] | None = None) -> list[AutoregressiveModel]:
+        """The models that `ensemble_log_prob` averages: this one in each of the orders (its own), same weights."""
+        return [self.reordered(order) for order in ([self.order] if orders is None else orders)]
+
+    def ensemble_log_prob(
+        self, x: Tensor, y: Tensor | int | None = None, orders: Sequence[Order] | None = None
+    ) -> Tensor:
+        """(B, C, H, W) levels -> (B,) log of the mean probability of the whole image over orders, in nats, for
+        models with `any_order`.
+
+        A mean of distributions is a distribution; a mean of their logits is not. Uria et al. 2014.
+        """
+        ways = torch.stack([member.log_prob(x, y) for member in self.members(orders)])
+        return ways.logsumexp(0) - math.log(len(ways))
 
     def naive_decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
         """A decoder that runs the whole `forward` for every site: the reference, and the slow way."""

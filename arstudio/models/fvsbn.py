@@ -5,56 +5,76 @@ One logistic (or softmax) regression per site, on the sites before it:
     p(x_t = k | x_<t) = softmax_k( b_t + Σ_{s<t} W_ts φ(x_s) )
 
 Frey 1998, "Graphical Models for Machine Learning and Digital Communication"; Bengio & Bengio 2000.
-Deviations: more than two levels by a softmax; φ is the scaled level or, with inputs="one_hot", its indicator
-vector; an optional class adds a bias per site. With D sites there are D(D−1)/2 · P · E weights.
 
-Shapes: φ (B, D, E) and logits (B, D, P) run over the sites *in order*.
+With D sites, P parameters a site and E numbers in φ, the regressions have
+
+    context = 0    D(D−1)/2 · P · E weights     the whole past (stored as a D × D square, half of it never used)
+    context = k    D · k · P · E weights        the k sites before in the order: a Markov chain of order k
+
+of which the first k sites leave k(k+1)/2 · P · E without a site to look at, and D · P biases. On 28×28 binary
+images that is 306,936 weights for the whole past and 23,520 for a context of 30 sites, little more than a row.
+
+Deviations: more than two levels by a softmax, or any other output family; φ is the scaled level or, with
+inputs="one_hot", its indicator vector; an optional class adds a bias per site.
+
+Shapes: φ (B, D, E) and parameters (B, D, P) run over the sites *in order*; weights (D, P, D, E), or (D, P, k, E)
+with tap j of site t on site t − k + j.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.base import Decoder
+from arstudio.models.layers import at_site
 from arstudio.models.registry import register
+from arstudio.models.sitewise import Sitewise, SitewiseConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class FVSBNConfig(ModelConfig):
-    """`inputs`: "scaled" (one number a site, [-1, 1]) or "one_hot" (an indicator a level)."""
+class FVSBNConfig(SitewiseConfig):
+    """`inputs`: "scaled" (one number a site, [-1, 1]) or "one_hot" (an indicator a level). `context`: how many
+    sites before it in the order a site looks at, 0 for all."""
 
-    inputs: str = "scaled"
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"small": {}, "medium": {}, "paper": {}}
+
+    context: int = 0
 
     def check(self, spec: ImageSpec) -> None:
         super().check(spec)
-        known = self.inputs in ("scaled", "one_hot")
-        self.require(known, f"inputs is 'scaled' or 'one_hot', not {self.inputs!r}.")
-        features = 1 if self.inputs == "scaled" else spec.levels
-        outputs = self.outputs(spec)
-        weights = spec.sites**2 * features * outputs
+        self.require(
+            0 <= self.context < spec.sites,
+            f"context must be 0 (the whole past) to {spec.sites - 1}, the sites there are before the last, "
+            f"not {self.context}.",
+        )
+        weights = self.weights(spec)
         self.require(
             weights <= 200_000_000,
             f"An FVSBN on {spec} needs {weights / 1e6:,.0f} million weights; "
-            "choose fewer levels or a smaller size.",
+            "choose fewer levels, a smaller size or a context.",
         )
 
+    def weights(self, spec: ImageSpec) -> int:
+        """Number of stored weights, without biases."""
+        return spec.sites * (self.context or spec.sites) * self.features(spec) * self.outputs(spec)
 
     def parameters(self, spec: ImageSpec, num_classes: int = 0) -> int:
-        features, outputs = 1 if self.inputs == "scaled" else spec.levels, self.outputs(spec)
-        biases = spec.sites * outputs
-        return biases * spec.sites * features + biases + (num_classes + 1) * biases * bool(num_classes)
+        biases = spec.sites * self.outputs(spec)
+        return self.weights(spec) + biases + (num_classes + 1) * biases * bool(num_classes)
 
     def activations(self, spec: ImageSpec) -> int:
-        return spec.sites * (2 * self.outputs(spec) + (1 if self.inputs == "scaled" else spec.levels))
+        features, taps = self.features(spec), self.context or 1
+        return spec.sites * (self.kept(spec) + self.outputs(spec) + features * (taps if features > 1 else 1))
 
 
 @register("fvsbn", "FVSBN", "Frey 1998; Bengio & Bengio 2000", FVSBNConfig)
-class FVSBN(AutoregressiveModel):
+class FVSBN(Sitewise):
     """Logistic autoregression; see the module docstring."""
 
     config: FVSBNConfig
@@ -62,28 +82,33 @@ class FVSBN(AutoregressiveModel):
     def __init__(self, spec: ImageSpec, config: FVSBNConfig, num_classes: int = 0) -> None:
         super().__init__(spec, config, num_classes)
         sites, outputs = spec.sites, self.likelihood.num_params
-        self.features = 1 if config.inputs == "scaled" else spec.levels
-        self.weight = nn.Parameter(torch.zeros(sites, outputs, sites, self.features))
-        self.bias = nn.Parameter(torch.zeros(sites, outputs))
+        self.weight = nn.Parameter(torch.zeros(sites, outputs, config.context or sites, self.features))
+        self.bias = nn.Parameter(self.likelihood.first_guess().repeat(sites, 1))
         self.class_bias = nn.Embedding(num_classes + 1, sites * outputs) if num_classes else None
         if self.class_bias is not None:
             nn.init.zeros_(self.class_bias.weight)
-        before = torch.ones(sites, sites).tril(-1)[:, None, :, None]
+        before = None if config.context else torch.ones(sites, sites).tril(-1)[:, None, :, None]
         self.register_buffer("before", before, persistent=False)
-
-    def encode(self, x: Tensor) -> Tensor:
-        if self.config.inputs == "scaled":
-            return super().encode(x)
-        return F.one_hot(x.long(), self.spec.levels).movedim(-1, 1).to(self.dtype)
 
     def network(self, e: Tensor, y: Tensor) -> Tensor:
         sites, outputs = self.bias.shape
         phi = e.flatten(2)[:, :, self.site_index].transpose(1, 2)                   # (B, D, E), in order
-        weight = (self.weight * self.before).reshape(sites * outputs, -1)           # (D·P, D·E)
-        logits = phi.flatten(1) @ weight.T + self.biases(y)                         # (B, D·P)
-        params = logits.new_empty(len(e), outputs, sites)
-        params = params.index_copy(2, self.site_index, logits.view(-1, sites, outputs).transpose(1, 2))
+        found = self.from_context(phi) if self.config.context else self.from_past(phi)
+        found = (found + self.biases(y)).view(-1, sites, outputs)                   # (B, D, P)
+        params = found.new_empty(len(e), outputs, sites)
+        params = params.index_copy(2, self.site_index, found.transpose(1, 2))
         return params.view(len(e), outputs, *self.spec.shape)
+
+    def from_past(self, phi: Tensor) -> Tensor:
+        """φ (B, D, E) -> (B, D·P), what all sites before contribute to each."""
+        weight = (self.weight * self.before).reshape(-1, phi[0].numel())            # (D·P, D·E)
+        return phi.flatten(1) @ weight.T
+
+    def from_context(self, phi: Tensor) -> Tensor:
+        """φ (B, D, E) -> (B, D·P), what the k sites before contribute; before the first site there are zeros."""
+        taps = self.config.context
+        seen = F.pad(phi, (0, 0, taps, 0))[:, :-1].unfold(1, taps, 1)               # (B, D, E, k)
+        return torch.einsum("btej,tpje->btp", seen, self.weight).flatten(1)
 
     def biases(self, y: Tensor) -> Tensor:
         """(B,) class rows -> (B, D·P) biases, sites in order."""
@@ -95,30 +120,31 @@ class FVSBN(AutoregressiveModel):
 
 
 class FVSBNDecoder(Decoder):
-    """Keeps φ of the sites seen so far; a site costs one product with its own row of weights, O(t·P·E)."""
+    """Keeps φ of the sites seen so far; a site costs one product with its own row of weights, O(t·P·E), or
+    O(k·P·E) with a context of k sites."""
 
     model: FVSBN
     batched = ("x", "phi", "bias")
 
+    @torch.inference_mode()
     def __init__(self, model: FVSBN, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
         sites, outputs = model.bias.shape
-        with torch.inference_mode():
-            self.phi = torch.zeros(batch, sites * model.features, dtype=model.dtype, device=model.device)
-            self.bias = self.model.biases(self.classes).view(batch, sites, outputs).clone()
+        self.phi = torch.zeros(batch, sites * model.features, dtype=model.dtype, device=model.device)
+        self.bias = self.model.biases(self.classes).view(batch, sites, outputs).clone()
+        self.weights = at_site(self.model.weight.flatten(2))                        # (D, P, D·E) or (D, P, k·E)
 
     def _params(self, channel: int, row: int, column: int) -> Tensor:
-        t, seen = self.position, self.position * self.model.features
-        weight = self.model.weight[t].flatten(1)[:, :seen]                          # (P, t·E)
-        return torch.addmm(self.bias[:, t], self.phi[:, :seen], weight.T)
+        t, features, taps = self.position, self.model.features, self.model.config.context
+        seen = min(t, taps) if taps else t                                          # sites there are to look at
+        first = (taps - seen) * features if taps else 0                             # where their weights begin
+        weight = self.weights[t, :, first:first + seen * features]                  # (P, seen·E)
+        phi = at_site(self.phi)[:, (t - seen) * features:t * features]
+        return torch.as_tensor(phi @ weight.T + at_site(self.bias)[:, t])
 
     def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
         t, features = self.position, self.model.features
-        if features == 1:
-            self.phi[:, t] = value.to(self.phi.dtype) * (2.0 / (self.spec.levels - 1)) - 1.0
-        else:
-            here = slice(t * features, (t + 1) * features)
-            self.phi[:, here] = F.one_hot(value.long(), features).to(self.phi.dtype)
+        at_site(self.phi)[:, t * features:(t + 1) * features] = self.model.code(at_site(value))
 
     def _restart(self, position: int) -> int:
         return position

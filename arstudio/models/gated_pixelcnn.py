@@ -11,7 +11,8 @@ shift; shifting again in each layer is the well-known bug that loses part of the
 
 Deviations: kernel widths may be dilated (a cheap way to see all of a small image); a channel of ones marks
 the inside of the image; dropout; the class vector enters every layer of both stacks as a bias,
-with one row for "none".
+with one row for "none". For a larger model a map s of `context` features of the whole image may be given: it enters
+every layer of both stacks as a bias that depends on the place, V s (section 2.3).
 
 Shapes: (B, H, W, p) channels-last inside; parameters (B, P, C, H, W) outside. RGB by channel groups in the
 horizontal stack (`layers.py`); the vertical stack needs no groups because it never sees the current row.
@@ -67,14 +68,14 @@ class GatedPixelCNNConfig(ModelConfig):
         )
         self.require(0 <= self.dropout < 1, f"dropout must be in [0, 1), not {self.dropout}.")
 
-    def parameters(self, spec: ImageSpec, num_classes: int = 0) -> int:
+    def parameters(self, spec: ImageSpec, num_classes: int = 0, context: int = 0) -> int:
         p, k, layers, outputs = self.channels, self.kernel, len(self.dilations), spec.channels * self.outputs(spec)
         total = 0
         for width, rows in [(spec.channels + 1, k // 2)] + [(p, k // 2 + 1)] * (layers - 1):
             total += 2 * p * (width * rows * k + 1) + 2 * p * (2 * p + 1)               # vertical, link
             total += 2 * p * (width * (k // 2 + 1) + 1) + p * (p + 1)                   # horizontal, out
         total += self.head * (p + 1) + outputs * (self.head + 1)
-        return total + (num_classes + 1) * layers * 4 * p * bool(num_classes)
+        return total + ((num_classes + 1) * bool(num_classes) + context) * layers * 4 * p
 
     def activations(self, spec: ImageSpec) -> int:
         a_layer = (9 + 2 * (self.dropout > 0)) * self.channels
@@ -114,11 +115,11 @@ class GatedLayer(nn.Module):
 
 @register("gated_pixelcnn", "Gated PixelCNN", "van den Oord et al. 2016b", GatedPixelCNNConfig)
 class GatedPixelCNN(AutoregressiveModel):
-    """Gated PixelCNN; see the module docstring."""
+    """Gated PixelCNN; see the module docstring. `context` is the number of features of a map that `network` takes."""
 
     config: GatedPixelCNNConfig
 
-    def __init__(self, spec: ImageSpec, config: GatedPixelCNNConfig, num_classes: int = 0) -> None:
+    def __init__(self, spec: ImageSpec, config: GatedPixelCNNConfig, num_classes: int = 0, context: int = 0) -> None:
         super().__init__(spec, config, num_classes)
         colours, p = spec.channels, config.channels
         self.layers = nn.ModuleList(
@@ -130,6 +131,7 @@ class GatedPixelCNN(AutoregressiveModel):
         self.class_bias = nn.Embedding(num_classes + 1, len(self.layers) * 4 * p) if num_classes else None
         if self.class_bias is not None:
             nn.init.normal_(self.class_bias.weight, std=0.1)
+        self.context_bias = nn.Linear(context, len(self.layers) * 4 * p, bias=False) if context else None
 
     def class_biases(self, y: Tensor) -> Tensor:
         """(B,) class rows -> (layers, 2, B, 2p):
@@ -139,10 +141,19 @@ class GatedPixelCNN(AutoregressiveModel):
             return torch.zeros(shape, dtype=self.dtype, device=self.device).permute(1, 2, 0, 3)
         return self.class_bias(y).view(shape).permute(1, 2, 0, 3)
 
-    def network(self, e: Tensor, y: Tensor) -> Tensor:
+    def located(self, biases: list[Tensor], context: Tensor) -> list[Tensor]:
+        """Biases of all stacks in turn and a map (B, …, features) -> biases (B, …, 2p) that depend on the place."""
+        if self.context_bias is None:
+            return biases
+        return [a + b for a, b in zip(biases, self.context_bias(context).chunk(len(biases), -1), strict=True)]
+
+    def network(self, e: Tensor, y: Tensor, context: Tensor | None = None) -> Tensor:
+        """`context` (B, H, W, features) may know any pixel that is drawn before all others."""
         v = h = with_ones(e)                                                        # (B, H, W, C + 1)
-        biases = self.class_biases(y)[:, :, :, None, None]
-        for layer, (bias_v, bias_h) in zip(self.layers, biases, strict=True):
+        biases = [bias[:, None, None] for pair in self.class_biases(y) for bias in pair]
+        if context is not None:
+            biases = self.located(biases, context)
+        for layer, bias_v, bias_h in zip(self.layers, biases[::2], biases[1::2], strict=True):
             v, link = layer.vertical(v, bias_v)
             h = layer.horizontal(h, link + bias_h)
         params = self.head(h).unflatten(-1, (self.spec.channels, -1))               # (B, H, W, C, P)
@@ -159,10 +170,12 @@ class GatedPixelCNNDecoder(Decoder):
     """
 
     model: GatedPixelCNN
-    batched = ("x", "buffers", "biases", "from_above", "inputs")
+    batched = ("x", "buffers", "biases", "from_above", "inputs", "context")
     counters = ("position", "ready", "done")
 
-    def __init__(self, model: GatedPixelCNN, batch: int, y: Tensor | int | None = None) -> None:
+    def __init__(
+        self, model: GatedPixelCNN, batch: int, y: Tensor | int | None = None, context: Tensor | None = None
+    ) -> None:
         super().__init__(model, batch, y)
         height, width = self.spec.height, self.spec.width
         like = self.model.head[1].weight
@@ -176,6 +189,7 @@ class GatedPixelCNNDecoder(Decoder):
         self.fused = [_fused_weights(layer) for layer in layers] if like.device.type == "cpu" else []
         self.inputs = like.new_zeros(batch, height, width, self.spec.channels + 1)
         self.inputs[..., -1] = 1
+        self.context = like.new_zeros(batch, height, width, 0) if context is None else context
         self.ready = -1                                                   # row whose from_above is there
         self.done = -1                                                    # site whose features are there
 
@@ -200,12 +214,12 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _begin_row(self, row: int) -> None:
         v = self.inputs[:, row - 1] if row else torch.zeros_like(self.inputs[:, 0])
-        rows = []
+        rows, biases = [], self.model.located([bias[:, None] for bias in self.biases], self.context[:, row])
         for i, layer in enumerate(self.model.layers):
             self.vertical[i].row = row
             layer.horizontal_conv.begin_row(self.horizontal[i], row)
-            v, link = layer.vertical(v, self.biases[2 * i][:, None], self.vertical[i])
-            rows.append(link + (self.biases[2 * i + 1] + layer.horizontal_conv.bias)[:, None])
+            v, link = layer.vertical(v, biases[2 * i], self.vertical[i])
+            rows.append(link + (biases[2 * i + 1] + layer.horizontal_conv.bias))
         self.from_above, self.ready = rows, row
 
     def _features(self, row: int, column: int) -> Array:

@@ -66,16 +66,20 @@ class Linear(nn.Linear):
 
 class MaskedLinear(Linear):
     """A 1×1 convolution over channels-last tensors in which each group sees
-    its own and earlier colours (mask B)."""
+    its own and earlier colours (mask B), or with `strict` only earlier ones (mask A)."""
 
-    def __init__(self, inputs: Tensor, outputs: Tensor, bias: bool = True) -> None:
+    def __init__(self, inputs: Tensor, outputs: Tensor, bias: bool = True, strict: bool = False) -> None:
         super().__init__(len(inputs), len(outputs), bias)
-        self.register_buffer("mask", centre_mask(inputs, outputs, strict=False), persistent=False)
+        self.register_buffer("mask", centre_mask(inputs, outputs, strict), persistent=False)
 
     def forward(self, x: Array) -> Array:
         if self.mask is None or isinstance(x, np.ndarray):
             return super().forward(x)
-        return F.linear(x, self.weight * self.mask, self.bias)
+        return F.linear(x, self.masked_weight(), self.bias)
+
+    def masked_weight(self) -> Tensor:
+        """(out, in) weight as applied; the stored weight is never changed."""
+        return self.weight if self.mask is None else self.weight * self.mask
 
     def fold_mask(self) -> None:
         """Multiply the mask into the weight of a frozen copy, once. Never on a network that is trained."""
@@ -285,6 +289,35 @@ def gate(z: Array) -> Array:
         return b
     a, b = z.chunk(2, dim=-1)
     return torch.tanh(a) * torch.sigmoid(b)
+
+
+def plus(base: Array, x: Array, linear: Linear) -> Array:
+    """base (…, out) + linear(x), x (…, in), of a layer without bias."""
+    if isinstance(x, np.ndarray):
+        z = x.dot(linear.matrix)
+        z += base
+        return z
+    return base + linear(x)
+
+
+def lstm_cell(z: Array, c: Array, dim: int = -1) -> tuple[Array, Array]:
+    """Sums i, f, o, g that enter the gates, side by side in `dim`, and the cell's state c -> the next (h, c):
+    c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g), h = σ(o) ⊙ tanh(c') (van den Oord et al. 2016a, equation 3).
+    Arrays have dim −1; an array z is overwritten."""
+    n = z.shape[dim] // 4
+    if isinstance(z, np.ndarray):
+        gates = z[..., :3 * n]
+        gates *= 0.5                        # σ(b) = (1 + tanh(b / 2)) / 2, as in `gate`
+        np.tanh(z, out=z)
+        gates += 1
+        gates *= 0.5
+        i, f, o, g = (z[..., part * n:(part + 1) * n] for part in range(4))
+        c = f * c
+        c += i * g
+        return o * np.tanh(c), c
+    i, f, o = z.narrow(dim, 0, 3 * n).sigmoid().chunk(3, dim)
+    c = torch.addcmul(f * c, i, z.narrow(dim, 3 * n, n).tanh())
+    return o * c.tanh(), c
 
 
 def with_ones(e: Tensor) -> Tensor:

@@ -22,7 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SHOWN_BINS = 256          # bins of [0, 1] in which a continuous distribution is shown
+from arstudio.image import SHOWN_BINS
+
 LOG_SCALE_LIMIT = 7.0     # |log s| stays below it: finite for any parameters, finer than a bin of 256 levels
 MEAN_LIMIT = 100.0        # |μ| stays below it; beyond, float32 could no longer tell neighbouring bins apart
 FAR = 1e6                 # stands for infinity at the outer ends; a true infinity would have no gradient
@@ -40,6 +41,10 @@ class Likelihood:
     def bins(self) -> int:
         """Number of entries of `log_pmf`."""
         return self.levels or SHOWN_BINS
+
+    def first_guess(self) -> Tensor:
+        """(P,) parameters to begin training from: values about alike, the components of a mixture apart."""
+        return torch.zeros(self.num_params)
 
     def log_pmf(self, params: Tensor) -> Tensor:
         """(B, P, …) -> (B, bins, …) log-probabilities in nats, normalised over dimension 1."""
@@ -86,6 +91,11 @@ class Mixture(Likelihood):
     def __init__(self, levels: int, components: int) -> None:
         self.levels, self.components, self.num_params = levels, components, 3 * components
 
+    def first_guess(self) -> Tensor:
+        k = self.components
+        means = (2 * torch.arange(k) + 1) / k - 1    # evenly over [-1, 1]
+        return torch.cat([torch.zeros(k), means, torch.full((k,), -math.log(k))])
+
     def split(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, 3K, …) -> (B, K, …) each: log π, μ and log s."""
         logits, means, log_scales = params.chunk(3, dim=1)
@@ -104,6 +114,10 @@ class Mixture(Likelihood):
         precision = (-log_scales).exp()
         return self.log_interval((low - means) * precision, (high - means) * precision)
 
+    def log_mass(self, params: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """(B, 3K, …) and ends (B, …) in the network's range -> (B, …) log mass of the mixture between them."""
+        return torch.logsumexp(self.split(params)[0] + self.log_masses(params, low, high), dim=1)
+
     def log_pmf(self, params: Tensor) -> Tensor:
         log_weights, means, log_scales = (part.unsqueeze(1) for part in self.split(params))    # (B, 1, K, …)
         edges = self.edges(params).view(-1, *[1] * (params.dim() - 1))                         # (bins + 1, 1, …)
@@ -112,8 +126,7 @@ class Mixture(Likelihood):
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         edges, x = self.edges(params), x.long()
-        masses = self.log_masses(params, edges[x], edges[x + 1])
-        return torch.logsumexp(self.split(params)[0] + masses, dim=1)
+        return self.log_mass(params, edges[x], edges[x + 1])
 
     def _inner_edges(self, like: Tensor) -> Tensor:
         """(bins − 1,) places in [-1, 1] where one bin ends and the next begins, half-way between scaled levels."""
@@ -155,6 +168,11 @@ class MixtureOfGaussians(Mixture):
         z = ((2 * v.to(params.dtype) - 1).unsqueeze(1) - means) * (-log_scales).exp()
         log_density = -0.5 * (z * z + math.log(2 * math.pi)) - log_scales
         return torch.logsumexp(log_weights + log_density, dim=1) + math.log(2)
+
+    def moments(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3K, …) -> (B, K, …) each: weights, means and standard deviations of the components, of v in [0, 1]."""
+        log_weights, means, log_scales = self.split(params)
+        return log_weights.exp(), (means + 1) / 2, log_scales.exp() / 2
 
     @staticmethod
     def log_interval(low: Tensor, high: Tensor) -> Tensor:

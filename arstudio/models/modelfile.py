@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,13 @@ from arstudio.image import ImageSpec
 from arstudio.resources import resource
 
 FORMAT = 1
-TITLES = {"fvsbn": "FVSBN", "nade": "NADE", "pixelcnn": "PixelCNN", "gated_pixelcnn": "Gated PixelCNN"}
+TITLES = {
+    "histogram": "Histogram", "fvsbn": "FVSBN", "nade": "NADE", "eonade": "EoNADE", "rnade": "RNADE", "made": "MADE",
+    "pixel_rnn": "RNN over pixels", "row_lstm": "Row LSTM", "diagonal_bilstm": "Diagonal BiLSTM",
+    "multiscale": "Multi-scale PixelRNN",
+    "pixelcnn": "PixelCNN", "gated_pixelcnn": "Gated PixelCNN", "pixelcnn_pp": "PixelCNN++", "wavenet": "WaveNet",
+    "imagegpt": "ImageGPT", "lmconv": "LMConv", "order_agnostic": "Order-agnostic network",
+}
 
 
 class ModelFileError(ValueError):
@@ -208,6 +213,8 @@ def write_atomically(path: str | Path, data: bytes) -> None:
 
     Raises WriteError with one sentence; the file that was there before is unchanged then.
     """
+    import secrets  # loads OpenSSL, which the window's first paint does not need
+
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from arstudio.image import ImageError, ImageSpec, from_pil, open_picture
+from arstudio.image import SHOWN_BINS, ImageError, ImageSpec, from_pil, open_picture, quantise
 from arstudio.models.base import AutoregressiveModel
 from arstudio.progress import Progress
 from arstudio.sampling.draw import SampleSettings
@@ -26,7 +26,7 @@ MASKS = ("top", "bottom", "left", "right", "centre")
 
 @dataclass(frozen=True)
 class Completion:
-    """Result: `images` (N, C, H, W) levels, `log_prob` (N,) nats of the hidden sites as drawn,
+    """Result: `images` (N, C, H, W) levels or reals, `log_prob` (N,) nats of the hidden sites as drawn,
     best first in `ranking`."""
 
     trace: Trace
@@ -75,7 +75,9 @@ def ignored_pixels(model: AutoregressiveModel, known: np.ndarray) -> int:
 
 def agreement(images: np.ndarray) -> np.ndarray:
     """(N, C, H, W) levels -> (H, W) entropy in bits of the empirical distribution over the N images,
-    mean over channels."""
+    mean over channels. Reals agree within 1/256."""
+    if images.dtype.kind == "f":
+        images = quantise(images, SHOWN_BINS)
     total = np.zeros(images.shape[1:])
     for level in np.unique(images):
         p = (images == level).mean(0)
@@ -150,7 +152,8 @@ def finish(sampler: Sampler, known: np.ndarray) -> Completion:
     trace = sampler.trace
     hidden = ~np.broadcast_to(known, trace.spec.shape).reshape(-1)[trace.sites]
     log_prob = trace.log_probs[:, hidden].sum(1)
-    images, ignored = trace.images().astype(np.int64), ignored_pixels(sampler.model, known)
+    kind = np.int64 if trace.spec.levels else np.float64
+    images, ignored = trace.images().astype(kind), ignored_pixels(sampler.model, known)
     return Completion(trace, images, log_prob, np.asarray(known, bool), ignored)
 
 

@@ -7,6 +7,14 @@ parameters differ in the last bits, though, and u may fall between two such CDFs
 its parameters are computed again by one float64 `forward`, which all samplers share;
 `Referee.referred` counts them.
 
+Reals are drawn in two steps with the one u: the settings and the inverse CDF choose one of the likelihood's bins,
+and the rest of u a cell of a grid of 2⁻²⁰ inside it, by the inverse CDF of the mixture restricted to the bin. At T = 1
+that is the inverse CDF of the mixture itself; the outermost bins reach beyond [0, 1], and so may a value. Models of
+reals draw in float64, and u within `REFER_REAL` of the edge of a cell is referred.
+
+Guidance (Ho & Salimans 2022, "Classifier-Free Diffusion Guidance", equation 6, taken to a site's conditional) sharpens
+what a class adds: log p_w = (1 + w) log p(x_t | x_<t, y) − w log p(x_t | x_<t) + constant.
+
 Source of the shared-noise idea: Song et al. 2021, "Accelerating Feedforward Computation via Parallel
 Nonlinear Equation Solving".
 """
@@ -21,8 +29,14 @@ import torch
 from torch import Tensor
 
 from arstudio.models.base import AutoregressiveModel
+from arstudio.models.likelihoods import FAR, Mixture
 
 REFER = 1e-5
+REFER_REAL = 1e-9      # the same for reals, whose parameters are float64
+GRID = 2**20           # cells a unit in which reals are drawn: 4096 in each of the 256 bins
+LEAST = -700.0         # log-probabilities are not taken apart below this, nats
+PARTS = 16             # cells compared at once when a real is looked for
+FAR_CELL = int(FAR / 2) * GRID
 
 
 class SettingsError(ValueError):
@@ -33,12 +47,13 @@ class SettingsError(ValueError):
 class SampleSettings:
     """Temperature divides log-probabilities (0: always the most probable value); top_k keeps that many values
     (0: all); top_p keeps the fewest most probable values that hold at least this much probability
-    (1: all)."""
+    (1: all); guidance is w, how far to go beyond the class-conditional model (0: not at all), and acts first."""
 
     seed: int = 0
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
+    guidance: float = 0.0
 
     def __post_init__(self) -> None:
         if not (0 <= self.temperature <= 100 and math.isfinite(self.temperature)):
@@ -47,6 +62,8 @@ class SampleSettings:
             raise SettingsError(f"top_k must be 0 (keep all) or more, not {self.top_k}.")
         if not 0 < self.top_p <= 1:
             raise SettingsError(f"top_p must be above 0 and at most 1, not {self.top_p}.")
+        if not 0 <= self.guidance <= 100:
+            raise SettingsError(f"guidance must be between 0 (off) and 100, not {self.guidance}.")
         if not -(2**63) <= self.seed < 2**63:
             raise SettingsError(f"seed must fit 64 bits, not {self.seed}.")
 
@@ -55,6 +72,12 @@ def noise(count: int, sites: int, seed: int) -> Tensor:
     """(count, sites) float64 uniforms in [0, 1). Image i is the same however many images are asked for."""
     generator = torch.Generator().manual_seed(seed)
     return torch.stack([torch.rand(sites, generator=generator, dtype=torch.float64) for _ in range(count)])
+
+
+def guide(log_pmf: Tensor, without: Tensor, weight: float) -> Tensor:
+    """(B, L) log-probabilities with the class and without it -> (B, L) guided ones, normalised. Weight 0 is the first."""
+    more = (1 + weight) * log_pmf - weight * without.clamp(min=LEAST)
+    return torch.where(log_pmf < LEAST, -math.inf, more).log_softmax(1)
 
 
 def reshape(log_pmf: Tensor, settings: SampleSettings) -> tuple[Tensor, Tensor]:
@@ -98,17 +121,52 @@ def decide(pmf: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     return torch.minimum(value, last), distance
 
 
+def decide_real(
+    pmf: Tensor, log_pmf: Tensor, u: Tensor, likelihood: Mixture, params: Tensor, *, middle: bool = False
+) -> tuple[Tensor, Tensor]:
+    """(B, bins) float64 probabilities to draw from and (B, bins) log masses of the mixture, (B,) uniforms, (B, 3K)
+    parameters -> (B,) reals on the grid, (B,) distance of u to the nearest u that gives another one.
+
+    `middle` takes the median of the bin, whatever u: temperature 0.
+    """
+    bins = likelihood.bins
+    k, _ = decide(pmf, u)
+    cdf = pmf.cumsum(1)
+    mass = pmf.gather(1, k[:, None])[:, 0]
+    rest = (u * cdf[:, -1] - (cdf.gather(1, k[:, None])[:, 0] - mass)) / mass
+    share = torch.full_like(rest, 0.5) if middle else rest.clamp(0.0, 1.0)
+    inside = log_pmf.gather(1, k[:, None])[:, 0]
+    left = torch.where(k == 0, -FAR_CELL, k * (GRID // bins))
+    right = torch.where(k == bins - 1, FAR_CELL, (k + 1) * (GRID // bins))
+    bottom = likelihood.edges(params)[k]
+    parts = torch.arange(1, PARTS, device=k.device)
+    below, above = torch.zeros_like(share), torch.ones_like(share)    # shares of the bin left of `left` and `right`
+    while len(rows := (right - left > 1).nonzero()[:, 0]):            # the outermost bins take longer than the others
+        ends = left[rows, None] + (right - left)[rows, None] * parts // PARTS                 # (R, PARTS − 1)
+        z = ends.to(params.dtype) * (2.0 / GRID) - 1.0
+        low = bottom[rows, None].expand_as(z)
+        masses = likelihood.log_mass(params[rows, :, None].expand(-1, -1, PARTS - 1), low, torch.maximum(z, low + 1e-15))
+        shares = torch.where(z > low, (masses - inside[rows, None]).exp().clamp(max=1.0), 0.0)
+        place = (shares <= share[rows, None]).sum(1, keepdim=True)                            # parts wholly to the left
+        ends = torch.cat([left[rows, None], ends, right[rows, None]], dim=1)
+        shares = torch.cat([below[rows, None], shares, above[rows, None]], dim=1)
+        left[rows], right[rows] = ends.gather(1, place)[:, 0], ends.gather(1, place + 1)[:, 0]
+        below[rows], above[rows] = shares.gather(1, place)[:, 0], shares.gather(1, place + 1)[:, 0]
+    distance = torch.minimum(share - below, above - share).clamp(min=0) * mass
+    return left.to(params.dtype) / GRID, distance
+
+
 class Referee:
-    """The float64 copy of a model that settles decisions too close for float32. Made when first needed."""
+    """The float64 copy of a model that settles decisions too close to call. Made when first needed."""
 
     def __init__(self, model: AutoregressiveModel) -> None:
         self._source = model
         self._model: AutoregressiveModel | None = None
         self.referred = 0
 
-    def log_pmf(self, x: Tensor, classes: Tensor, site: tuple[int, int, int]) -> Tensor:
-        """(B, C, H, W) levels known so far and (B,) class rows
-        -> (B, L) float64 log-probabilities at `site`."""
+    def params(self, x: Tensor, classes: Tensor, site: tuple[int, int, int], *, guided: bool = False) -> Tensor:
+        """(B, C, H, W) values known so far and (B,) class rows -> (B, P) float64 parameters at `site`; if `guided`
+        (2B, P), those without a class behind."""
         if self._model is None:
             twin = copy.deepcopy(self._source).eval().requires_grad_(False)
             self._model = (twin.cpu() if twin.device.type == "mps" else twin).double()
@@ -116,5 +174,6 @@ class Referee:
         self.referred += len(x)
         none = model.num_classes
         y = torch.where(classes == none, -1, classes).to(model.device)
-        params = model(x.to(model.device), y)[:, :, site[0], site[1], site[2]]
-        return model.likelihood.log_pmf(params).to(x.device)
+        if guided:
+            x, y = torch.cat([x, x]), torch.cat([y, torch.full_like(y, -1)])
+        return model(x.to(model.device), y)[:, :, site[0], site[1], site[2]]

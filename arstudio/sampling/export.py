@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from arstudio import __version__
-from arstudio.image import ImageError, ImageSpec, colour_map, to_display
+from arstudio.image import ImageError, ImageSpec, colour_map, is_hidden, to_display
 from arstudio.sampling.draw import SettingsError
 from arstudio.sampling.sampler import Sampler
-from arstudio.sampling.trace import HIDDEN, KNOWN, Trace
+from arstudio.sampling.trace import KNOWN, Trace
 
 KEY = "arstudio"
 GROUND = 48  # grey between the images of a sheet
@@ -29,7 +29,7 @@ CHECKER = (106, 124)  # greys of the checkerboard
 def drawing_info(model: str, sampler: Sampler) -> dict[str, Any]:
     """What a picture drawn by `sampler` from the model called `model` should remember. JSON types only."""
     network = sampler.model
-    classes = sampler.decoder.classes.tolist()
+    classes = sampler.classes.tolist()
     return {
         "program": f"AR Studio {__version__}",
         "kind": "sample",
@@ -87,7 +87,7 @@ def fit_scale(spec: ImageSpec, count: int, side: int = 512) -> int:
 def sheet(
     images: np.ndarray, spec: ImageSpec, *, columns: int | None = None, scale: int = 1, gap: int | None = None
 ) -> Any:
-    """Images of levels (N, C, H, W), negative where hidden -> one Pillow image in mode L or RGB.
+    """Images of levels (N, C, H, W), negative where hidden, or reals, NaN where hidden -> one Pillow image in mode L or RGB.
 
     A pixel with a hidden channel shows the checkerboard. `gap` is in screen pixels: by default a quarter of
     `scale`, at least 1, and none around a single image.
@@ -98,7 +98,7 @@ def sheet(
     columns = min(count, columns or math.ceil(math.sqrt(count)))
     if gap is None:
         gap = 0 if count == 1 else max(1, scale // 4)
-    hidden = (images < 0).any(1)[:, None].repeat(scale, 2).repeat(scale, 3)  # (N, 1, H', W')
+    hidden = is_hidden(images).any(1)[:, None].repeat(scale, 2).repeat(scale, 3)  # (N, 1, H', W')
     cells = to_display(images, spec.levels).repeat(scale, 2).repeat(scale, 3)  # (N, C, H', W')
     height, width = cells.shape[2:]
     square = max(1, scale // 2)
@@ -136,8 +136,8 @@ def gif_bytes(
     scale = scale or fit_scale(trace.spec, len(values))
     pages = []
     for moment in np.unique(np.linspace(0, end, frames + 1).round()):
-        flat = np.full(values.shape, HIDDEN, dtype=np.int16)
-        flat[:, trace.sites] = np.where((steps < moment) | known, values, HIDDEN)
+        flat = np.empty_like(values)
+        flat[:, trace.sites] = np.where((steps < moment) | known, values, trace.spec.hidden).astype(values.dtype)
         page = sheet(flat.reshape(-1, *trace.spec.shape), trace.spec, scale=scale)
         pages.append(page if page.mode == "L" else page.quantize(256))
     durations = [round(1000 / fps)] * (len(pages) - 1) + [round(1000 * hold)]

@@ -3,22 +3,35 @@
     incremental   the model's own decoder; every feature is computed once
     naive         one full forward pass per site; the reference, for comparison
 
-Both take their decisions in `draw.py`, so one seed gives one result.
+Both take their decisions in `draw.py`, so one seed gives one result. Models of reals draw with a float64 copy. With
+guidance one decoder holds every image twice, with its class and, behind, without; both halves take the same values.
 """
 
 from __future__ import annotations
 
+import copy
 from contextlib import nullcontext
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from arstudio.image import SpecMismatch
+from arstudio.image import ImageSpec, SpecMismatch
 from arstudio.models import threads
 from arstudio.models.base import AutoregressiveModel
 from arstudio.progress import Progress
-from arstudio.sampling.draw import REFER, Referee, SampleSettings, SettingsError, decide, noise, reshape
+from arstudio.sampling.draw import (
+    REFER,
+    REFER_REAL,
+    Referee,
+    SampleSettings,
+    SettingsError,
+    decide,
+    decide_real,
+    guide,
+    noise,
+    reshape,
+)
 from arstudio.sampling.trace import DRAWN, FORCED, KNOWN, Trace
 
 METHODS = ("incremental", "naive")
@@ -28,7 +41,7 @@ class Sampler:
     """Draws `count` images. With `known` (H, W) or (C, H, W) bool and `x` (C, H, W) levels,
     known sites keep their value.
 
-    y is None, a class or (count,) classes.
+    y is None, a class or (count,) classes; guidance needs one for every image. `classes` (count,) are their rows.
     Raises SettingsError, ConfigError or ClassRequired with one sentence.
     """
 
@@ -42,26 +55,37 @@ class Sampler:
         if count < 1:
             raise SettingsError(f"The number of images must be at least 1, not {count}.")
         self.model, self.settings, self.method = model, settings, method
-        self.decoder = model.naive_decoder(count, y) if method == "naive" else model.decoder(count, y)
+        self.guided, real = settings.guidance > 0, model.spec.levels == 0
+        if self.guided:
+            y = _with_and_without(model, y, count)
+        drawer = copy.deepcopy(model).to(self._wide(model.device), torch.float64) if real else model
+        self.decoder = (drawer.naive_decoder if method == "naive" else drawer.decoder)(count * (1 + self.guided), y)
         self.trace = Trace(model.spec, model.order, count)
-        rows = self.decoder.classes.cpu().numpy()
+        rows = self.classes.cpu().numpy()
         self.trace.classes[:] = np.where(rows == model.num_classes, -1, rows)
         self.u = noise(count, model.spec.sites, settings.seed).to(self._wide(model.device))
         self.referee = Referee(self.decoder.model)    # frozen, so the original may go on training
         self._given: np.ndarray | None = None
         self._is_given = np.zeros(model.spec.sites, dtype=bool)
-        self._forced: dict[int, dict[int, int]] = {}
+        self._forced: dict[int, dict[int, float]] = {}
         if x is not None and known is not None:
             model.spec.check(x)
             mask = np.broadcast_to(known, model.spec.shape)
-            self._given = np.asarray(x).reshape(-1)[self.trace.sites].astype(np.int64)
+            self._given = np.asarray(x).reshape(-1)[self.trace.sites].astype(np.float64 if real else np.int64)
             self._is_given = np.ascontiguousarray(mask).reshape(-1)[self.trace.sites]
             given = self._given[self._is_given]
-            if len(given) and not 0 <= given.min() <= given.max() < model.spec.levels:
+            if real and not np.isfinite(given).all():
+                raise SpecMismatch("A known pixel holds no number; hide it, so that it can be drawn.")
+            if not real and len(given) and not 0 <= given.min() <= given.max() < model.spec.levels:
                 raise SpecMismatch(
                     f"The known pixels hold levels {given.min()} to {given.max()}, "
                     f"but the model draws 0 to {model.spec.levels - 1}."
                 )
+
+    @property
+    def classes(self) -> Tensor:
+        """(count,) class rows of the images; num_classes means none."""
+        return self.decoder.classes[:self.decoder.batch // (1 + self.guided)]
 
     @staticmethod
     def _wide(device: torch.device) -> torch.device:
@@ -74,38 +98,58 @@ class Sampler:
         if t >= trace.spec.sites:
             return False
         site = self.decoder.site()
-        params = self.decoder.params()
-        wide = self._wide(params.device)
-        log_pmf = self.model.likelihood.log_pmf(params.to(wide, torch.float64))             # (B, L)
+        likelihood, given = self.model.likelihood, self.decoder.params()
+        params = given.to(self._wide(given.device), torch.float64)          # (B, P), guided (2B, P)
+        log_pmf = likelihood.log_pmf(params)                                # (B, L), guided (2B, L)
         if self._is_given[t]:
-            values = torch.full((trace.count,), int(self._given[t]), device=wide)
+            values = torch.full((trace.count,), self._given[t].item(), device=params.device, dtype=self._kind)
             origin = np.full(trace.count, KNOWN)
         else:
-            values = self._decide(log_pmf, t, site)
+            values = self._decide(params, log_pmf, t, site)
             origin = np.full(trace.count, DRAWN)
             for index, value in self._forced.get(t, {}).items():
                 values[index], origin[index] = value, FORCED
+        log_pmf = log_pmf[:trace.count]
         pmf = log_pmf.exp()
         entropy = -(pmf * log_pmf.clamp(min=-1e30)).sum(1)
-        chosen = log_pmf.gather(1, values[:, None])[:, 0]
-        self.decoder.push(values.to(params.device))
+        if trace.spec.levels:
+            chosen = log_pmf.gather(1, values[:, None])[:, 0]
+        else:
+            chosen = likelihood.log_prob(params[:trace.count], values)
+        self.decoder.push(values.repeat(1 + self.guided).to(given.device))
         host = [part.cpu().numpy() for part in (values, chosen, entropy, pmf)]
         trace.write(host[0], host[1], host[2], origin, host[3])
         return True
 
-    def _decide(self, log_pmf: Tensor, t: int, site: tuple[int, int, int]) -> Tensor:
-        settings = self.settings
-        pmf, margin = reshape(log_pmf, settings)
-        values, distance = decide(pmf, self.u[:, t])
-        near = REFER / min(settings.temperature or 1e-3, 1.0)
-        close = (torch.minimum(margin, distance) < near) & (pmf.amax(1) < 1 - 1e-12) | (margin < near)
+    @property
+    def _kind(self) -> torch.dtype:
+        return torch.long if self.trace.spec.levels else torch.float64
+
+    def _decide(self, params: Tensor, log_pmf: Tensor, t: int, site: tuple[int, int, int]) -> Tensor:
+        values, close = self._draw(params, log_pmf, self.u[:, t])
         if bool(close.any()):
             rows = close.nonzero()[:, 0]
             decoder = self.decoder
             on = rows.to(decoder.x.device)
-            exact = self.referee.log_pmf(decoder.x[on], decoder.classes[on], site).to(log_pmf.device)
-            values[rows] = decide(reshape(exact, settings)[0], self.u[rows, t])[0]
+            exact = self.referee.params(decoder.x[on], decoder.classes[on], site, guided=self.guided).to(params)
+            values[rows] = self._draw(exact, self.model.likelihood.log_pmf(exact), self.u[rows, t])[0]
         return values
+
+    def _draw(self, params: Tensor, log_pmf: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Parameters and log-probabilities with and, if guided, without the class, and (B,) uniforms -> (B,) values,
+        and which of them were too close to call."""
+        settings, real = self.settings, self.trace.spec.levels == 0
+        own, target = log_pmf[:len(u)], log_pmf
+        if self.guided:
+            target = guide(own, log_pmf[len(u):], settings.guidance)
+        pmf, margin = reshape(target, settings)
+        near = (REFER_REAL if real else REFER) * (1 + 2 * settings.guidance) / min(settings.temperature or 1e-3, 1.0)
+        if real:
+            middle = settings.temperature == 0
+            values, distance = decide_real(pmf, own, u, self.model.likelihood, params[:len(u)], middle=middle)
+            return values, torch.minimum(margin, distance) < near
+        values, distance = decide(pmf, u)
+        return values, (torch.minimum(margin, distance) < near) & (pmf.amax(1) < 1 - 1e-12) | (margin < near)
 
     def run(self, progress: Progress | None = None, until: int | None = None) -> Trace:
         """Draw until the images are complete or step `until`. Raises Cancelled if stopped;
@@ -127,14 +171,13 @@ class Sampler:
         self.decoder.rewind(step)
         self.trace.cursor = step
 
-    def change(self, index: int, step: int, value: int) -> None:
+    def change(self, index: int, step: int, value: float) -> None:
         """Give image `index` another value at a step already drawn and go back there.
 
         The future is drawn again with the same noise, so every later difference is an effect of the change;
         the other images come out as they were. Raises SettingsError if value or step does not exist.
         """
-        if not 0 <= value < self.trace.spec.levels:
-            raise SettingsError(f"The value must be 0 to {self.trace.spec.levels - 1}, not {value}.")
+        check_value(self.trace.spec, value)
         if not 0 <= index < self.trace.count:
             raise SettingsError(f"There is no image {index}: they are numbered 0 to {self.trace.count - 1}.")
         last = min(self.trace.cursor, self.trace.spec.sites - 1)
@@ -159,6 +202,26 @@ class Sampler:
         self.u = torch.cat([self.u[:, :step], fresh[:, step:]], dim=1)
         self._forced = {t: v for t, v in self._forced.items() if t < step}
         self.rewind(step)
+
+
+def check_value(spec: ImageSpec, value: float) -> None:
+    """Raise SettingsError unless a person may give a site this value: a level, or a real in [0, 1]."""
+    if not 0 <= value <= spec.top:
+        raise SettingsError(f"The value must be 0 to {spec.top:g}, not {value}.")
+
+
+def _with_and_without(model: AutoregressiveModel, y: Tensor | int | None, count: int) -> Tensor:
+    """(2 count,) classes: those of the images, then −1 for none. Raises SettingsError where guidance cannot be."""
+    if not model.num_classes:
+        raise SettingsError("Guidance needs a model of classes, and this one was trained without.")
+    if model.config.class_dropout == 0:
+        raise SettingsError(
+            "Guidance compares with the model without a class, which this one never learned (class_dropout = 0)."
+        )
+    rows = model.class_index(y, count)
+    if bool((rows == model.num_classes).any()):
+        raise SettingsError("Guidance leads towards a class: choose one for every image, or turn it off.")
+    return torch.cat([rows, torch.full_like(rows, -1)])
 
 
 def sample(

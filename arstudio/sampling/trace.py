@@ -17,15 +17,16 @@ import numpy as np
 from arstudio.image import ImageSpec
 from arstudio.models.orders import Order
 
-HIDDEN = -1                            # value of a site that is not there yet, in `image` and `images`
+HIDDEN = -1                            # level of a site that is not there yet, in `image` and `images`; a real is NaN
 DRAWN, KNOWN, FORCED = 0, 1, 2         # `origin`: drawn by the sampler, given or changed by the person
 
 
 class Trace:
-    """Arrays over (image, step): `values`, `origin`, and in nats under the model at T = 1
+    """Arrays over (image, step): `values`, `origin`, and in nats under the model at T = 1, without guidance,
     `log_probs` and `entropies`.
 
-    `pmfs` (images kept, steps, levels) holds the T = 1 distributions of as many images as fit `pmf_bytes`.
+    `pmfs` (images kept, steps, bins) holds the T = 1 distributions of as many images as fit `pmf_bytes`. Of reals
+    (levels = 0) `values` are float64, `log_probs` are log densities, `pmfs` and `entropies` of the 256 bins of [0, 1].
     """
 
     def __init__(self, spec: ImageSpec, order: Order, count: int, *, pmf_bytes: int = 96_000_000) -> None:
@@ -34,12 +35,12 @@ class Trace:
         self.step_of = np.empty_like(self.sites)    # and back
         self.step_of[self.sites] = np.arange(spec.sites)
         shape = (count, spec.sites)
-        self.values = np.zeros(shape, dtype=np.int16)
+        self.values = np.zeros(shape, dtype=spec.dtype)
         self.log_probs = np.zeros(shape, dtype=np.float64)
         self.entropies = np.zeros(shape, dtype=np.float32)
         self.origin = np.zeros(shape, dtype=np.uint8)
-        kept = min(count, pmf_bytes // (4 * spec.sites * spec.levels))
-        self.pmfs = np.zeros((kept, spec.sites, spec.levels), dtype=np.float32)
+        kept = min(count, pmf_bytes // (4 * spec.sites * spec.bins))
+        self.pmfs = np.zeros((kept, spec.sites, spec.bins), dtype=np.float32)
         self.classes = np.full(count, -1, dtype=np.int64)          # class of each image, −1 for none
         self.cursor = 0
 
@@ -52,7 +53,7 @@ class Trace:
         self, values: np.ndarray, log_probs: np.ndarray, entropies: np.ndarray, origin: np.ndarray,
         pmfs: np.ndarray,
     ) -> None:
-        """Record the next step: (count,) each, and (count, levels) T = 1 probabilities."""
+        """Record the next step: (count,) each, and (count, bins) T = 1 probabilities."""
         t = self.cursor
         self.values[:, t], self.log_probs[:, t] = values, log_probs
         self.entropies[:, t], self.origin[:, t] = entropies, origin
@@ -76,8 +77,8 @@ class Trace:
         return channel, *divmod(pixel, self.spec.width)
 
     def image(self, index: int, cursor: int | None = None) -> np.ndarray:
-        """Image at a moment: (C, H, W) int16 levels,
-        HIDDEN where nothing is drawn or given before `cursor`."""
+        """Image at a moment: (C, H, W) int16 levels or float64 reals,
+        hidden (-1, NaN) where nothing is drawn or given before `cursor`."""
         return self._place(self.values[index], index, cursor)
 
     def images(self, cursor: int | None = None) -> np.ndarray:
@@ -86,23 +87,29 @@ class Trace:
         return np.stack([self.image(i, end) for i in range(self.count)])
 
     def map(self, name: str, index: int, cursor: int | None = None) -> np.ndarray:
-        """(C, H, W) float map of an image, NaN where hidden: "surprise" (−log2 p) or "entropy", in bits."""
-        column = {"surprise": -self.log_probs[index], "entropy": self.entropies[index]}[name]
+        """(C, H, W) float map of an image, NaN where hidden: "surprise" (−log2 p) or "entropy", in bits.
+        Surprise about reals is that at a precision of 1/256, −log2(density / 256), beside the entropy of 256 bins."""
+        column = {"surprise": self._surprise(index), "entropy": self.entropies[index]}[name]
         end = self.cursor if cursor is None else min(cursor, self.cursor)
         flat = np.full(self.spec.sites, np.nan, dtype=np.float32)
         flat[self.sites[:end]] = column[:end] / math.log(2)
         return flat.reshape(self.spec.shape)
 
     def nats(self, index: int, cursor: int | None = None) -> float:
-        """−log p of what an image holds before `cursor`, in nats."""
+        """−log p of what an image holds before `cursor`, in nats; −log density of reals."""
         end = self.cursor if cursor is None else min(cursor, self.cursor)
         return float(-self.log_probs[index, :end].sum())
 
     def pixel_bits(self, index: int) -> np.ndarray:
-        """(H·W,) bits of each pixel in drawing order, summed over its channels; NaN from the cursor on."""
+        """(H·W,) bits of each pixel in drawing order, summed over its channels; NaN from the cursor on.
+        Of reals at a precision of 1/256, as in `map`."""
         end, bits = self.cursor, np.full(self.spec.sites, np.nan)    # the cursor once: a worker may move it meanwhile
-        bits[:end] = -self.log_probs[index, :end] / math.log(2)
+        bits[:end] = self._surprise(index)[:end] / math.log(2)
         return bits.reshape(-1, self.spec.channels).sum(1)
+
+    def _surprise(self, index: int) -> np.ndarray:
+        """(steps,) −log p in nats, of reals −log(density / 256)."""
+        return -self.log_probs[index] + (0.0 if self.spec.levels else math.log(self.spec.bins))
 
     def write_csv(self, file: IO[str], index: int) -> None:
         """One row per drawn site of an image: step, channel, row, column, value, log p in nats,
@@ -112,14 +119,15 @@ class Trace:
             ["step", "channel", "row", "column", "value", "log_prob_nats", "entropy_nats", "origin"]
         )
         names = ("drawn", "known", "forced")
+        number = int if self.spec.levels else float
         for t in range(self.cursor):
             table.writerow([
-                t, *self.site(t), int(self.values[index, t]), repr(float(self.log_probs[index, t])),
+                t, *self.site(t), number(self.values[index, t]), repr(float(self.log_probs[index, t])),
                 repr(float(self.entropies[index, t])), names[self.origin[index, t]],
             ])
 
     def _place(self, column: np.ndarray, index: int, cursor: int | None) -> np.ndarray:
         end = self.cursor if cursor is None else min(cursor, self.cursor)
-        flat = np.full(self.spec.sites, HIDDEN, dtype=np.int16)
+        flat = np.full(self.spec.sites, self.spec.hidden, dtype=self.values.dtype)
         flat[self.sites[:end]] = column[:end]
         return flat.reshape(self.spec.shape)

@@ -9,26 +9,31 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel
 from arstudio.progress import Progress
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean −log p(x) over `images`; `stderr` is its standard error in nats."""
+    """Mean −log p(x) over `images`, of reals −log density; `stderr` is its standard error in nats.
+    `bits_per_dim` of reals is the bound on that of the native levels, where those are known."""
 
     nats: float
     bits_per_dim: float
     stderr: float
     images: int
+    exact: bool = True    # False: an estimate of −log p(x), see `AutoregressiveModel.validation_loss`
 
 
 @torch.inference_mode()
 def evaluate(
     model: AutoregressiveModel, x: np.ndarray, y: np.ndarray | None = None, *, batch: int = 64,
-    progress: Progress | None = None,
+    progress: Progress | None = None, native: int = 0, exact: bool = True,
 ) -> Evaluation:
-    """Evaluate on images x (N, C, H, W) and, for class-conditional models, their classes y (N,).
+    """Evaluate on images x (N, C, H, W) and, for class-conditional models, their classes y (N,). `native` levels are
+    those that reals were dequantised from. `exact=False` takes the estimate of models with `slow_exact`, with the same
+    random numbers every time, so that figures of one training can be compared.
 
     The last batch counts with its true size. Raises SpecMismatch if x does not fit the model,
     Cancelled if stopped.
@@ -36,6 +41,8 @@ def evaluate(
     progress = progress or Progress()
     model.spec.check(x)
     training, sums = model.training, np.empty(len(x))
+    exact = exact or not model.slow_exact
+    generator = torch.Generator().manual_seed(0)
     model.eval()
     try:
         for start in range(0, len(x), batch):
@@ -43,11 +50,19 @@ def evaluate(
             images = torch.from_numpy(np.ascontiguousarray(x[start:start + batch])).to(model.device)
             given = y is not None and model.num_classes > 0
             classes = torch.from_numpy(y[start:start + batch]).to(model.device) if given else None
-            sums[start:start + batch] = -model.log_prob(images, classes).cpu().numpy()
+            nats = -model.log_prob(images, classes) if exact else model.validation_loss(images, classes, generator)
+            sums[start:start + batch] = nats.cpu().numpy()
             done = min(start + batch, len(x))
             progress.report(done / len(x), f"{done} of {len(x)} images")
     finally:
         model.train(training)
-    nats = float(sums.mean())
+    mean = float(sums.mean())
     stderr = float(sums.std(ddof=1) / math.sqrt(len(sums))) if len(sums) > 1 else float("nan")
-    return Evaluation(nats, model.spec.bits_per_dim(nats), stderr, len(sums))
+    return Evaluation(mean, model.spec.bits_per_dim(mean, native), stderr, len(sums), exact)
+
+
+def units(spec: ImageSpec, native: int) -> str:
+    """What the figures of a model of reals mean, in words to put behind a protocol; "" for levels."""
+    if spec.levels:
+        return ""
+    return f"; nats of a density, bits/dim (nats + D ln {native}) / (D ln 2), a bound on that of the {native} levels"

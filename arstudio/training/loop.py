@@ -34,7 +34,7 @@ from arstudio.models.base import AutoregressiveModel
 from arstudio.models.checkpoint import card_of, encode_model
 from arstudio.models.modelfile import Facts, ModelCard, read_metadata
 from arstudio.progress import Cancelled, Muted, Progress
-from arstudio.training.evaluation import evaluate
+from arstudio.training.evaluation import evaluate, units
 from arstudio.training.runs import Point, Run, RunError
 
 Draw = Callable[[AutoregressiveModel, int, int], np.ndarray]    # model, count, seed -> (count, C, H, W)
@@ -124,7 +124,8 @@ class Trainer:
         self.optimiser = torch.optim.Adam(
             model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
         )
-        self.live = Live(uniform_nats=model.spec.sites * math.log(max(model.spec.levels, 2)))
+        self.live = Live(uniform_nats=model.spec.sites * math.log(model.spec.levels or 1))
+        self.native = data.info.spec.levels    # what reals were dequantised from
         self.position = 0          # images of this epoch already used
         self.epochs_done = 0
         self.best_epoch = 0.0
@@ -149,7 +150,7 @@ class Trainer:
         try:
             if self.live.step == 0:
                 self._validate(progress)
-            while self.live.fraction < 1:
+            while self.live.fraction < 1 and not self._counted():
                 for x, y in self._epoch():
                     started = self.clock()
                     loss, norm = self._step(x, y)
@@ -172,13 +173,13 @@ class Trainer:
                         last_save = self.clock()
                 else:
                     self.epochs_done, self.position = self.epochs_done + 1, 0
+                    if self._counted():
+                        self.live.fraction = 1.0
                     if self.clock() - last_check > max(3.0, 9 * self._validation_seconds) or self.config.epochs:
                         self._validate(progress, norm)
                         last_check = self.clock()
-                    if self.model.closed_form:
-                        break    # every image has been counted
                     patience = self.config.patience
-                    if patience and self.live.epoch - self.best_epoch >= patience:
+                    if patience and self.live.epoch - self.best_epoch >= patience and not self._counted():
                         status = "early"
                         break
             self._validate(progress, norm)
@@ -188,6 +189,10 @@ class Trainer:
             self._end("stopped")
             raise
         return self._end(status)
+
+    def _counted(self) -> bool:
+        """Whether a model with a closed form has seen every image; no budget makes it count them again."""
+        return self.model.closed_form and self.epochs_done > 0
 
     def _validation_pause(self) -> float:
         """Seconds between validations inside an epoch: twenty in a budget of minutes, at most a tenth of the time."""
@@ -203,7 +208,9 @@ class Trainer:
             y = None
             if self.y is not None:
                 drop = torch.rand(len(rows), generator=self.noise) < self.model.config.class_dropout
-                y = torch.where(drop.to(rows.device), -1, self.y[rows])
+                y = self.y[rows]    # a model that counts needs every class it can get
+                if not self.model.closed_form:
+                    y = torch.where(drop.to(rows.device), -1, y)
             self.position += len(rows)
             yield self.x[rows], y
 
@@ -257,14 +264,19 @@ class Trainer:
     def _healthy(self, loss: float, norm: float) -> bool:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             return False
-        return not (self.live.step > 200 and np.mean(self._recent[-20:]) > 3 * self.live.uniform_nats)
+        most = 3 * (self.live.uniform_nats or self.model.spec.sites * math.log(256))
+        return not (self.live.step > 200 and np.mean(self._recent[-20:]) > most)
 
     def _line(self) -> str:
-        live, spec = self.live, self.model.spec
+        live = self.live
         line = f"epoch {live.epoch:.1f} · {live.images_per_second:,.0f} images/s"
         if math.isinf(live.best_nats):
             return line
-        return f"{line} · best {spec.bits_per_dim(live.best_nats):.3f} bits/dim"
+        return f"{line} · best {self.bits_per_dim(live.best_nats):.3f} bits/dim"
+
+    def bits_per_dim(self, nats: float) -> float:
+        """Nats of a whole image -> bits per dimension; of reals the bound on the levels they were made of."""
+        return self.model.spec.bits_per_dim(nats, self.native)
 
     # -- figures --------------------------------------------------------------------------------------------
 
@@ -274,7 +286,7 @@ class Trainer:
         started = self.clock()
         limit, split = self.config.validation_images, self.data.validation
         y = split.y[:limit] if self.y is not None and split.y is not None else None
-        figure = evaluate(self.average, split.x[:limit], y, progress=Muted(progress))
+        figure = evaluate(self.average, split.x[:limit], y, progress=Muted(progress), native=self.native, exact=False)
         live = self.live
         self._validation_seconds = self.clock() - started
         live.seconds += self._validation_seconds
@@ -304,8 +316,9 @@ class Trainer:
     def card(self) -> ModelCard:
         """Card of the model as trained so far."""
         facts = Facts(
-            dataset=self.data.info.name, protocol=self.data.protocol, split="validation",
-            nats=self.live.best_nats, bits_per_dim=self.model.spec.bits_per_dim(self.live.best_nats),
+            dataset=self.data.info.name, protocol=self.data.protocol + units(self.model.spec, self.native),
+            split="validation, estimated" if self.model.slow_exact else "validation",
+            nats=self.live.best_nats, bits_per_dim=self.bits_per_dim(self.live.best_nats),
             images=min(self.config.validation_images, len(self.data.validation.x)),
             command=self.run.record.get("command", ""), seed=self.config.seed,
             epochs=round(self.live.epoch, 2), seconds=round(self.live.seconds, 1),
@@ -382,8 +395,9 @@ class Trainer:
         self.film_index = min(self.film_index, len(FILM) - 1)
 
     def _end(self, status: str, progress: Progress | None = None) -> Outcome:
-        live, spec = self.live, self.model.spec
-        best = f"{live.best_nats:.2f} nats ({spec.bits_per_dim(live.best_nats):.3f} bits/dim)"
+        live = self.live
+        best = f"{live.best_nats:.2f} nats ({self.bits_per_dim(live.best_nats):.3f} bits/dim)"
+        best += ", estimated" if self.model.slow_exact else ""
         best = "not measured yet" if math.isinf(live.best_nats) else best
         sentence = {
             "finished": f"Finished after {live.epoch:.1f} epochs; best validation {best}.",
@@ -401,7 +415,7 @@ class Trainer:
             self.save()
         self.run.save_record(
             status=status, ended=datetime.now(UTC).isoformat(timespec="seconds"), best_nats=live.best_nats,
-            best_bits_per_dim=spec.bits_per_dim(live.best_nats), epochs_done=live.epoch, seconds=live.seconds,
+            best_bits_per_dim=self.bits_per_dim(live.best_nats), epochs_done=live.epoch, seconds=live.seconds,
         )
         if progress is not None:
             progress.publish(live)
@@ -416,7 +430,8 @@ def start_run(
         "status": "new", "started": datetime.now(UTC).isoformat(timespec="seconds"), "model": model.name,
         "config": dataclasses.asdict(model.config), "spec": model.spec.to_dict(),
         "num_classes": model.num_classes,
-        "dataset": data.info.name, "protocol": data.protocol, "training": dataclasses.asdict(config),
+        "dataset": data.info.name, "protocol": data.protocol, "native_levels": data.info.spec.levels,
+        "training": dataclasses.asdict(config),
         "parameters": model.num_parameters, "machine": machine(), **more,
     })
 

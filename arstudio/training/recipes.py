@@ -10,7 +10,7 @@ RECIPES = {"quick": 1.0, "good": 10.0, "long": 60.0}       # minutes
 
 SIZES = ("small", "medium", "paper")                        # presets of every model's config
 
-_LEVELS = {"digits": (17, 2), "mnist": (2, 8, 256), "fashion": (8, 2, 256), "emoji": (8, 256)}
+_LEVELS = {"digits": (17, 2, 0), "mnist": (2, 8, 256, 0), "fashion": (8, 2, 256, 0), "emoji": (8, 256, 0)}
 
 
 def size_settings(model: str, size: str) -> dict[str, Any]:
@@ -21,5 +21,5 @@ def size_settings(model: str, size: str) -> dict[str, Any]:
 
 
 def levels_offered(info: DatasetInfo) -> tuple[int, ...]:
-    """Numbers of levels worth training on, the best known first."""
+    """Numbers of levels worth training on, the best known first; 0 is continuous, the levels dequantised."""
     return _LEVELS.get(info.name, (info.spec.levels,))

@@ -19,6 +19,8 @@ from arstudio.models.registry import make_config
 from arstudio.training.loop import Draw, TrainConfig, Trainer, start_run
 from arstudio.training.runs import Run, RunError
 
+PREPARE = 2000    # training images a model is shown before its first step, see AutoregressiveModel.prepare
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataView:
@@ -72,6 +74,7 @@ def new_trainer(
     data = view.load()
     num_classes = len(data.classes) if classes and data.train.y is not None else 0
     network = build(model, data.spec, num_classes, settings or {}, config.seed).to(pick_device(device))
+    network.prepare(torch.from_numpy(data.train.x[::max(1, len(data.train.x) // PREPARE)]))
     torch.manual_seed(config.seed)
     run = start_run(path, network, data, config, view=dataclasses.asdict(view), command=command)
     return Trainer(network, data, config, run, draw, clock=clock)
@@ -98,6 +101,7 @@ def resume_trainer(
     if data.spec != spec:
         raise RunError(f"This run was trained on images of {spec}, but the dataset now has {data.spec}.")
     network = build(record["model"], spec, num_classes, settings, config.seed).to(pick_device(device))
+    network.prepare(torch.from_numpy(data.train.x[::max(1, len(data.train.x) // PREPARE)]))
     torch.manual_seed(config.seed)
     trainer = Trainer(network, data, config, run, draw)
     if (run.path / "latest.safetensors").exists() or record["status"] not in ("new", "training"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from catalogue import FILES
 
 from arstudio.image import ImageSpec
@@ -23,6 +24,7 @@ VARIANTS = [(name, config) for name in MODELS for config in getattr(FILES.get(na
 SPECS = [
     ImageSpec(1, 5, 7, 2), ImageSpec(1, 3, 10, 5), ImageSpec(1, 1, 16, 17), ImageSpec(1, 6, 1, 4),
     ImageSpec(1, 1, 1, 3), ImageSpec(3, 3, 5, 2), ImageSpec(3, 4, 3, 4), ImageSpec(3, 1, 4, 256),
+    ImageSpec(1, 4, 5, 0), ImageSpec(3, 2, 3, 0),    # reals, for models that take them
 ]
 
 
@@ -71,6 +73,13 @@ def all_cases() -> list[Case]:
 
 CASES = all_cases()
 PLAIN = [case for case in CASES if "order" not in case.config]    # each model in its first order
+
+
+def random_images(spec: ImageSpec, batch: int, generator: torch.Generator) -> torch.Tensor:
+    """(B, C, H, W) random levels; of reals some just outside [0, 1], where samples may fall too."""
+    if spec.levels:
+        return torch.randint(0, spec.levels, (batch, *spec.shape), generator=generator)
+    return torch.rand((batch, *spec.shape), generator=generator, dtype=torch.float64) * 1.1 - 0.05
 
 
 def past(case: Case) -> np.ndarray:

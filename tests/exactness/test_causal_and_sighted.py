@@ -4,7 +4,7 @@ non-zero towards all it should see."""
 import numpy as np
 import pytest
 import torch
-from cases import CASES, Case, expected_sight, past
+from cases import CASES, Case, expected_sight, past, random_images
 
 from arstudio.image import ImageSpec
 from arstudio.models import MODELS
@@ -19,12 +19,12 @@ def jacobian(model, inputs=3, seed=1):
     generator = torch.Generator().manual_seed(seed)
     index = torch.arange(spec.sites)
     for i in range(inputs):
-        x = torch.randint(0, spec.levels, spec.shape, generator=generator).expand(spec.sites, *spec.shape)
+        x = random_images(spec, 1, generator).expand(spec.sites, *spec.shape)
         y = torch.full((spec.sites,), i % (model.num_classes + 1) - 1) if model.num_classes else None
         e = model.encode(x).requires_grad_()
         params = model.network(e, model.class_index(y, spec.sites)).flatten(2)[index, :, index]
         weights = torch.randn(params.shape, generator=generator, dtype=torch.float64)
-        (gradient,) = torch.autograd.grad((params * weights).sum(), e)
+        (gradient,) = torch.autograd.grad((params * weights).sum(), e, materialize_grads=True)
         total += gradient.abs().sum(1).flatten(1)
     return total.numpy()
 
@@ -58,7 +58,10 @@ def test_every_registered_model_is_in_the_catalogue():
 
 @pytest.mark.parametrize("name", ["fvsbn", "nade", "gated_pixelcnn"])
 def test_the_whole_past_is_in_sight_of_models_without_a_blind_spot(name):
-    mine = [case for case in CASES if case.name == name and case.config.get("kernel", 3) == 3]
+    mine = [
+        case for case in CASES
+        if case.name == name and case.config.get("kernel", 3) == 3 and not case.config.get("context")
+    ]
     assert len(mine) >= 8
     for case in mine:
         assert (expected_sight(case) == past(case)).all(), case

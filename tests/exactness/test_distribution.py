@@ -63,6 +63,24 @@ def test_each_class_has_a_distribution_of_its_own(name, random_model):
         assert float((a - b).detach().abs().max()) > 0.05
 
 
+REALS = [
+    (n, order) for n in sorted(MODELS) for order in ("raster", "random")
+    if accepts(n, ImageSpec(1, 1, 2, 0), SMALL[n] | {"order": order})
+]
+
+
+@pytest.mark.parametrize(("name", "order"), REALS)
+def test_the_density_of_two_real_pixels_integrates_to_one(name, order, random_model):
+    config, spec = SMALL[name] | {"order": order}, ImageSpec(1, 1, 2, 0)
+    model = random_model(name, spec, gain=0.7, seed=3, dtype=torch.float64, **config)
+    t = torch.linspace(-5.5, 5.5, 221, dtype=torch.float64)    # v = ½ + sinh(t) / 5: narrow steps where the mass is
+    v, step = 0.5 + t.sinh() / 5, t.cosh() / 5 * (t[1] - t[0])
+    with torch.inference_mode():
+        images = torch.cartesian_prod(v, v).view(-1, *spec.shape)
+        density = torch.cat([model.log_prob(part).exp() for part in images.split(1024)]).view(len(t), len(t))
+    assert float(step @ density @ step) == pytest.approx(1, abs=1e-6)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_probabilities_of_all_3x3_images_of_3_levels_sum_to_one(name, random_model):

@@ -3,11 +3,13 @@ at any moment and in any order of calls."""
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from cases import CASES, PLAIN, SMALL, VARIANTS, accepts
+from cases import random_images as random_images_from
 from catalogue import FILES
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -16,9 +18,11 @@ from arstudio.image import ImageSpec
 from arstudio.models import MODELS
 from arstudio.models.orders import Order
 from arstudio.sampling import METHODS, Sampler, SampleSettings, sample
+from arstudio.sampling.draw import GRID, noise
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
-GREY, RGB = ImageSpec(1, 4, 5, 4), ImageSpec(3, 3, 4, 3)
+GREY, RGB, REAL = ImageSpec(1, 4, 5, 4), ImageSpec(3, 3, 4, 3), ImageSpec(3, 3, 2, 0)
+CONTINUOUS = [name for name in sorted(MODELS) if accepts(name, REAL, SMALL[name])]
 
 
 def some_classes(model, batch):
@@ -26,7 +30,7 @@ def some_classes(model, batch):
 
 
 def random_images(spec, batch, seed=0):
-    return torch.randint(0, spec.levels, (batch, *spec.shape), generator=torch.Generator().manual_seed(seed))
+    return random_images_from(spec, batch, torch.Generator().manual_seed(seed))
 
 
 def given_so_far(model, x, position):
@@ -51,7 +55,7 @@ def check_decoder(model):
             expected = truth[:, :, channel, row, column]
             torch.testing.assert_close(decoder.params(), expected, rtol=tolerance, atol=tolerance)
             decoder.push(x[:, channel, row, column])
-    assert torch.equal(decoder.x, x)
+    assert torch.equal(decoder.x, x.to(decoder.x.dtype))
     with pytest.raises(IndexError, match="Every site has been drawn"):
         decoder.params()
 
@@ -72,7 +76,7 @@ def test_the_log_probability_a_sampler_reports_is_that_of_what_it_drew(case, met
     model = random_model(case.name, case.spec, case.num_classes, dtype=torch.float64, **case.config)
     y = some_classes(model, 2)
     trace = sample(model, 2, SampleSettings(seed=4, temperature=0.8), y, method=method)
-    x = torch.from_numpy(trace.images()).long()
+    x = torch.from_numpy(trace.images())
     with torch.inference_mode():
         expected = model.log_prob(x, y).numpy()
         log_pmf = model.likelihood.log_pmf(model(x, y)).flatten(2)[:, :, model.site_index].numpy()
@@ -89,7 +93,7 @@ def models(draw, name):
     sites = 12 if channels == 3 else 24
     height = draw(st.integers(1, 5))
     width = draw(st.integers(1, max(1, min(6, sites // height))))
-    spec = ImageSpec(channels, height, width, draw(st.sampled_from([2, 3, 8, 256])))
+    spec = ImageSpec(channels, height, width, draw(st.sampled_from([2, 3, 8, 256, *[0] * (name in CONTINUOUS)])))
     config = FILES[name].configs(draw)
     assume(accepts(name, spec, config))
     return spec, draw(st.sampled_from([0, 2])), config
@@ -99,6 +103,7 @@ ways = st.builds(
     SampleSettings, seed=st.integers(0, 2**40),
     temperature=st.sampled_from([0.0, 1e-6, 0.01, 0.7, 1.0, 1.5, 100.0]),
     top_k=st.sampled_from([0, 0, 1, 2, 7, 1000]), top_p=st.sampled_from([1.0, 1.0, 0.9, 0.5, 1e-6]),
+    guidance=st.sampled_from([0.0, 0.0, 0.5, 3.0, 100.0]),
 )
 
 
@@ -108,7 +113,8 @@ ways = st.builds(
 def test_one_seed_gives_one_image_whichever_sampler_draws_it(random_model, name, data, way, gain):
     spec, classes, config = data.draw(models(name))
     model = random_model(name, spec, classes, gain=gain, seed=way.seed % 7, **config)
-    y = some_classes(model, 3)
+    y = torch.arange(3) % classes if classes and way.guidance else some_classes(model, 3)
+    way = way if classes else replace(way, guidance=0.0)
     naive, fast = (sample(model, 3, way, y, method=method) for method in METHODS)
     assert np.array_equal(naive.values, fast.values)
     np.testing.assert_allclose(naive.log_probs, fast.log_probs, atol=1e-3)
@@ -128,6 +134,34 @@ def test_decisions_too_close_for_float32_are_referred_and_still_agree(name, spec
     exact = sample(model.double(), 2, way, y, method="naive").values
     assert np.array_equal(naive, exact)
     assert np.array_equal(fast, exact)
+
+
+@pytest.mark.parametrize("guidance", [0.0, 2.0])
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_reals_too_close_to_call_are_referred_and_still_agree(name, guidance, random_model, monkeypatch):
+    model = small(name, REAL, random_model, num_classes=2)
+    y, way = torch.arange(2), SampleSettings(seed=2, top_p=0.95, guidance=guidance)
+    plain = sample(model, 2, way, y).values
+    monkeypatch.setattr("arstudio.sampling.sampler.REFER_REAL", 10.0)
+    for method in METHODS:
+        sampler = Sampler(model, way, 2, y, method=method)
+        assert np.array_equal(sampler.run().values, plain)
+        assert sampler.referee.referred == 2 * REAL.sites
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_reals_come_from_the_grid_and_are_the_inverse_cdf_of_the_mixture(name, random_model):
+    model = small(name, REAL, random_model, dtype=torch.float64)
+    trace = sample(model, 40, SampleSettings(seed=6))
+    assert np.array_equal(trace.values * GRID, np.round(trace.values * GRID))
+    u = noise(40, REAL.sites, 6)
+    with torch.inference_mode():
+        params = model(torch.from_numpy(trace.images())).flatten(2)[:, :, model.site_index]
+    weights, means, sds = model.likelihood.moments(params)
+    for shift, below in ((0, True), (1, False)):    # u lies between the CDF at the cell's two ends
+        z = (torch.from_numpy(trace.values + shift / GRID)[:, None] - means) / sds
+        cdf = (weights * torch.special.ndtr(z)).sum(1)
+        assert bool(((cdf <= u + 1e-9) if below else (cdf >= u - 1e-9)).all())
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
@@ -157,7 +191,7 @@ class Walk:
     def __init__(self, model, seed, decoder=None):
         self.rng, self.model = np.random.default_rng(seed), model
         self.y = some_classes(model, 3) if model.num_classes else torch.full((3,), -1)
-        self.x = torch.zeros(3, *model.spec.shape, dtype=torch.long)
+        self.x = torch.zeros(3, *model.spec.shape, dtype=torch.long if model.spec.levels else model.dtype)
         self.decoder = (decoder or model.decoder)(3, self.y)
         self.position, self.saved, self.done = 0, [], dict.fromkeys(self.moves, 0)
 
@@ -182,7 +216,8 @@ class Walk:
 
     def push(self):
         channel, row, column = self.decoder.site()
-        value = torch.from_numpy(self.rng.integers(0, self.model.spec.levels, len(self.x)))
+        levels, count = self.model.spec.levels, len(self.x)
+        value = torch.from_numpy(self.rng.integers(0, levels, count) if levels else self.rng.normal(0.5, 0.5, count))
         self.decoder.push(value)
         self.x[:, channel, row, column] = value
         self.position += 1
@@ -217,6 +252,14 @@ def test_a_decoder_may_be_copied_restored_and_rewound_at_any_moment(name, spec, 
     for _ in range(160):
         walk.step()
     assert min(walk.done.values()) >= 5
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_a_decoder_of_reals_may_be_copied_restored_and_rewound_too(name, random_model):
+    walk = Walk(small(name, REAL, random_model, num_classes=2, dtype=torch.float64), 1)
+    for _ in range(120):
+        walk.step()
+    assert min(walk.done.values()) >= 3
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))

@@ -1,5 +1,6 @@
 """Starting and ending the program as a process."""
 
+import builtins
 import os
 import signal
 import subprocess
@@ -66,3 +67,34 @@ def test_an_uncaught_error_becomes_one_sentence_and_a_log_entry(qtbot, studio, m
         assert "the cat sat on the keyboard" in health.log.read_text()
     finally:
         health.timer.stop()
+
+
+LOADED = """
+import sys
+from arstudio.gui.app import main, private_settings
+private_settings(sys.argv[1])
+def painted(window):
+    print(*[name for name in ("numpy", "torch", "PIL", "safetensors") if name in sys.modules], "painted", flush=True)
+    window.close()
+sys.exit(main(painted))
+"""
+
+
+def test_the_window_is_painted_before_numpy_and_torch_are_loaded(tmp_path):
+    env = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", LOADED, str(tmp_path)]
+    found = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    assert found.stdout.split() == ["painted"], found.stderr
+
+
+def test_the_panels_made_next_do_not_wait_for_torch():
+    code = "import sys, arstudio.gui.panels.complete, arstudio.gui.panels.train; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert found.stdout.strip() == "False", found.stderr
+
+
+def test_imports_are_not_slowed_by_pyside(qapp):
+    from arstudio.gui.app import make_application
+
+    make_application()
+    assert builtins.__import__ is not getattr(builtins, "__feature_import__", None)

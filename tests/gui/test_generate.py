@@ -296,3 +296,46 @@ def test_controls_with_the_focus_keep_the_keys_they_need(qtbot, ready, studio):
     first = studio.trace
     qtbot.keyClick(ready.generate_panel.draw_button, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: studio.trace is not first, timeout=10_000)
+
+
+def test_guidance_needs_a_chosen_class_and_is_drawn_and_shown(qtbot, ready, studio):
+    toolbar = ready.toolbar
+    assert not toolbar.guidance.isEnabled()
+    assert "Choose a class to use it." in toolbar.guidance_field.toolTip()
+    toolbar.classes.setCurrentIndex(3)
+    assert toolbar.guidance.isEnabled()
+    wait_drawn(qtbot, studio)
+    first = studio.trace
+    toolbar.guidance.setValue(2.0)
+    assert studio.settings.guidance == 2
+    qtbot.waitUntil(lambda: studio.trace is not first, timeout=10_000)
+    wait_drawn(qtbot, studio)
+    assert studio.sampler.settings.guidance == 2
+    assert not np.array_equal(studio.trace.values, first.values)
+    click_pixel(qtbot, ready.generate_panel.view, 4, 4)
+    plot, step = ready.inspector.plot, studio.trace.step(0, 4, 4)
+    qtbot.waitUntil(lambda: plot._ghost is not None, timeout=10_000)
+    x = torch.from_numpy(studio.trace.image(0).astype(np.int64))[None]
+    with torch.inference_mode():
+        own, none = (studio.model.likelihood.log_pmf(studio.model(x, y))[0, :, 0, 4, 4] for y in (2, None))
+    assert np.allclose(plot._ghost, studio.trace.pmfs[0, step])
+    assert np.allclose(plot.pmf(), (3 * own - 2 * none).softmax(0).numpy(), atol=1e-4)
+    toolbar.classes.setCurrentIndex(0)
+    assert studio.guidance == 0
+    assert not toolbar.guidance.isEnabled()
+    wait_drawn(qtbot, studio)
+
+
+def test_guidance_is_out_of_reach_for_models_that_do_not_know_both(qtbot, ready, studio):
+    from arstudio.image import ImageSpec
+    from arstudio.models import create
+    from arstudio.models.checkpoint import card_of
+
+    plain = create("pixelcnn", ImageSpec(1, 5, 4, 4), channels=12, blocks=1, head=12).eval()
+    studio.use_model(plain, card_of(plain))
+    assert not ready.toolbar.guidance_action.isVisible()
+    strict = create("pixelcnn", ImageSpec(1, 5, 4, 4), 2, channels=12, blocks=1, head=12, class_dropout=0.0).eval()
+    studio.use_model(strict, card_of(strict, ("a", "b")))
+    assert ready.toolbar.guidance_action.isVisible()
+    assert not ready.toolbar.guidance.isEnabled()
+    assert "class dropout" in ready.toolbar.guidance_field.toolTip()

@@ -178,7 +178,7 @@ def put(key, value):
 HEADERS = [
     (put("format", 2), r"written by a newer AR Studio \(format 2, this one reads 1\); update AR Studio"),
     (put("format", "1"), "damaged AR Studio header"),
-    (put("model", "diffusion"), "of kind 'diffusion', which this AR Studio does not have; it has fvsbn"),
+    (put("model", "diffusion"), "of kind 'diffusion', which this AR Studio does not have; it has .*fvsbn"),
     (put("model", ["nade"]), "damaged AR Studio header"),
     (put("model", "fvsbn"), "cannot be opened: FVSBN has no setting 'hidden'"),
     (put("config", {"hidden": -1}), "cannot be opened: hidden must be at least 1, not -1"),

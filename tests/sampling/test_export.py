@@ -41,7 +41,7 @@ def test_a_png_remembers_model_seed_and_settings(sampler, tmp_path):
     path.write_bytes(png_bytes(sheet(sampler.trace.images(), GREY), info))
     assert read_info(path) == info
     assert info["model"] == "tiny"
-    assert info["settings"] == {"seed": 5, "temperature": 0.9, "top_k": 4, "top_p": 1.0}
+    assert info["settings"] == {"seed": 5, "temperature": 0.9, "top_k": 4, "top_p": 1.0, "guidance": 0.0}
     assert info["classes"] == [0, None, 2]
     assert ImageSpec(**info["spec"]) == GREY
     assert json.loads(Image.open(path).text[KEY]) == info

@@ -436,7 +436,7 @@ def test_a_stop_during_validation_is_answered_at_once(tmp_path, monkeypatch):
 
     seen = []
 
-    def slow(model, x, y=None, *, batch=64, progress=None):
+    def slow(model, x, y=None, *, batch=64, progress=None, native=0, exact=True):
         progress.check()
         seen.append(len(x))
         stop.wanted = True

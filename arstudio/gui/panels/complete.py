@@ -24,6 +24,7 @@ from arstudio.gui.widgets.completions import Completions
 from arstudio.gui.widgets.controls import EmptyState, retint
 from arstudio.gui.widgets.picture_source import PictureSource
 from arstudio.gui.widgets.pictures import SUFFIXES, qimage_of
+from arstudio.image import is_hidden
 
 
 class CompletePanel(QWidget):
@@ -347,8 +348,8 @@ class CompletePanel(QWidget):
         if self.result is not None and index is not None:
             image = self.result.images[index]
             self._words = self.tr("A completion: hide another part of it and go on")
-            content = np.where(image < 0, self.result.sheet.content, image)
-            self.canvas.change(self.tr("Use completion"), content, (image < 0).any(0))
+            content = np.where(is_hidden(image), self.result.sheet.content, image)
+            self.canvas.change(self.tr("Use completion"), content, is_hidden(image).any(0))
             self._caption()
 
     @Slot()
@@ -390,8 +391,8 @@ class CompletePanel(QWidget):
             return
         if row >= 0:
             values = self.canvas.image()[:, row, column]
-            state = self.tr("level {0}").format(", ".join(str(int(v)) for v in values))
-            if (values < 0).any():
+            state = self.tr("level {0}").format(", ".join(f"{v:.3g}" for v in values))
+            if is_hidden(values).any():
                 state = self.tr("not drawn yet") if self.canvas.previewing else self.tr("hidden")
             words = self.tr("row {0}, column {1} · {2}").format(row, column, state)
         elif self.canvas.previewing:

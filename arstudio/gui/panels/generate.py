@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
+from typing import TYPE_CHECKING
 
-import numpy as np
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
@@ -20,8 +21,11 @@ from PySide6.QtWidgets import (
 from arstudio.gui import theme
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.controls import EmptyState, Field, label, section
-from arstudio.gui.widgets.pixel_view import PixelView, pixels, to_qimage
+from arstudio.gui.widgets.pixel_view import PixelView, pixels, same_image, to_qimage
 from arstudio.gui.widgets.timeline import Timeline
+
+if TYPE_CHECKING:
+    import numpy as np
 
 COUNTS = (1, 4, 9, 16, 25, 36, 64)
 
@@ -46,7 +50,7 @@ class ImageGrid(QWidget):
     def show_images(self, images: list[np.ndarray], spec: object, focus: int) -> None:
         """(C, H, W) levels each; only images that changed are converted again."""
         for i, image in enumerate(images):
-            if i >= len(self._images) or spec != self._spec or not np.array_equal(image, self._images[i]):
+            if i >= len(self._images) or spec != self._spec or not same_image(image, self._images[i]):
                 picture = to_qimage(pixels(image, spec))
                 if i < len(self._pictures):
                     self._pictures[i] = picture
@@ -277,7 +281,7 @@ class GeneratePanel(QWidget):
         trace, focus = self.studio.trace, self.studio.focus
         if self.overlay in ("surprise", "entropy"):
             values = trace.map(self.overlay, focus, position).sum(0)
-            top = max(1.0, float(np.log2(max(trace.spec.levels, 2))) * trace.spec.channels)
+            top = max(1.0, math.log2(trace.spec.bins) * trace.spec.channels)
             self.view.show_overlay(values, 0.0, top)
         elif self.overlay != "none" and self.extra_overlay is not None:
             self.view.show_overlay(*self.extra_overlay)
@@ -363,10 +367,12 @@ class TimelineStrip(QWidget):
         mark = int(trace.order.rank[selection[1], selection[2]]) if selection else None
         bits = trace.pixel_bits(self.studio.focus)
         self.timeline.show_bits(bits, rank, mark, spec.width)
-        total = trace.nats(self.studio.focus, position) / np.log(2)
-        self.figures.setText(
-            self.tr("{0} of {1} pixels · {2} bits so far").format(rank, spec.pixels, f"{total:,.1f}")
-        )
+        total = trace.nats(self.studio.focus, position) / math.log(2)
+        words = self.tr("{0} of {1} pixels · {2} bits so far")
+        if not spec.levels:    # as the strip shows them
+            total += min(position, trace.cursor) * math.log2(spec.bins)
+            words = self.tr("{0} of {1} pixels · {2} bits at 1/256")
+        self.figures.setText(words.format(rank, spec.pixels, f"{total:,.1f}"))
 
     def showEvent(self, event: QEvent) -> None:
         """Catch up."""

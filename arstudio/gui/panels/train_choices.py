@@ -78,7 +78,7 @@ class TrainChoices(QWidget):
             infos = []
         for info in infos:
             for levels in levels_offered(info):
-                text = self.tr("{0} · {1} levels").format(info.name, levels)
+                text = self._view_text(info.name, levels)
                 view = None if levels == info.spec.levels else levels
                 self.data.addItem(text, (info.name, view, False))
         self.data.insertSeparator(self.data.count())
@@ -94,6 +94,9 @@ class TrainChoices(QWidget):
         for key, minutes in RECIPES.items():
             self.recipe.addItem(f"{names[key]} · {duration(60 * minutes)}", key)
         self.recipe.addItem(self.tr("custom"), CUSTOM)
+
+    def _view_text(self, name: str, levels: int) -> str:
+        return self.tr("{0} · {1} levels").format(name, levels) if levels else self.tr("{0} · continuous").format(name)
 
     def _explain(self) -> None:
         self.data.setToolTip(self.tr("The images to learn from. Fewer levels are easier and faster."))
@@ -132,7 +135,7 @@ class TrainChoices(QWidget):
         """Choose a bundled dataset by name, in its first view or at `levels`."""
         for i in range(self.data.count()):
             found = self.data.itemData(i)
-            wanted = self.tr("{0} · {1} levels").format(name, levels)
+            wanted = "" if levels is None else self._view_text(name, levels)
             if found and found[0] == name and (levels is None or self.data.itemText(i) == wanted):
                 self.data.setCurrentIndex(i)
                 self._data_chosen(i)

@@ -42,7 +42,7 @@ class TrainRuns(RunTable):
             return
         for i, row in enumerate(rows):
             if row.path == session.path:
-                best = session.spec.bits_per_dim(live.best_nats) if live.points else None
+                best = session.bits_per_dim(live.best_nats) if live.points else None
                 state = "paused" if paused else "training"
                 rows[i] = replace(row, best=best, seconds=live.seconds, state=state, usable=bool(live.points))
         if rows != self.rows():

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from arstudio.gui.tasks import TaskProgress
-from arstudio.image import ImageError, ImageSpec, from_pil, open_picture
+from arstudio.image import ImageError, ImageSpec, from_pil, open_picture, quantise
 from arstudio.progress import Cancelled, Muted
 from arstudio.training.baselines import histogram_nats, uniform_nats
 from arstudio.training.recipes import size_settings
@@ -68,6 +68,7 @@ class Session:
         self.spec: ImageSpec | None = None
         self.live: Any = None
         self.parameters = 0
+        self.native = 0                            # levels that reals were dequantised from
         self.baselines: dict[str, float] = {}      # nats per image
         self.limit = 0.0                           # seconds of the whole budget, as far as known
         self.plan: list[float] = []                # seconds at which film frames are drawn
@@ -78,6 +79,14 @@ class Session:
     def name(self) -> str:
         """Name of the run."""
         return self.path.name
+
+    def comparable(self, nats: float) -> float:
+        """Nats of an image as shown: of reals the bound on those of the native levels."""
+        return self.spec.comparable_nats(nats, self.native)
+
+    def bits_per_dim(self, nats: float) -> float:
+        """The same as bits per dimension."""
+        return self.spec.bits_per_dim(nats, self.native)
 
     @property
     def resumable(self) -> bool:
@@ -90,12 +99,16 @@ class Session:
 
         data, spec = trainer.data, trainer.model.spec
         self.spec, self.parameters = spec, trainer.model.num_parameters
+        self.native = data.info.spec.levels
         figure = trainer.run.record.get("histogram_nats")
-        if figure is None and spec.levels:
-            judged = data.validation.x[:trainer.config.validation_images]
-            figure = histogram_nats(data.train.x, judged, spec.levels)
+        if figure is None:
+            seen, judged, levels = data.train.x, data.validation.x[:trainer.config.validation_images], spec.levels
+            if not levels:
+                levels = self.native
+                seen, judged = quantise(seen, levels), quantise(judged, levels)
+            figure = histogram_nats(seen, judged, levels)
             trainer.run.record["histogram_nats"] = figure       # written with the next change of the record
-        self.baselines = _baselines(spec, figure)
+        self.baselines = _baselines(spec, self.native, figure)
         minutes = bool(trainer.config.minutes)
         self.limit = trainer.budget if minutes else 0.0
         self.plan = [share * trainer.budget for share in FILM] if minutes else []
@@ -115,7 +128,8 @@ class Session:
         except (KeyError, TypeError, ValueError, ImageError) as error:
             raise RunError(f"{run.path} has a damaged run.json ({error}).") from None
         session.parameters = int(record.get("parameters", 0))
-        session.baselines = _baselines(session.spec, record.get("histogram_nats"))
+        session.native = int(record.get("native_levels", 0))
+        session.baselines = _baselines(session.spec, session.native, record.get("histogram_nats"))
         session.live = Stored(run, session.spec)
         session.limit = max(60 * minutes, session.live.seconds)
         return session
@@ -138,8 +152,8 @@ class Stored:
         self.eta = math.nan
 
 
-def _baselines(spec: ImageSpec, histogram: float | None) -> dict[str, float]:
-    found = {"uniform": uniform_nats(spec)} if spec.levels else {}
+def _baselines(spec: ImageSpec, native: int, histogram: float | None) -> dict[str, float]:
+    found = {"uniform": spec.comparable_nats(uniform_nats(spec), native)} if spec.levels or native else {}
     if histogram is not None:
         found["histogram"] = float(histogram)
     return found

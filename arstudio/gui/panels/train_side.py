@@ -237,7 +237,8 @@ class TrainSide(QScrollArea):
 
     def _explain(self) -> None:
         self.figures.explain("validation", self.tr(
-            "Mean −log p(x) of images the model does not learn from.\nbits/dim = nats / (sites · ln 2)"
+            "Mean −log p(x) of images the model does not learn from.\nbits/dim = nats / (sites · ln 2)\n"
+            "Continuous: the bound on p of the native levels L, −log density + sites · ln L"
         ))
         self.figures.explain("best", self.tr("The weights with this figure are kept in best.safetensors"))
         self.figures.explain("epoch", self.tr("Passes over all training images"))
@@ -269,8 +270,8 @@ def _loss(nats: float, session: Session, unit: str) -> str:
     if not math.isfinite(nats):
         return "–"
     if unit == "nats":
-        return f"{nats:,.1f} nats"
-    return f"{session.spec.bits_per_dim(nats):.3f} bits/dim"
+        return f"{session.comparable(nats):,.1f} nats"
+    return f"{session.bits_per_dim(nats):.3f} bits/dim"
 
 
 def _words(key: str) -> str:

@@ -86,7 +86,10 @@ class RunView(QWidget):
         points, frames = list(live.points), list(live.film)
         if self._train.feed(live.step_seconds, live.step_nats) or len(points) != self._validated:
             self._validated = len(points)
-            self.plot.show_curves(*_curves(points, self._train.points()), [p.epoch for p in points])
+            curves = _curves(points, self._train.points())
+            for curve in curves:
+                curve[:, 1] += session.comparable(0.0)
+            self.plot.show_curves(*curves, [p.epoch for p in points])
         if first or len(frames) != self.film.frames:
             self.film.show_film(frames, session.plan, session.spec)
         return first

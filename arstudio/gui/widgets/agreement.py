@@ -14,7 +14,7 @@ from arstudio.gui.widgets.completions import Completions
 from arstudio.gui.widgets.controls import label, section
 from arstudio.gui.widgets.pixel_view import PixelView
 from arstudio.gui.widgets.sheet import Sheet
-from arstudio.image import ImageSpec
+from arstudio.image import ImageSpec, is_hidden
 
 
 class AgreementMap(PixelView):
@@ -39,7 +39,7 @@ class AgreementMap(PixelView):
         stage = theme.colour("stage")
         ground = np.array([stage.red(), stage.green(), stage.blue()])
         fits = self._overlay is not None and self._overlay.shape == self._image.shape[1:]
-        quiet = np.isnan(self._overlay) if fits else (self._image >= 0).all(0)
+        quiet = np.isnan(self._overlay) if fits else ~is_hidden(self._image).any(0)
         return np.where(quiet[..., None], rgb * 0.4 + ground * 0.6, rgb).astype(np.uint8)
 
 
@@ -117,7 +117,7 @@ class AgreementColumn(QWidget):
         explanation = self.tr(
             "H = −Σ p log₂ p over the completions, 0 where all agree.\n"
             "{0} images of {1} levels can differ by at most log₂ {2} = {3:.3g} bits."
-        ).format(found.count, spec.levels, min(spec.levels, max(found.count, 2)), high)
+        ).format(found.count, spec.bins, min(spec.bins, max(found.count, 2)), high)
         if spec.channels > 1:
             explanation += self.tr("\nShown is the mean over the channels.")
         self.scale.set_high(high, explanation)

@@ -31,7 +31,7 @@ from PySide6.QtWidgets import QWidget
 from arstudio.gui import theme
 from arstudio.gui.widgets.pixel_view import PixelView
 from arstudio.gui.widgets.sheet import Cell, Sheet, box, disc, outline, region, stroke
-from arstudio.image import ImageSpec
+from arstudio.image import ImageSpec, is_hidden
 
 TOOLS = ("brush", "mask", "eraser", "line", "rectangle", "fill", "picker")
 LARGEST_BRUSH = 16
@@ -102,11 +102,11 @@ class Canvas(PixelView):
         self.undo_stack.clear()
         self._preview = self._sheet = None
         if self.spec is None or self.spec.shape != spec.shape or self.spec.levels != spec.levels:
-            self.ink, self.other_ink = (spec.levels - 1,) * spec.channels, (0,) * spec.channels
+            self.ink, self.other_ink = (spec.top,) * spec.channels, (0,) * spec.channels
             self.brush = max(1, round(min(spec.height, spec.width) / 14))
         self.spec = spec
         self.reset_view()
-        self.show_sheet(Sheet.of(content, hidden))
+        self.show_sheet(Sheet.of(np.asarray(content, dtype=spec.dtype), hidden))
         self.resized_brush.emit(self.brush)
 
     def change(self, text: str, content: np.ndarray | None = None, hidden: np.ndarray | None = None) -> None:
@@ -115,7 +115,7 @@ class Canvas(PixelView):
             return
         self._commit()
         before = self._sheet
-        content = before.content if content is None else content
+        content = before.content if content is None else np.asarray(content, dtype=self.spec.dtype)
         after = Sheet.of(content, before.hidden if hidden is None else hidden)
         self.leave_preview()
         if not after.same(before):
@@ -249,8 +249,8 @@ class Canvas(PixelView):
     def _pick(self, cell: Cell) -> None:
         if self._inside(cell):
             shown = self._image[:, cell[0], cell[1]]
-            if (shown >= 0).all():
-                self.ink = tuple(int(v) for v in shown)
+            if not is_hidden(shown).any():
+                self.ink = tuple(shown.tolist())
                 self.picked.emit(self.ink)
 
     def _inside(self, cell: Cell) -> bool:

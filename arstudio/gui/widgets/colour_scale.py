@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
@@ -33,6 +32,8 @@ class ColourScale(QWidget):
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """0 bits ▁▂▃ high bits."""
+        import numpy as np
+
         painter = QPainter(self)
         font = self.font()
         font.setPixelSize(11)

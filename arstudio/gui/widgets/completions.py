@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from arstudio.gui.widgets.sheet import Sheet
+from arstudio.image import is_hidden
 from arstudio.models.modelfile import ModelCard
 
 
@@ -54,7 +55,7 @@ class Completions:
     @property
     def drawn_pixels(self) -> int:
         """How many of them were drawn."""
-        return int((self.sheet.hidden & (self.images[0] >= 0).all(0)).sum())
+        return int((self.sheet.hidden & ~is_hidden(self.images[0]).any(0)).sum())
 
     def evidence(self) -> float:
         """Known pixels that come before a hidden one in the model's order, averaged over the hidden
@@ -76,7 +77,7 @@ class Completions:
         if ranking == "typical":
             return np.argsort(np.abs(self.log_prob - self.log_prob.mean()), kind="stable").tolist()
         if ranking == "different":
-            return _spread(self.images.reshape(self.count, -1).astype(np.int64), int(likely[0]))
+            return _spread(np.nan_to_num(self.images.reshape(self.count, -1).astype(np.float64)), int(likely[0]))
         return likely.tolist()
 
     def agreement(self) -> tuple[np.ndarray, float]:
@@ -84,8 +85,8 @@ class Completions:
         from arstudio.sampling.completion import agreement
 
         bits = agreement(self.images)
-        drawn = self.sheet.hidden & (self.images[0] >= 0).all(0)
-        return np.where(drawn, bits, np.nan), max_bits(self.trace.spec.levels, self.count)
+        drawn = self.sheet.hidden & ~is_hidden(self.images[0]).any(0)
+        return np.where(drawn, bits, np.nan), max_bits(self.trace.spec.bins, self.count)
 
 
 def max_bits(levels: int, count: int) -> float:
@@ -96,7 +97,7 @@ def max_bits(levels: int, count: int) -> float:
 def live_images(trace: Any, sheet: Sheet) -> np.ndarray:
     """(N, C, H, W) levels of a run under way: known pixels everywhere, drawn ones up to the cursor, −1
     elsewhere."""
-    return np.where(sheet.hidden, trace.images(), sheet.content).astype(np.int16)
+    return np.where(sheet.hidden, trace.images(), sheet.content).astype(trace.spec.dtype)
 
 
 def collect(sampler: Any, sheet: Sheet, card: ModelCard, seconds: float) -> Completions:
@@ -106,7 +107,7 @@ def collect(sampler: Any, sheet: Sheet, card: ModelCard, seconds: float) -> Comp
     trace, known = sampler.trace, ~sheet.hidden
     if trace.complete:
         found = finish(sampler, known)
-        images = found.images.astype(np.int16)
+        images = found.images.astype(trace.spec.dtype)
         return Completions(sheet, images, found.log_prob, trace, card, found.ignored, found.sentence, seconds)
     hidden = np.broadcast_to(sheet.hidden, trace.spec.shape).reshape(-1)[trace.sites[:trace.cursor]]
     log_prob = trace.log_probs[:, :trace.cursor][:, hidden].sum(1)

@@ -126,6 +126,11 @@ class Figures(QWidget):
             value.style().unpolish(value)
             value.style().polish(value)
 
+    def rename(self, key: str, name: str) -> None:
+        """Another name for a row."""
+        self._names[key].setText(name)
+        self._values[key].setAccessibleName(name)
+
     def explain(self, key: str, tooltip: str) -> None:
         """Tooltip with the formula, on name and figure."""
         self._names[key].setToolTip(tooltip)

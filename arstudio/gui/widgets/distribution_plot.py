@@ -1,13 +1,24 @@
-"""The distribution of one site: a bar for each level, the drawn value marked, the T = 1 distribution as a ghost."""
+"""The distribution of one site: a bar for each level, the drawn value marked, the T = 1 distribution as a ghost.
+
+The density of a real is a curve over [0, 1], the mixture's components faint below it. What lies beyond [0, 1] is in
+the first and the last of the 256 bins, so the curve may rise at its ends.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from arstudio.gui import theme
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from arstudio.analysis.conditionals import Mixture
 
 
 class DistributionPlot(QWidget):
@@ -22,6 +33,9 @@ class DistributionPlot(QWidget):
         self._ghost: np.ndarray | None = None
         self._value: int | None = None
         self._hovered: int | None = None
+        self._continuous = False
+        self._real: float | None = None
+        self._mixture: Mixture | None = None
         self.hint = ""
         self.empty = self.tr("No pixel yet")
         self.setMouseTracking(True)
@@ -35,14 +49,18 @@ class DistributionPlot(QWidget):
 
     def show_distribution(self, pmf: np.ndarray | None, value: int | None = None, ghost: np.ndarray | None = None) -> None:
         """pmf (levels,) as sampled from; `ghost` (levels,) the model's own where that differs; `value` marked if given."""
-        same = pmf is not None and self._pmf is not None and np.array_equal(pmf, self._pmf)
-        ghosts = (ghost is None and self._ghost is None) or (
-            ghost is not None and self._ghost is not None and np.array_equal(ghost, self._ghost)
-        )
-        if same and value == self._value and ghosts:
+        if pmf is not None and value == self._value and _same(pmf, self._pmf) and _same(ghost, self._ghost):
             return
         self._pmf, self._value, self._ghost = pmf, value, ghost
         self.update()
+
+    def show_real(self, continuous: bool, value: float | None, mixture: Mixture | None) -> None:
+        """Whether the distribution is that of a real: then the bins are drawn as a curve, `value` is marked where it
+        lies, and the components of `mixture` are shown if it is known."""
+        state = (continuous, value if continuous else None, mixture if continuous else None)
+        if state != (self._continuous, self._real, self._mixture):
+            self._continuous, self._real, self._mixture = state
+            self.update()
 
     def pmf(self) -> np.ndarray | None:
         """What is shown."""
@@ -85,8 +103,13 @@ class DistributionPlot(QWidget):
         self.bar_hovered.emit(-1 if level is None else level)
         if level is not None:
             p = float(self._pmf[level])
-            bits = "" if p <= 0 else f" · {-np.log2(p):.2f} bits"
-            QToolTip.showText(event.globalPosition().toPoint(), f"{level}: p = {p:.4g}{bits}\n{self.hint}".strip(), self)
+            bits = "" if p <= 0 else f" · {-math.log2(p):.2f} bits"
+            name, count = str(level), len(self._pmf)
+            if self._continuous:
+                low = f"{level / count:.3f}" if level else "−∞"
+                high = f"{(level + 1) / count:.3f}" if level < count - 1 else "∞"
+                name = self.tr("{0} to {1}").format(low, high)
+            QToolTip.showText(event.globalPosition().toPoint(), f"{name}: p = {p:.4g}{bits}\n{self.hint}".strip(), self)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Choose a bar."""
@@ -116,6 +139,9 @@ class DistributionPlot(QWidget):
         if self._ghost is not None:
             top = max(top, float(self._ghost.max()))
         painter.setPen(Qt.PenStyle.NoPen)
+        if self._continuous:
+            self._paint_curve(painter, area, top)
+            return
         for level, p in enumerate(self._pmf):
             name = "selected" if level == self._value else "accent"
             strength = 1.0 if level in (self._value, self._hovered) else 0.8
@@ -130,6 +156,52 @@ class DistributionPlot(QWidget):
         if self._ghost is not None:
             self._paint_ghost(painter, top)
         self._paint_axis(painter, area, top)
+
+    def _paint_curve(self, painter: QPainter, area: QRectF, top: float) -> None:
+        count = len(self._pmf)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.save()
+        painter.setClipRect(area)
+        line = self._polyline(area, self._pmf, top)
+        painter.setBrush(theme.colour("accent", 0.25))
+        painter.drawPolygon(QPolygonF([area.bottomLeft(), *line, area.bottomRight()]))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        if self._mixture is not None:
+            import numpy as np
+
+            v = np.linspace(0, 1, max(2 * int(area.width()), 2))
+            for component in self._mixture.densities(v):
+                painter.setPen(QPen(theme.colour("text", 0.35), 1))
+                painter.drawPolyline(self._polyline(area, component / count, top, ends=True))
+        painter.setPen(QPen(theme.colour("accent"), 1.5))
+        painter.drawPolyline(line)
+        if self._ghost is not None:
+            painter.setPen(QPen(theme.colour("dim"), 1, Qt.PenStyle.DashLine))
+            painter.drawPolyline(self._polyline(area, self._ghost, top))
+        if self._hovered is not None:
+            painter.fillRect(self._bar(self._hovered), theme.colour("text", 0.2))
+        if self._real is not None:
+            x = area.left() + min(max(self._real, 0.0), 1.0) * area.width()
+            painter.setPen(QPen(theme.colour("selected"), 2))
+            painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
+        painter.restore()
+        painter.setPen(theme.colour("dim"))
+        metrics = QFontMetricsF(painter.font())
+        for value, text in ((0.0, "0"), (0.25, "¼"), (0.5, "½"), (0.75, "¾"), (1.0, "1")):
+            width = metrics.horizontalAdvance(text)
+            x = min(max(area.left() + value * area.width() - width / 2, area.left()), area.right() - width)
+            painter.drawText(QPointF(x, area.bottom() + 14), text)
+        painter.drawText(QPointF(area.left(), area.top() - 4), self.tr("density {0:.3g}").format(top * count))
+
+    @staticmethod
+    def _polyline(area: QRectF, heights: np.ndarray, top: float, *, ends: bool = False) -> QPolygonF:
+        """Heights at the middles of equal pieces of [0, 1], or from end to end, as points."""
+        count, shift = len(heights), 0.0 if ends else 0.5
+        last = count - 1 if ends else count
+        return QPolygonF([
+            QPointF(area.left() + (i + shift) / last * area.width(), area.bottom() - min(p / top, 2.0) * area.height())
+            for i, p in enumerate(heights.tolist())
+        ])
 
     def _paint_ghost(self, painter: QPainter, top: float) -> None:
         painter.setPen(QPen(theme.colour("dim"), 1, Qt.PenStyle.DashLine))
@@ -150,3 +222,11 @@ class DistributionPlot(QWidget):
             x = min(max(self._bar(level).center().x() - width / 2, area.left()), area.right() - width)
             painter.drawText(QPointF(x, area.bottom() + 14), text)
         painter.drawText(QPointF(area.left(), area.top() - 4), f"{top:.2g}" if top < 0.995 else "1")
+
+
+def _same(a: np.ndarray | None, b: np.ndarray | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    import numpy as np
+
+    return np.array_equal(a, b)

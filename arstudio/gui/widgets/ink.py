@@ -22,7 +22,9 @@ def ink_colour(ink: Ink, spec: ImageSpec) -> QColor:
 
 
 def swatches(spec: ImageSpec) -> list[list[Ink]]:
-    """Rows of inks to choose from: every level for grey, a palette in the model's levels for RGB."""
+    """Rows of inks to choose from: every level for grey (17 of the reals), a palette in the model's levels for RGB."""
+    if spec.channels == 1 and not spec.levels:
+        return [[(k / 16,) for k in range(17)]]
     if spec.channels == 1:
         columns = spec.levels if spec.levels <= 17 else 16
         levels = [(v,) for v in range(spec.levels)]
@@ -39,7 +41,11 @@ def swatches(spec: ImageSpec) -> list[list[Ink]]:
 
 def _nearest(colour: QColor, spec: ImageSpec) -> Ink:
     rgb = np.array([colour.red(), colour.green(), colour.blue()]) / 255
-    return tuple(int(v) for v in quantise(rgb, spec.levels))
+    return tuple(quantise(rgb, spec.levels).tolist())
+
+
+def _words(ink: Ink) -> str:
+    return ", ".join(f"{v:.3g}" for v in ink)
 
 
 class InkWell(QToolButton):
@@ -61,12 +67,12 @@ class InkWell(QToolButton):
     def show_inks(self, ink: Ink, other: Ink, spec: ImageSpec) -> None:
         """Show the ink in use and the other one."""
         self._ink, self._other, self._spec = ink, other, spec
-        text = ", ".join(str(v) for v in ink)
+        text = _words(ink)
         self.setAccessibleName(self.tr("Ink level {0}").format(text))
         self.setToolTip(
             self.tr("Ink: level {0} of 0 to {1}\nClick to choose, X exchanges it with the other, "
                     "I takes it from the image.\nThe right button draws with the other ink, level {2}.")
-            .format(text, spec.levels - 1, ", ".join(str(v) for v in self._other))
+            .format(text, f"{spec.top:g}", _words(self._other))
         )
         self.update()
 
@@ -125,8 +131,7 @@ class _Choice(QFrame):
         self.grid.setFocus()
 
     def _say(self, ink: Ink) -> None:
-        values = ", ".join(str(v) for v in ink)
-        self.words.setText(self.tr("level {0} of 0 to {1}").format(values, self._spec.levels - 1))
+        self.words.setText(self.tr("level {0} of 0 to {1}").format(_words(ink), f"{self._spec.top:g}"))
 
     def _take(self, ink: Ink) -> None:
         self.hide()

@@ -16,7 +16,7 @@ from PySide6.QtGui import QImage
 from arstudio.gui.studio import Studio
 from arstudio.gui.tasks import Task, TaskProgress
 from arstudio.gui.widgets.pictures import fit_picture, pil_of
-from arstudio.image import ImageSpec
+from arstudio.image import ImageSpec, filled, is_hidden
 from arstudio.models.modelfile import ModelCard
 
 
@@ -56,7 +56,7 @@ class PictureSource(QObject):
             except ValueError as error:
                 if not first:
                     raise
-                content = np.zeros(card.spec.shape, np.int16)
+                content = np.zeros(card.spec.shape, card.spec.dtype)
                 words = self.tr("Blank: what you draw becomes known")
                 return content, np.ones(content.shape[1:], bool), words, str(error)
             self._shelf = key, data
@@ -64,7 +64,7 @@ class PictureSource(QObject):
             words = self.tr("{0} test image {1}").format(data.info.title, index)
             if data.test.y is not None:
                 words += self.tr(" · class {0}").format(card.class_name(int(data.test.y[index])))
-            return data.test.x[index].astype(np.int16), None, words, ""
+            return data.test.x[index].astype(card.spec.dtype), None, words, ""
 
         self._start(read, self.tr("Taking a picture from the dataset"))
 
@@ -83,9 +83,9 @@ class PictureSource(QObject):
             ))
             return
         image = trace.image(self._studio.focus, self._studio.position)
-        hidden = (image < 0).any(0)
+        hidden = is_hidden(image).any(0)
         self.ready.emit(
-            np.maximum(image, 0), hidden if hidden.any() else None, self.tr("The drawing in Generate"), ""
+            filled(image), hidden if hidden.any() else None, self.tr("The drawing in Generate"), ""
         )
 
     def read_file(self, path: str | Path) -> None:

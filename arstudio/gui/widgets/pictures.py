@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 from PySide6.QtGui import QImage
 
-from arstudio.image import ImageSpec, from_pil, to_display, to_pil
+from arstudio.image import ImageSpec, from_pil, is_hidden, to_display, to_pil
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def fit_picture(picture: Any, spec: ImageSpec, name: str) -> tuple[np.ndarray, str]:
-    """Pillow picture -> ((C, H, W) int16 levels, sentence). The sentence is "" when nothing was lost.
+    """Pillow picture -> ((C, H, W) int16 levels or float64 reals, sentence). The sentence is "" when nothing was lost.
 
     "photo.png was 640×480 in colour: cropped to the middle, reduced to 28×28, made grey, brought to 2
     levels."
     """
-    x = from_pil(picture, spec, fit=True).astype(np.int16)
+    x = from_pil(picture, spec, fit=True).astype(spec.dtype)
     if _is_copy(picture, x, spec):
         return x, ""
     width, height = picture.size
@@ -38,7 +38,7 @@ def fit_picture(picture: Any, spec: ImageSpec, name: str) -> tuple[np.ndarray, s
     if (width, height) != (spec.width, spec.height):
         verb = "reduced" if min(width / spec.width, height / spec.height) >= 1 else "enlarged"
         done.append(f"{verb} to {spec.width}×{spec.height}")
-    if spec.levels < 256:
+    if 0 < spec.levels < 256:
         done.append(f"brought to {spec.levels} levels")
     if not done:
         return x, ""
@@ -73,7 +73,7 @@ def qimage_of(image: np.ndarray, spec: ImageSpec, scale: int = 8) -> QImage:
     """(C, H, W) levels, −1 where hidden -> QImage enlarged nearest-neighbour, hidden pixels transparent."""
     shown = to_display(image, spec.levels).transpose(1, 2, 0)
     rgba = np.empty((spec.height, spec.width, 4), np.uint8)
-    rgba[..., :3], rgba[..., 3] = shown, np.where((image < 0).any(0), 0, 255)
+    rgba[..., :3], rgba[..., 3] = shown, np.where(is_hidden(image).any(0), 0, 255)
     rgba = np.ascontiguousarray(rgba.repeat(scale, 0).repeat(scale, 1))
     height, width = rgba.shape[:2]
     return QImage(rgba.data, width, height, 4 * width, QImage.Format.Format_RGBA8888).copy()

@@ -6,33 +6,49 @@ Shows one image, an optional map over it, the next pixel, the selected pixel and
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import numpy as np
 from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPen, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from arstudio.gui import theme
-from arstudio.image import ImageSpec, colour_map, to_display
+from arstudio.image import ImageSpec, colour_map, is_hidden, to_display
+
+if TYPE_CHECKING:
+    import numpy as np
 
 GRID_FROM = 8    # device pixels per image pixel from which the hairline grid is drawn
 
 
 def pixels(image: np.ndarray, spec: ImageSpec) -> np.ndarray:
-    """(C, H, W) levels with hidden sites below 0 -> (H, W, 3) uint8 with the checkerboard where all channels are hidden."""
+    """(C, H, W) levels or reals -> (H, W, 3) uint8 with the checkerboard where all channels are hidden (`is_hidden`)."""
+    import numpy as np
+
     shown = to_display(image, spec.levels).transpose(1, 2, 0)
     board = _checkerboard(spec.height, spec.width, theme.colours().check_a, theme.colours().check_b)
-    return np.where((image < 0).all(0)[..., None], board, shown)
+    return np.where(is_hidden(image).all(0)[..., None], board, shown)
+
+
+def same_image(a: np.ndarray, b: np.ndarray) -> bool:
+    """True if two images agree everywhere, hidden sites included."""
+    import numpy as np
+
+    return np.array_equal(a, b, equal_nan=a.dtype.kind == "f" == b.dtype.kind)
 
 
 @lru_cache(maxsize=16)
 def _checkerboard(height: int, width: int, a: str, b: str) -> np.ndarray:
+    import numpy as np
+
     colours = np.array([QColor(a).getRgb()[:3], QColor(b).getRgb()[:3]], dtype=np.uint8)
     return colours[np.add.outer(np.arange(height), np.arange(width)) % 2]
 
 
 def to_qimage(rgb: np.ndarray) -> QImage:
     """(H, W, 3) uint8 -> QImage that owns its bytes."""
+    import numpy as np
+
     rgb = np.ascontiguousarray(rgb)
     height, width, _ = rgb.shape
     return QImage(rgb.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
@@ -74,7 +90,8 @@ class PixelView(QWidget):
 
     def show_image(self, image: np.ndarray | None, spec: ImageSpec | None) -> None:
         """(C, H, W) levels, hidden sites below 0. Repaints only if something changed."""
-        if image is not None and self._image is not None and spec == self.spec and np.array_equal(image, self._image):
+        shown = self._image
+        if image is not None and shown is not None and spec == self.spec and same_image(image, shown):
             return
         if spec != self.spec:
             self.reset_view()
@@ -86,7 +103,7 @@ class PixelView(QWidget):
         """(H, W) map drawn instead of the image's own colours where it is a number, NaN elsewhere; None to remove it."""
         if values is None and self._overlay is None:
             return
-        self._overlay = None if values is None else np.array(values, dtype=np.float64)
+        self._overlay = None if values is None else values.astype("float64")
         self._overlay_range = (low, high)
         self._picture = None
         self.update()
@@ -204,7 +221,7 @@ class PixelView(QWidget):
     def tip(self, row: int, column: int) -> str:
         """Tooltip of a pixel: where it is and what it holds."""
         values = self._image[:, row, column] if self._image is not None else []
-        shown = ", ".join("hidden" if v < 0 else f"{int(v)}" for v in values)
+        shown = ", ".join("hidden" if is_hidden(v) else f"{v:.3f}" if v.dtype.kind == "f" else f"{v}" for v in values)
         return self.tr("row {0}, column {1} · {2}").format(row, column, shown)
 
     def changeEvent(self, event: QEvent) -> None:
@@ -230,6 +247,8 @@ class PixelView(QWidget):
         self.paint_marks(painter)
 
     def _compose(self) -> np.ndarray:
+        import numpy as np
+
         rgb = pixels(self._image, self.spec)
         if self._overlay is not None and self._overlay.shape == rgb.shape[:2]:
             low, high = self._overlay_range
@@ -254,7 +273,8 @@ class PixelView(QWidget):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         if self.marked_value is not None:
             painter.setPen(QPen(theme.colour("selected", 0.9), 1))
-            for row, column in zip(*np.nonzero((self._image == self.marked_value).any(0)), strict=True):
+            places = self._image if self.spec.levels else self._image * self.spec.bins // 1
+            for row, column in zip(*(places == self.marked_value).any(0).nonzero(), strict=True):
                 painter.drawRect(self.rect_of(int(row), int(column)).adjusted(1, 1, -1, -1))
         for pixel, name, width in ((self.pointed, "text", 1), (self.next, "accent", 2), (self.selected, "selected", 2)):
             if pixel is None:

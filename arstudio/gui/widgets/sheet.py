@@ -11,8 +11,8 @@ Cell = tuple[int, int]    # (row, column); may lie outside the image while the m
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """`content` (C, H, W) int16 levels, also below the mask, and `hidden` (H, W) bool. Never changed in
-    place."""
+    """`content` (C, H, W) int16 levels or float64 reals, also below the mask, and `hidden` (H, W) bool. Never
+    changed in place."""
 
     content: np.ndarray
     hidden: np.ndarray
@@ -20,15 +20,17 @@ class Sheet:
     @classmethod
     def of(cls, content: np.ndarray, hidden: np.ndarray) -> Sheet:
         """A sheet that owns copies of both."""
-        return cls(np.array(content, dtype=np.int16), np.array(hidden, dtype=bool))
+        kind = np.float64 if np.asarray(content).dtype.kind == "f" else np.int16
+        return cls(np.array(content, dtype=kind), np.array(hidden, dtype=bool))
 
     def same(self, other: Sheet) -> bool:
         """True if every level and every hidden pixel agree."""
         return np.array_equal(self.content, other.content) and np.array_equal(self.hidden, other.hidden)
 
     def shown(self) -> np.ndarray:
-        """(C, H, W) levels, −1 where hidden."""
-        return np.where(self.hidden, -1, self.content).astype(np.int16)
+        """(C, H, W) levels, −1 where hidden, or reals, NaN where hidden."""
+        none = np.nan if self.content.dtype.kind == "f" else -1
+        return np.where(self.hidden, none, self.content).astype(self.content.dtype)
 
 
 def disc(at: Cell, size: int, shape: tuple[int, int]) -> np.ndarray:

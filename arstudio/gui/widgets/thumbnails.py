@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFont, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QToolTip, QWidget
@@ -12,6 +12,9 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QToolTip, QWidget
 from arstudio.gui import theme
 from arstudio.gui.widgets.pixel_view import pixels, to_qimage
 from arstudio.image import ImageSpec
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class LibraryRow(QAbstractButton):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from arstudio.gui import theme
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Timeline(QWidget):
@@ -17,7 +21,7 @@ class Timeline(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._bits = np.zeros(0)
+        self._bits: np.ndarray | tuple = ()
         self._rank = 0
         self._mark: int | None = None
         self._row = 1
@@ -94,6 +98,8 @@ class Timeline(QWidget):
         seen = self._bits[:self._rank]
         if not len(seen):
             return
+        import numpy as np
+
         drawn = self._bits[~np.isnan(self._bits)]
         top = max(float(drawn.max()) if len(drawn) else 1.0, 0.5)
         columns = int(area.width())
@@ -103,7 +109,7 @@ class Timeline(QWidget):
             np.maximum.at(heights, at, np.nan_to_num(seen))
             xs = area.left() + np.arange(len(heights)) * area.width() / columns
         else:
-            heights = np.repeat(np.nan_to_num(seen), 2)
+            heights = np.repeat(np.nan_to_num(seen), 2).clip(0)    # a sure real may cost less than nothing
             edges = np.arange(len(seen) + 1)
             xs = area.left() + np.repeat(edges, 2)[1:-1] / count * area.width()
         ys = area.bottom() - heights / top * (area.height() - 6)

@@ -1,0 +1,111 @@
+"""Parts of transformers, for two or more models. Causal attention, over a whole sequence or from a memory:
+
+    out_t = Σ_s softmax_s(q_t · k_s / √d) v_s         s ≤ t, or s < t if `strict`
+
+Vaswani et al. 2017, section 3.2.1. Strict attention has nothing to attend to at t = 0 and gives 0 there: queries
+1 … T−1 meet keys 0 … T−2 under the ordinary causal mask, so no row of the mask is empty and nothing can be NaN.
+
+Shapes: q and k (B, heads, T, d), v (B, heads, T, e). At one place arrays do as well as tensors, see `layers.py`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from arstudio.models.layers import Array, at_site
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor, *, strict: bool = False, dropout: float = 0.0) -> Tensor:
+    """What each query takes from the values at earlier places, (B, heads, T, e); with `strict` not from its own.
+
+    Keys and values are brought to one width with zeros, which the kernels that keep no T × T matrix ask for.
+    """
+    if strict:
+        if q.shape[2] == 1:
+            return torch.zeros_like(v)
+        return F.pad(causal_attention(q[:, :, 1:], k[:, :, :-1], v[:, :, :-1], dropout=dropout), (0, 0, 1, 0))
+    key, value = q.shape[-1], v.shape[-1]
+    if key != value:
+        q, k, v = (F.pad(t, (0, max(key, value) - t.shape[-1])) for t in (q, k, v))
+    scale = 1 / math.sqrt(key)
+    return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True, scale=scale)[..., :value]
+
+
+class Memory:
+    """Keys and values of the places decoded so far, in tensors made once for a whole sequence.
+
+    Going back needs no work: what lies at or after a place is written again before it is read.
+    """
+
+    def __init__(self, batch: int, heads: int, length: int, key: int, value: int, like: Tensor) -> None:
+        self.tensors = [like.new_zeros(batch, heads, length, key), like.new_zeros(batch, heads, length, value)]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Keys (B, heads, T, d) and values (B, heads, T, e)."""
+        return self._tensors
+
+    @tensors.setter
+    def tensors(self, tensors: list[Tensor]) -> None:
+        self._tensors = tensors
+        self._keys, self._values = (at_site(t) for t in tensors)
+
+    def write(self, place: int, k: Array, v: Array) -> None:
+        """Remember k (B, heads, d) and v (B, heads, e) of one place."""
+        self._keys[:, :, place] = k
+        self._values[:, :, place] = v
+
+    def attend(self, q: Array, count: int) -> Array:
+        """What q (B, heads, d) takes from the first `count` places, (B, heads, e); zeros if there are none."""
+        if count == 0:
+            return self._values[:, :, 0] * 0
+        scores = (self._keys[:, :, :count] @ (q * (1 / math.sqrt(q.shape[-1])))[..., None])[..., 0]
+        weights = softmax(scores) if isinstance(q, np.ndarray) else scores.softmax(-1)
+        return (weights[..., None, :] @ self._values[:, :, :count])[..., 0, :]
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Softmax over the last dimension of an array, which is overwritten."""
+    scores -= np.maximum.reduce(scores, -1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= np.add.reduce(scores, -1, keepdims=True)
+    return scores
+
+
+class Norm(nn.LayerNorm):
+    """Layer normalisation of tensors and, at one place, of arrays."""
+
+    def forward(self, x: Array) -> Array:
+        if not isinstance(x, np.ndarray):
+            return super().forward(x)
+        x = x - x.dot(self.mean)[:, None]
+        x *= (1 / np.sqrt((x * x).dot(self.mean) + self.eps))[:, None]
+        x *= self.gain
+        x += self.shift
+        return x
+
+    def fold_mask(self) -> None:
+        """Prepare a frozen copy for arrays."""
+        if self.weight.device.type == "cpu":
+            self.gain, self.shift = self.weight.numpy(), self.bias.numpy()
+            self.mean = np.full_like(self.gain, 1 / len(self.gain))
+
+
+def gelu(x: Array) -> Array:
+    """x Φ(x) in the tanh form of GPT-2: x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2."""
+    if not isinstance(x, np.ndarray):
+        return F.gelu(x, approximate="tanh")
+    z = x * x
+    z *= 0.044715 * math.sqrt(2 / math.pi)
+    z += math.sqrt(2 / math.pi)
+    z *= x
+    np.tanh(z, out=z)
+    z += 1
+    z *= x
+    z *= 0.5
+    return z
