@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _FILES = (
     "histogram", "fvsbn", "nade", "eonade", "rnade", "made", "pixel_rnn", "row_lstm", "diagonal_bilstm", "multiscale",
-    "pixelcnn", "gated_pixelcnn", "pixelcnn_pp", "wavenet", "imagegpt", "lmconv", "order_agnostic",
+    "pixelcnn", "gated_pixelcnn", "pixelcnn_pp", "pixelsnail", "wavenet", "imagegpt", "lmconv", "order_agnostic",
 )
 _HOMES = {
     "MODELS": "registry", "create": "registry", "make_config": "registry",

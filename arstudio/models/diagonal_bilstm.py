@@ -1,4 +1,4 @@
-"""Diagonal BiLSTM (PixelRNN): two LSTMs that walk along the diagonals of the image from both sides and see the whole past.
+"""Diagonal BiLSTM (PixelRNN): two LSTMs walk along the image's diagonals from both sides and see the whole past.
 
     [i, f, o, g] = W x(r, c) + U_left h(r, c−1) + U_up h(r−1, c)        input-to-state and state-to-state
     c' = σ(f) ⊙ c(r, c−1) + σ(i) ⊙ tanh(g)        h(r, c) = σ(o) ⊙ tanh(c')

@@ -62,7 +62,7 @@ class ImageGPTConfig(ModelConfig):
     layers: int = 4
     width: int = 96
     heads: int = 4
-    dropout: float = 0.0
+    dropout: float = 0.1
 
     def check(self, spec: ImageSpec) -> None:
         super().check(spec)
@@ -172,8 +172,9 @@ class ImageGPT(AutoregressiveModel):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = Norm(config.width)
         self.class_vector = nn.Embedding(num_classes + 1, config.width) if num_classes else None
-        nn.init.normal_(self.tokens.read.weight, std=0.02)
-        nn.init.zeros_(self.tokens.read.bias)
+        if config.tokens != "patches":    # there `read` is no output yet
+            nn.init.normal_(self.tokens.read.weight, std=0.02)
+            nn.init.zeros_(self.tokens.read.bias)
         if self.class_vector is not None:
             nn.init.normal_(self.class_vector.weight, std=STD)
         slots = torch.full((self.count * self.size,), spec.sites)    # which site each place in a token holds, if any

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,6 +28,12 @@ from arstudio.image import SHOWN_BINS
 LOG_SCALE_LIMIT = 7.0     # |log s| stays below it: finite for any parameters, finer than a bin of 256 levels
 MEAN_LIMIT = 100.0        # |μ| stays below it; beyond, float32 could no longer tell neighbouring bins apart
 FAR = 1e6                 # stands for infinity at the outer ends; a true infinity would have no gradient
+
+
+def log_softmax(a: np.ndarray) -> np.ndarray:
+    """(B, L) -> (B, L) a − log Σ exp a."""
+    a = a - a.max(1, keepdims=True)
+    return a - np.log(np.exp(a).sum(1, keepdims=True))
 
 
 class Likelihood:
@@ -50,6 +57,11 @@ class Likelihood:
         """(B, P, …) -> (B, bins, …) log-probabilities in nats, normalised over dimension 1."""
         raise NotImplementedError
 
+    def log_pmf_array(self, params: np.ndarray) -> np.ndarray:
+        """`log_pmf` of one site, (B, P) -> (B, bins), for arrays: a sampler asks once a site, and most of the time
+        of so small a torch call is its own bookkeeping."""
+        return self.log_pmf(torch.from_numpy(params)).numpy()
+
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         """(B, P, …) parameters and (B, …) values -> (B, …) log p(x) in nats; a log density for reals."""
         return self.log_pmf(params).gather(1, x.long().unsqueeze(1)).squeeze(1)
@@ -64,6 +76,9 @@ class Bernoulli(Likelihood):
 
     def log_pmf(self, params: Tensor) -> Tensor:
         return torch.cat([F.logsigmoid(-params), F.logsigmoid(params)], dim=1)
+
+    def log_pmf_array(self, params: np.ndarray) -> np.ndarray:
+        return -np.logaddexp(0.0, np.concatenate([params, -params], axis=1))
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         return F.logsigmoid(torch.where(x.bool(), params[:, 0], -params[:, 0]))
@@ -80,6 +95,9 @@ class Categorical(Likelihood):
 
     def log_pmf(self, params: Tensor) -> Tensor:
         return F.log_softmax(params, dim=1)
+
+    def log_pmf_array(self, params: np.ndarray) -> np.ndarray:
+        return log_softmax(params)
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         return -F.cross_entropy(params, x.long(), reduction="none")

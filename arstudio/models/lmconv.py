@@ -1,13 +1,14 @@
 """LMConv: a convolutional model that draws in any order, by a mask of its own at every place of every kernel.
 
-    z(i) = b + N x(i) + Σ_δ [rank(i+δ) < rank(i)] W_δ x(i+δ)          a k×k convolution, δ its taps but the centre
+    z(i) = b + N x(i) + Σ_δ [rank(i+δ) < rank(i)] (W_δ x(i+δ) + v_δ)  a k×k convolution, δ its taps but the centre
     first layer    N is mask A: no value of the pixel itself but earlier colours
     then           N is mask B,  x ← x + O (tanh(z_a) ⊙ σ(z_b))       gated residual blocks, δ spread by a dilation
     head           ReLU, 1×1, ReLU, 1×1
 
 Jain, Abbeel & Pathak 2020, "Locally Masked Convolution for Autoregressive Models": the image is laid out as a matrix of
 neighbourhoods (im2col), the matrix is multiplied by the masks of all places, and one product with the weights follows.
-The masks follow from the order alone, so several orders share the weights.
+The masks follow from the order alone, so several orders share the weights; by v each layer is told its mask, and with
+it padding from values.
 
 Training takes one of `orders` orders for each batch, drawn from torch's generator: the order of the config in its
 orientations (rows, columns, both reversed; transposed), 8 in the paper, whose order is a snake too. The model can be
@@ -18,7 +19,7 @@ A snake has no blind spot: the row above was drawn towards the side of the next 
 along it is open. A raster has PixelCNN's blind spot, since every step leads to an earlier pixel one tap away.
 
 Deviations: gated residual blocks with dilations rather than the paper's PixelCNN++ network; no normalisation of pixels
-(it would mix colours); a channel of ones marks the inside of the image; an optional class adds a bias in every block.
+(it would mix colours); an optional class adds a bias in every block.
 
 Shapes: (B, H, W, p) channels-last inside; parameters (B, P, C, H, W) outside. RGB by channel groups at the centre tap.
 """
@@ -37,7 +38,7 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import ALWAYS, Array, Head, MaskedLinear, at_site, gate, groups, plus, with_ones
+from arstudio.models.layers import Array, Head, MaskedLinear, at_site, gate, groups, plus
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.orders import Order
 from arstudio.models.registry import register
@@ -80,14 +81,14 @@ class LMConvConfig(ModelConfig):
 
     def parameters(self, spec: ImageSpec, num_classes: int = 0) -> int:
         p, layers, outputs = self.channels, len(self.dilations), spec.channels * self.outputs(spec)
-        total = p * ((spec.channels + 1) * self.first_kernel**2 + 1)
-        total += layers * (2 * p * (p * self.kernel**2 + 1) + p * p)
+        total = p * (spec.channels * self.first_kernel**2 + self.first_kernel**2)
+        total += layers * (2 * p * (p * self.kernel**2 + self.kernel**2) + p * p)
         total += self.head * (p + 1) + outputs * (self.head + 1)
         return total + (num_classes + 1) * layers * 2 * p * bool(num_classes)
 
     def activations(self, spec: ImageSpec) -> int:
         p, outputs = self.channels, spec.channels * self.outputs(spec)
-        first = (spec.channels + 1) * self.first_kernel**2
+        first = spec.channels * self.first_kernel**2
         a_block = (self.kernel**2 + 3) * p
         return spec.pixels * (first + len(self.dilations) * a_block + p + 2 * self.head + 2 * outputs)
 
@@ -129,6 +130,7 @@ class LocalConv(nn.Module):
         bound = 1.0 / math.sqrt(len(inputs) + width / 2)    # about half of the neighbours are earlier
         self.around = nn.Parameter(torch.empty(width, len(outputs)).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(len(outputs)))
+        self.told = nn.Parameter(0.1 * torch.randn(len(self.offsets), len(outputs)))
         self.centre = MaskedLinear(inputs, outputs, bias=False, strict=strict)
 
     def gather(self, x: Tensor, masks: Tensor, used: list[int]) -> Tensor:
@@ -143,9 +145,13 @@ class LocalConv(nn.Module):
         """(A·in, out) weights of the taps in `used`."""
         return self.around.unflatten(0, (len(self.offsets), -1))[used].flatten(0, 1)
 
+    def shift(self, masks: Tensor, used: list[int]) -> Tensor:
+        """Masks as in `gather` -> (H, W, out): the bias, and what the layer is told of its mask."""
+        return self.bias + masks.squeeze(-1).permute(1, 2, 0) @ self.told[used]
+
     def past(self, x: Tensor, masks: Tensor, used: list[int]) -> Tensor:
-        """x (B, H, W, in) and masks as in `gather` -> (B, H, W, out) what earlier pixels and the bias add to z."""
-        return self.bias + self.gather(x, masks, used) @ self.weights(used)
+        """x (B, H, W, in) and masks as in `gather` -> (B, H, W, out) all that does not depend on the place itself."""
+        return self.shift(masks, used) + self.gather(x, masks, used) @ self.weights(used)
 
     def forward(self, x: Array, past: Array) -> Array:
         """x (…, in) at the place itself and what its past adds -> z (…, out)."""
@@ -177,8 +183,7 @@ class LMConv(AutoregressiveModel):
         super().__init__(spec, config, num_classes)
         colours, p = spec.channels, config.channels
         hidden, wide = groups(p, colours), groups(config.head, colours)
-        image = torch.cat([torch.arange(colours), torch.tensor([ALWAYS])])
-        self.first = LocalConv(image, hidden, config.first_kernel, strict=True)
+        self.first = LocalConv(torch.arange(colours), hidden, config.first_kernel, strict=True)
         self.blocks = nn.ModuleList(Block(colours, config, d) for d in config.dilations)
         outputs = groups(colours * self.likelihood.num_params, colours)
         self.head = Head(hidden, wide, outputs)
@@ -230,7 +235,7 @@ class LMConv(AutoregressiveModel):
         return self.class_bias(y).view(shape).transpose(0, 1)
 
     def network(self, e: Tensor, y: Tensor) -> Tensor:
-        x = with_ones(e)                                                                # (B, H, W, C + 1)
+        x = e[:, 0].permute(0, 2, 3, 1)                                                 # (B, H, W, C)
         x = self.first(x, self.first.past(x, *self.masks(self.first)))
         for block, bias in zip(self.blocks, self.class_biases(y)[:, :, None, None], strict=True):
             x = block(x, block.conv.past(x, *self.masks(block.conv)) + bias)
@@ -262,10 +267,11 @@ class LMConvDecoder(Decoder):
             self.first_around = at_site(net.first.weights(used))                        # (A·in, p)
             self.taps, used = self._taps([block.conv for block in blocks])
             self.around = at_site(torch.stack([block.conv.weights(used) for block in blocks]))    # (blocks, A·p, 2p)
-            shared = torch.stack([block.conv.bias for block in blocks])
-            self.biases = shared + net.class_biases(self.classes).transpose(0, 1)
-        self.inputs = like.new_zeros(batch, pixels + 1, self.spec.channels + 1)
-        self.inputs[:, :-1, -1] = 1
+            self.first_shift = at_site(net.first.shift(*net.masks(net.first)).flatten(0, 1))      # (pixels, p)
+            shifts = [block.conv.shift(*net.masks(block.conv)).flatten(0, 1) for block in blocks]
+            self.shifts = at_site(torch.stack(shifts, 1))                               # (pixels, blocks, 2p)
+            self.biases = net.class_biases(self.classes).transpose(0, 1).clone()
+        self.inputs = like.new_zeros(batch, pixels + 1, self.spec.channels)
         self.features = like.new_zeros(batch, len(blocks) * (pixels + 1), p)            # block by block
         self.first_past = like.new_zeros(batch, p)                                      # these two at pixel `ready`
         self.pasts = like.new_zeros(batch, len(blocks), 2 * p)
@@ -285,10 +291,10 @@ class LMConvDecoder(Decoder):
 
     def _begin_pixel(self, pixel: int) -> None:
         taps = at_site(self.inputs)[:, self.first_taps[pixel]].reshape(self.batch, -1)
-        at_site(self.first_past)[:] = taps @ self.first_around + at_site(self.model.first.bias)
+        at_site(self.first_past)[:] = taps @ self.first_around + self.first_shift[pixel]
         taps = at_site(self.features)[:, self.taps[pixel]].reshape(self.batch, len(self.around), -1)
         pasts = (taps.swapaxes(0, 1) @ self.around).swapaxes(0, 1)                      # (B, blocks, 2p)
-        at_site(self.pasts)[:] = pasts + at_site(self.biases)
+        at_site(self.pasts)[:] = pasts + self.shifts[pixel] + at_site(self.biases)
         self.ready = pixel
 
     def _features(self, row: int, column: int) -> Array:

@@ -26,9 +26,9 @@ FORMAT = 1
 TITLES = {
     "histogram": "Histogram", "fvsbn": "FVSBN", "nade": "NADE", "eonade": "EoNADE", "rnade": "RNADE", "made": "MADE",
     "pixel_rnn": "RNN over pixels", "row_lstm": "Row LSTM", "diagonal_bilstm": "Diagonal BiLSTM",
-    "multiscale": "Multi-scale PixelRNN",
-    "pixelcnn": "PixelCNN", "gated_pixelcnn": "Gated PixelCNN", "pixelcnn_pp": "PixelCNN++", "wavenet": "WaveNet",
-    "imagegpt": "ImageGPT", "lmconv": "LMConv", "order_agnostic": "Order-agnostic network",
+    "multiscale": "Multi-scale PixelRNN", "pixelcnn": "PixelCNN", "gated_pixelcnn": "Gated PixelCNN",
+    "pixelcnn_pp": "PixelCNN++", "pixelsnail": "PixelSNAIL", "wavenet": "WaveNet", "imagegpt": "ImageGPT",
+    "lmconv": "LMConv", "order_agnostic": "Order-agnostic network",
 }
 
 

@@ -53,8 +53,8 @@ class PixelCNNPPConfig(ModelConfig):
         "paper": {"channels": 160, "blocks": 5, "components": 10, "dropout": 0.5},
     }
 
-    channels: int = 40
-    blocks: int = 2
+    channels: int = 32
+    blocks: int = 1
     scales: int = 3
     dropout: float = 0.0
 

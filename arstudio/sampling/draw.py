@@ -25,11 +25,12 @@ import copy
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from arstudio.models.base import AutoregressiveModel
-from arstudio.models.likelihoods import FAR, Mixture
+from arstudio.models.likelihoods import FAR, Mixture, log_softmax
 
 REFER = 1e-5
 REFER_REAL = 1e-9      # the same for reals, whose parameters are float64
@@ -68,69 +69,79 @@ class SampleSettings:
             raise SettingsError(f"seed must fit 64 bits, not {self.seed}.")
 
 
-def noise(count: int, sites: int, seed: int) -> Tensor:
+def noise(count: int, sites: int, seed: int) -> np.ndarray:
     """(count, sites) float64 uniforms in [0, 1). Image i is the same however many images are asked for."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.stack([torch.rand(sites, generator=generator, dtype=torch.float64) for _ in range(count)])
+    rows = [torch.rand(sites, generator=generator, dtype=torch.float64) for _ in range(count)]
+    return torch.stack(rows).numpy()
 
 
-def guide(log_pmf: Tensor, without: Tensor, weight: float) -> Tensor:
+def guide(log_pmf: np.ndarray, without: np.ndarray, weight: float) -> np.ndarray:
     """(B, L) log-probabilities with the class and without it -> (B, L) guided ones, normalised. Weight 0 is the first."""
-    more = (1 + weight) * log_pmf - weight * without.clamp(min=LEAST)
-    return torch.where(log_pmf < LEAST, -math.inf, more).log_softmax(1)
+    more = (1 + weight) * log_pmf - weight * np.maximum(without, LEAST)
+    return log_softmax(np.where(log_pmf < LEAST, -np.inf, more))
 
 
-def reshape(log_pmf: Tensor, settings: SampleSettings) -> tuple[Tensor, Tensor]:
-    """(B, L) model log-probabilities -> (B, L) probabilities to draw from, and (B,) how near a truncation
+def reshape(log_pmf: np.ndarray, settings: SampleSettings) -> tuple[np.ndarray, np.ndarray | float]:
+    """(B, L) float64 model log-probabilities -> (B, L) probabilities to draw from, and (B,) how near a truncation
     came to another choice (in nats; infinite without truncation). Temperature, then top-k, then top-p."""
-    margin = torch.full_like(log_pmf[:, 0], math.inf)
+    levels, margin = log_pmf.shape[1], math.inf
     if settings.temperature == 0:
-        best = log_pmf.max(1, keepdim=True)
-        order = log_pmf.topk(min(2, log_pmf.shape[1]), dim=1).values
-        pmf = torch.zeros_like(log_pmf).scatter_(1, best.indices, 1.0)
-        return pmf, order[:, 0] - order[:, -1]
-    log_pmf = (log_pmf - log_pmf.amax(1, keepdim=True)) / settings.temperature    # the best stays finite
-    if 0 < settings.top_k < log_pmf.shape[1]:
-        ranked, order = log_pmf.sort(dim=1, descending=True, stable=True)
-        margin = ranked[:, settings.top_k - 1] - ranked[:, settings.top_k]
-        log_pmf = log_pmf.scatter(1, order[:, settings.top_k:], -math.inf)
-    pmf = log_pmf.softmax(1)
+        ranked = np.sort(log_pmf, axis=1)
+        pmf = np.zeros_like(log_pmf)
+        np.put_along_axis(pmf, log_pmf.argmax(1)[:, None], 1.0, axis=1)
+        return pmf, ranked[:, -1] - ranked[:, max(levels - 2, 0)]
+    if settings.temperature != 1:
+        with np.errstate(over="ignore"):
+            log_pmf = (log_pmf - log_pmf.max(1, keepdims=True)) / settings.temperature    # the best stays finite
+    if 0 < settings.top_k < levels:
+        order = np.argsort(-log_pmf, axis=1, kind="stable")
+        ranked = np.take_along_axis(log_pmf, order, 1)
+        with np.errstate(invalid="ignore"):    # −∞ from −∞: two values that cannot be, no matter which is kept
+            margin = np.nan_to_num(ranked[:, settings.top_k - 1] - ranked[:, settings.top_k], nan=math.inf, posinf=math.inf)
+        log_pmf = log_pmf.copy()
+        np.put_along_axis(log_pmf, order[:, settings.top_k:], -math.inf, axis=1)
+    pmf = np.exp(log_pmf - log_pmf.max(1, keepdims=True))
+    pmf /= pmf.sum(1, keepdims=True)
     if settings.top_p < 1:
-        ranked, order = pmf.sort(dim=1, descending=True, stable=True)
+        order = np.argsort(-pmf, axis=1, kind="stable")
+        ranked = np.take_along_axis(pmf, order, 1)
         before = ranked.cumsum(1) - ranked
-        margin = torch.minimum(margin, (before - settings.top_p).abs().min(1).values)
-        kept = (before < settings.top_p).sum(1, keepdim=True).clamp(max=pmf.shape[1] - 1)
-        last, first = ranked.gather(1, kept - 1)[:, 0], ranked.gather(1, kept)[:, 0]
-        tie = torch.where(last > REFER / 10, last - first, torch.full_like(last, math.inf))
-        margin = torch.minimum(margin, tie)
-        beyond = torch.zeros_like(pmf, dtype=torch.bool).scatter_(1, order, before >= settings.top_p)
-        pmf = pmf.masked_fill(beyond, 0.0)
-        pmf = pmf / pmf.sum(1, keepdim=True)
+        margin = np.minimum(margin, np.abs(before - settings.top_p).min(1))
+        kept = np.minimum((before < settings.top_p).sum(1, keepdims=True), levels - 1)
+        last, first = (np.take_along_axis(ranked, k, 1)[:, 0] for k in (kept - 1, kept))
+        margin = np.minimum(margin, np.where(last > REFER / 10, last - first, math.inf))
+        beyond = np.zeros(pmf.shape, dtype=bool)
+        np.put_along_axis(beyond, order, before >= settings.top_p, axis=1)
+        pmf[beyond] = 0.0
+        pmf /= pmf.sum(1, keepdims=True)
     return pmf, margin
 
 
-def decide(pmf: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+def decide(pmf: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(B, L) float64 probabilities and (B,) uniforms -> (B,) values by the inverse CDF, (B,) distance of u to
     the nearest step of the CDF that would change the value."""
     cdf = pmf.cumsum(1)
     u = u[:, None] * cdf[:, -1:]
-    value = (cdf <= u).sum(1).clamp_(max=pmf.shape[1] - 1)
-    last = (pmf > 0).long().mul_(torch.arange(1, pmf.shape[1] + 1, device=pmf.device)).amax(1) - 1
-    steps = (cdf - u).abs()[:, :-1]
-    distance = steps.amin(1) if steps.shape[1] else torch.full_like(u[:, 0], math.inf)
-    return torch.minimum(value, last), distance
+    value = (cdf <= u).sum(1)
+    if value.max() >= pmf.shape[1] - 1:    # rounding may have led past the last value that can be
+        value = np.minimum(value, pmf.shape[1] - 1 - (pmf[:, ::-1] > 0).argmax(1))
+    if pmf.shape[1] == 1:
+        return value, np.full(len(u), math.inf)
+    return value, np.abs(cdf[:, :-1] - u).min(1)
 
 
 def decide_real(
-    pmf: Tensor, log_pmf: Tensor, u: Tensor, likelihood: Mixture, params: Tensor, *, middle: bool = False
-) -> tuple[Tensor, Tensor]:
+    pmf: np.ndarray, log_pmf: np.ndarray, u: np.ndarray, likelihood: Mixture, params: np.ndarray, *, middle: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """(B, bins) float64 probabilities to draw from and (B, bins) log masses of the mixture, (B,) uniforms, (B, 3K)
     parameters -> (B,) reals on the grid, (B,) distance of u to the nearest u that gives another one.
 
     `middle` takes the median of the bin, whatever u: temperature 0.
     """
     bins = likelihood.bins
-    k, _ = decide(pmf, u)
+    k = torch.from_numpy(decide(pmf, u)[0])
+    pmf, log_pmf, u, params = (torch.from_numpy(part) for part in (pmf, log_pmf, u, params))
     cdf = pmf.cumsum(1)
     mass = pmf.gather(1, k[:, None])[:, 0]
     rest = (u * cdf[:, -1] - (cdf.gather(1, k[:, None])[:, 0] - mass)) / mass
@@ -153,7 +164,7 @@ def decide_real(
         left[rows], right[rows] = ends.gather(1, place)[:, 0], ends.gather(1, place + 1)[:, 0]
         below[rows], above[rows] = shares.gather(1, place)[:, 0], shares.gather(1, place + 1)[:, 0]
     distance = torch.minimum(share - below, above - share).clamp(min=0) * mass
-    return left.to(params.dtype) / GRID, distance
+    return (left.to(params.dtype) / GRID).numpy(), distance.numpy()
 
 
 class Referee:

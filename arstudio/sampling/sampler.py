@@ -61,9 +61,10 @@ class Sampler:
         drawer = copy.deepcopy(model).to(self._wide(model.device), torch.float64) if real else model
         self.decoder = (drawer.naive_decoder if method == "naive" else drawer.decoder)(count * (1 + self.guided), y)
         self.trace = Trace(model.spec, model.order, count)
+        self._rows = np.arange(count)
         rows = self.classes.cpu().numpy()
         self.trace.classes[:] = np.where(rows == model.num_classes, -1, rows)
-        self.u = noise(count, model.spec.sites, settings.seed).to(self._wide(model.device))
+        self.u = noise(count, model.spec.sites, settings.seed)
         self.referee = Referee(self.decoder.model)    # frozen, so the original may go on training
         self._given: np.ndarray | None = None
         self._is_given = np.zeros(model.spec.sites, dtype=bool)
@@ -97,59 +98,56 @@ class Sampler:
         trace, t = self.trace, self.trace.cursor
         if t >= trace.spec.sites:
             return False
-        site = self.decoder.site()
-        likelihood, given = self.model.likelihood, self.decoder.params()
-        params = given.to(self._wide(given.device), torch.float64)          # (B, P), guided (2B, P)
-        log_pmf = likelihood.log_pmf(params)                                # (B, L), guided (2B, L)
+        site, likelihood = self.decoder.site(), self.model.likelihood
+        params = _array(self.decoder.params())                             # (B, P), guided (2B, P)
+        log_pmf = likelihood.log_pmf_array(params)                         # (B, L), guided (2B, L)
         if self._is_given[t]:
-            values = torch.full((trace.count,), self._given[t].item(), device=params.device, dtype=self._kind)
-            origin = np.full(trace.count, KNOWN)
+            values = np.full(trace.count, self._given[t])
+            origin = KNOWN
         else:
-            values = self._decide(params, log_pmf, t, site)
-            origin = np.full(trace.count, DRAWN)
-            for index, value in self._forced.get(t, {}).items():
-                values[index], origin[index] = value, FORCED
+            values, origin = self._decide(params, log_pmf, t, site), DRAWN
+            if t in self._forced:
+                origin = np.full(trace.count, DRAWN)
+                for index, value in self._forced[t].items():
+                    values[index], origin[index] = value, FORCED
         log_pmf = log_pmf[:trace.count]
-        pmf = log_pmf.exp()
-        entropy = -(pmf * log_pmf.clamp(min=-1e30)).sum(1)
+        pmf = np.exp(log_pmf)
+        entropy = -(pmf * np.maximum(log_pmf, -1e30)).sum(1)
         if trace.spec.levels:
-            chosen = log_pmf.gather(1, values[:, None])[:, 0]
+            chosen = log_pmf[self._rows, values]
         else:
-            chosen = likelihood.log_prob(params[:trace.count], values)
-        self.decoder.push(values.repeat(1 + self.guided).to(given.device))
-        host = [part.cpu().numpy() for part in (values, chosen, entropy, pmf)]
-        trace.write(host[0], host[1], host[2], origin, host[3])
+            both = (torch.from_numpy(part) for part in (params[:trace.count], values))
+            chosen = likelihood.log_prob(*both).numpy()
+        pushed = np.concatenate([values, values]) if self.guided else values
+        self.decoder.push(torch.from_numpy(pushed).to(self.decoder.x.device))
+        trace.write(values, chosen, entropy, origin, pmf)
         return True
 
-    @property
-    def _kind(self) -> torch.dtype:
-        return torch.long if self.trace.spec.levels else torch.float64
-
-    def _decide(self, params: Tensor, log_pmf: Tensor, t: int, site: tuple[int, int, int]) -> Tensor:
+    def _decide(self, params: np.ndarray, log_pmf: np.ndarray, t: int, site: tuple[int, int, int]) -> np.ndarray:
         values, close = self._draw(params, log_pmf, self.u[:, t])
-        if bool(close.any()):
-            rows = close.nonzero()[:, 0]
-            decoder = self.decoder
-            on = rows.to(decoder.x.device)
-            exact = self.referee.params(decoder.x[on], decoder.classes[on], site, guided=self.guided).to(params)
-            values[rows] = self._draw(exact, self.model.likelihood.log_pmf(exact), self.u[rows, t])[0]
+        if close.any():
+            rows, decoder = np.flatnonzero(close), self.decoder
+            on = torch.from_numpy(rows).to(decoder.x.device)
+            exact = _array(self.referee.params(decoder.x[on], decoder.classes[on], site, guided=self.guided))
+            values[rows] = self._draw(exact, self.model.likelihood.log_pmf_array(exact), self.u[rows, t])[0]
         return values
 
-    def _draw(self, params: Tensor, log_pmf: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    def _draw(self, params: np.ndarray, log_pmf: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Parameters and log-probabilities with and, if guided, without the class, and (B,) uniforms -> (B,) values,
         and which of them were too close to call."""
         settings, real = self.settings, self.trace.spec.levels == 0
-        own, target = log_pmf[:len(u)], log_pmf
+        own = target = log_pmf
         if self.guided:
+            own = log_pmf[:len(u)]
             target = guide(own, log_pmf[len(u):], settings.guidance)
         pmf, margin = reshape(target, settings)
         near = (REFER_REAL if real else REFER) * (1 + 2 * settings.guidance) / min(settings.temperature or 1e-3, 1.0)
         if real:
             middle = settings.temperature == 0
             values, distance = decide_real(pmf, own, u, self.model.likelihood, params[:len(u)], middle=middle)
-            return values, torch.minimum(margin, distance) < near
+            return values, np.minimum(margin, distance) < near
         values, distance = decide(pmf, u)
-        return values, (torch.minimum(margin, distance) < near) & (pmf.amax(1) < 1 - 1e-12) | (margin < near)
+        return values, (np.minimum(margin, distance) < near) & (pmf.max(1) < 1 - 1e-12) | (margin < near)
 
     def run(self, progress: Progress | None = None, until: int | None = None) -> Trace:
         """Draw until the images are complete or step `until`. Raises Cancelled if stopped;
@@ -198,10 +196,15 @@ class Sampler:
         """
         if not 0 <= step <= self.trace.cursor:
             raise SettingsError(f"Only steps up to {self.trace.cursor} can be drawn anew now, not {step}.")
-        fresh = noise(self.trace.count, self.trace.spec.sites, seed).to(self.u.device)
-        self.u = torch.cat([self.u[:, :step], fresh[:, step:]], dim=1)
+        fresh = noise(self.trace.count, self.trace.spec.sites, seed)
+        self.u = np.concatenate([self.u[:, :step], fresh[:, step:]], axis=1)
         self._forced = {t: v for t, v in self._forced.items() if t < step}
         self.rewind(step)
+
+
+def _array(params: Tensor) -> np.ndarray:
+    """Parameters in float64 on the host."""
+    return params.cpu().numpy().astype(np.float64)
 
 
 def check_value(spec: ImageSpec, value: float) -> None:

@@ -154,7 +154,7 @@ def test_reals_come_from_the_grid_and_are_the_inverse_cdf_of_the_mixture(name, r
     model = small(name, REAL, random_model, dtype=torch.float64)
     trace = sample(model, 40, SampleSettings(seed=6))
     assert np.array_equal(trace.values * GRID, np.round(trace.values * GRID))
-    u = noise(40, REAL.sites, 6)
+    u = torch.from_numpy(noise(40, REAL.sites, 6))
     with torch.inference_mode():
         params = model(torch.from_numpy(trace.images())).flatten(2)[:, :, model.site_index]
     weights, means, sds = model.likelihood.moments(params)

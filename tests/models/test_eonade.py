@@ -9,6 +9,9 @@ import torch.nn.functional as F
 from arstudio.image import ImageSpec
 from arstudio.models import create
 from arstudio.models.orders import Order
+from arstudio.progress import Progress
+from arstudio.training.loop import TrainConfig
+from arstudio.training.setup import DataView, new_trainer, resume_trainer
 
 SPEC, TINY, RGB = ImageSpec(1, 3, 4, 3), ImageSpec(1, 2, 2, 3), ImageSpec(3, 1, 1, 3)
 
@@ -138,3 +141,28 @@ def test_the_mask_tells_an_unknown_site_from_one_of_middle_level(random_model):
 def test_the_published_network_has_two_layers_of_500():
     paper = create("eonade", ImageSpec(1, 28, 28, 2), hidden=500)
     assert paper.num_parameters == 784 * 2 * 500 + 500 + 500 * 501 + 784 * 501
+
+
+@pytest.mark.parametrize(("name", "settings"), [("eonade", {"hidden": 9}), ("made", {"hidden": 9, "masks": 3, "orders": 0})])
+def test_a_run_with_random_orders_that_is_stopped_goes_on_to_the_same_weights(name, settings, tmp_path):
+    class Stopped(Progress):
+        steps = 0
+
+        def report(self, fraction, text=""):
+            self.steps += 1
+
+        def cancelled(self):
+            return self.steps >= 5
+
+    def begin(run):
+        config = TrainConfig(epochs=0.3, samples=1, validation_images=20)
+        return new_trainer(tmp_path / run, DataView(dataset="digits"), name, config, settings, device="cpu")
+
+    whole = begin("whole")
+    whole.fit()
+    assert begin("half").fit(Stopped()).status == "stopped"
+    torch.rand(7)    # whatever else uses torch's generator meanwhile
+    rest = resume_trainer(tmp_path / "half", device="cpu")
+    rest.fit()
+    assert rest.live.step == whole.live.step > 5
+    assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), rest.model.parameters(), strict=True))

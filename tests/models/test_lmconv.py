@@ -144,8 +144,8 @@ def test_the_mask_is_im2col_by_hand(random_model):
     taps = conv.around.unflatten(0, (8, 4))
     for row, column in itertools.product(range(3), range(4)):
         total = conv.bias + x[:, row, column] @ conv.centre.weight.t()
-        for weight, (down, right) in zip(taps, conv.offsets, strict=True):
+        for weight, told, (down, right) in zip(taps, conv.told, conv.offsets, strict=True):
             r, c = row + down, column + right
             if 0 <= r < 3 and 0 <= c < 4 and rank[r, c] < rank[row, column]:
-                total = total + x[:, r, c] @ weight
+                total = total + x[:, r, c] @ weight + told
         torch.testing.assert_close(z[:, row, column], total)

@@ -17,17 +17,18 @@ def model(random_model):
 
 
 def test_guidance_multiplies_by_the_ratio_to_the_power_w():
-    with_class, without = torch.tensor([[0.6, 0.3, 0.1]]).double(), torch.tensor([[0.2, 0.3, 0.5]]).double()
+    with_class, without = np.array([[0.6, 0.3, 0.1]]), np.array([[0.2, 0.3, 0.5]])
     expected = with_class**2.5 / without**1.5
-    torch.testing.assert_close(guide(with_class.log(), without.log(), 1.5).exp(), expected / expected.sum())
-    torch.testing.assert_close(guide(with_class.log(), without.log(), 0.0).exp(), with_class)
+    np.testing.assert_allclose(np.exp(guide(np.log(with_class), np.log(without), 1.5)), expected / expected.sum())
+    np.testing.assert_allclose(np.exp(guide(np.log(with_class), np.log(without), 0.0)), with_class)
 
 
 def test_what_the_class_rules_out_stays_ruled_out_and_nothing_is_no_number():
-    with_class, without = torch.tensor([[1.0, 0.0, 0.0]]).double(), torch.tensor([[0.0, 0.0, 1.0]]).double()
-    assert guide(with_class.log(), without.log(), 3.0).exp().tolist() == [[1, 0, 0]]
-    both = torch.tensor([[0.5, 0.5]]).double(), torch.tensor([[1.0, 0.0]]).double()
-    assert torch.isfinite(guide(both[0].log(), both[1].log(), 100.0)[:, 1]).all()
+    with np.errstate(divide="ignore"):
+        with_class, without = np.log([[1.0, 0.0, 0.0]]), np.log([[0.0, 0.0, 1.0]])
+        both = np.log([[0.5, 0.5]]), np.log([[1.0, 0.0]])
+    assert np.exp(guide(with_class, without, 3.0)).tolist() == [[1, 0, 0]]
+    assert np.isfinite(guide(*both, 100.0)[:, 1]).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -37,7 +38,7 @@ def test_draws_follow_the_guided_distribution_and_the_trace_tells_of_the_unguide
     blank = torch.zeros(1, *SPEC.shape, dtype=torch.long)
     with torch.inference_mode():
         own, none = (model.likelihood.log_pmf(model(blank, c).double())[:, :, 0, 0, 0] for c in (y, None))
-    expected = guide(own, none, 2.0).exp()[0].numpy()
+    expected = np.exp(guide(own.numpy(), none.numpy(), 2.0))[0]
     seen = np.bincount(trace.values[:, 0], minlength=4) / count
     assert np.abs(seen - expected).max() < 4 * np.sqrt(0.25 / count)
     assert np.abs(own.exp()[0].numpy() - expected).max() > 0.05, "guidance must matter for this test to say anything"

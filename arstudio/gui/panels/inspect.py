@@ -242,17 +242,16 @@ class InspectPanel(QWidget):
         if without is None and s.temperature == 1 and s.top_k == 0 and s.top_p == 1:
             return found.pmf, None
         import numpy as np
-        import torch
 
         from arstudio.sampling.draw import guide, reshape
 
-        def log(pmf: np.ndarray) -> torch.Tensor:
-            return torch.from_numpy(np.log(np.maximum(pmf.astype(np.float64), 1e-300)))[None]
+        def log(pmf: np.ndarray) -> np.ndarray:
+            return np.log(np.maximum(pmf.astype(np.float64), 1e-300))[None]
 
         log_pmf = log(found.pmf)
         if without is not None:
             log_pmf = guide(log_pmf, log(without.pmf), guidance)
-        return reshape(log_pmf, self.studio.sample_settings())[0][0].numpy(), found.pmf
+        return reshape(log_pmf, self.studio.sample_settings())[0][0], found.pmf
 
     def _figures(self, found: Conditional | None, spec: ImageSpec) -> None:
         f = self.figures

@@ -29,8 +29,8 @@ REFUSED = [
 
 def configs(draw):
     kind = draw(st.sampled_from(["levels", "palette", "patches"]))
-    raster = kind == "patches"
+    orders = ["raster"] if kind == "patches" else ["raster", "random"]
     return {
-        "tokens": kind, "palette": draw(st.integers(2, 8)), "patch": draw(st.integers(2, 4)), "layers": draw(st.integers(1, 2)),
-        "heads": draw(st.integers(1, 2)), "width": 8, "order": "raster" if raster else draw(st.sampled_from(["raster", "random"])),
+        "tokens": kind, "palette": draw(st.integers(2, 8)), "patch": draw(st.integers(2, 4)), "width": 8,
+        "layers": draw(st.integers(1, 2)), "heads": draw(st.integers(1, 2)), "order": draw(st.sampled_from(orders)),
     }
