@@ -65,6 +65,8 @@ def sees(
         images[0] = as_batch(twin, x)[0]
     e = twin.encode(images).requires_grad_()
     params = twin.network(e, twin.class_index(y, inputs))[:, :, site[0], site[1], site[2]]
+    if not params.requires_grad:    # a model that looks at nothing
+        return np.zeros(spec.shape)
     weights = torch.randn(params.shape, generator=generator, dtype=torch.float64)
-    (gradient,) = torch.autograd.grad((params * weights).sum(), e)
+    (gradient,) = torch.autograd.grad((params * weights).sum(), e, materialize_grads=True)
     return gradient.abs().sum(1).mean(0).numpy()

@@ -224,6 +224,11 @@ class AutoregressiveModel(nn.Module):
         ways = torch.stack([member.log_prob(x, y) for member in self.members(orders)])
         return ways.logsumexp(0) - math.log(len(ways))
 
+    def completion_order(self, known: np.ndarray) -> Order:
+        """The order in which to complete an image whose (H, W) bool pixels `known` are given, for models with
+        `any_order`: those first, then the model's order."""
+        return self.order.first(known)
+
     def naive_decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
         """A decoder that runs the whole `forward` for every site: the reference, and the slow way."""
         return NaiveDecoder(self, batch, y)

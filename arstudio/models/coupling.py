@@ -35,7 +35,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from arstudio.models.likelihoods import FAR, LOG_SCALE_LIMIT, Likelihood, Mixture
+from arstudio.models.likelihoods import FAR, LOG_SCALE_LIMIT, DiscretizedLogisticMixture, Likelihood, Mixture
 
 FINEST = 12.0    # the finest scale is half a bin over this: centred, the component then has 1 − 1e-5 of its mass in the bin
 
@@ -59,12 +59,13 @@ def couple_at(raw: Tensor, e: Tensor, likelihood: Likelihood, channel: int) -> T
 
 
 def initial_raw(likelihood: Likelihood, channels: int) -> Tensor:
-    """(R,) a bias that makes a nearly flat start: components side by side in [-1, 1], no slopes."""
+    """(R,) a bias that makes a nearly flat start: wide components, a little apart, and no slopes."""
     raw = torch.zeros(raw_size(likelihood, channels))
     if isinstance(likelihood, Mixture):
         k = likelihood.components
-        raw[k:k + channels * k] = ((torch.arange(k) + 0.5) * (2 / k) - 1).repeat(channels)
-        raw[k + channels * k:k + 2 * channels * k] = math.log(1 / k if k > 1 else 0.5)
+        scale = 0.35 if isinstance(likelihood, DiscretizedLogisticMixture) else 0.55
+        raw[k:k + channels * k] = (0.7 * ((torch.arange(k) + 0.5) * (2 / k) - 1)).repeat(channels)
+        raw[k + channels * k:k + 2 * channels * k] = math.log(scale)
     return raw
 
 

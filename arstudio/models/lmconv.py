@@ -223,6 +223,10 @@ class LMConv(AutoregressiveModel):
         pick = int(torch.randint(len(self.trained_orders), ()))
         return -self.reordered(self.trained_orders[pick]).log_prob(x, y)
 
+    def completion_order(self, known: np.ndarray) -> Order:
+        """Known pixels first, then the trained order that comes to them earliest: the fewest masks never trained for."""
+        return min(self.trained_orders, key=lambda order: int(order.rank[known].sum())).first(known)
+
     def members(self, orders: Sequence[Order] | None = None) -> list[AutoregressiveModel]:
         """The models that `ensemble_log_prob` averages: in each of the orders, or in all those it was trained in."""
         return super().members(self.trained_orders if orders is None else orders)

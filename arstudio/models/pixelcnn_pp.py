@@ -24,7 +24,6 @@ Shapes: (B, H, W, p) channels-last inside; (B, R, H, W) numbers a pixel, then pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -35,10 +34,10 @@ from torch import Tensor, nn
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, ConfigError, Decoder, ModelConfig
 from arstudio.models.coupling import couple, couple_at, initial_raw, raw_size
-from arstudio.models.layers import Array, Linear, Rows, SiteConv, at_site, with_ones
+from arstudio.models.layers import Array, Linear, Rows, at_site, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS, Likelihood, make_likelihood
 from arstudio.models.registry import register
-from arstudio.models.streams import NONE, Block, Caches, Feature, Given, NormalRowConv, NormalSiteConv, Stream, linked
+from arstudio.models.streams import NONE, Feature, Given, NormalRowConv, NormalSiteConv, Stream, linked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +164,29 @@ class PixelCNNPP(AutoregressiveModel):
         return PixelCNNPPDecoder(self, batch, y)
 
 
+class Resolution:
+    """One resolution of a network being decoded: its streams with a pair of caches for each of their blocks."""
+
+    def __init__(self, vertical: Stream, horizontal: Stream, batch: int, size: tuple[int, int], like: Tensor) -> None:
+        self.vertical, self.horizontal, self.width, self.up = vertical, horizontal, size[1], len(vertical.up)
+        self.pairs_v, self.pairs_h = (
+            [[Rows(conv, batch, *size, like) for conv in (block.first, block.second)] for block in stream.blocks]
+            for stream in (vertical, horizontal)
+        )
+        self.caches_v, self.caches_h = ([cache for pair in pairs for cache in pair] for pairs in (self.pairs_v, self.pairs_h))
+        self.site_convs = [conv for block in horizontal.blocks for conv in (block.first, block.second)]
+
+    def add(self, row: int, links: list[Tensor], biases: Given, first: int) -> None:
+        """Sum for a row all that enters the horizontal blocks from number `first` on besides their own row."""
+        blocks = zip(self.horizontal.blocks[first:], self.pairs_h[first:], links, biases, strict=False)
+        for block, (one, two), link, bias in blocks:
+            block.first.begin_row(one, row)
+            block.second.begin_row(two, row)
+            one.above = one.above + link
+            if bias is not None:
+                two.above = two.above + bias
+
+
 class PixelCNNPPDecoder(Decoder):
     """Every feature of every resolution is computed once: vertical ones a row at a time, horizontal ones at a site.
 
@@ -181,127 +203,110 @@ class PixelCNNPPDecoder(Decoder):
 
     def __init__(self, model: PixelCNNPP, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
-        m, config, colours = self.model, self.model.config, self.spec.channels
-        p, like = config.channels, self.model.head.weight
-        self.sizes, self.scales = config.sizes(self.spec), range(config.scales)
-        self.first = [Rows(conv, batch, *self.sizes[0], like) for conv in (m.first_v, m.first_h)]
-        self.caches_v, self.caches_h = (
-            [
-                [[Rows(conv, batch, *size, like) for conv in (block.first, block.second)] for block in stream.blocks]
-                for stream, size in zip(streams, self.sizes, strict=True)
-            ]
-            for streams in (m.vertical, m.horizontal)
-        )
-        self.inputs = like.new_zeros(batch, *self.sizes[0], colours + 1)
+        m, p, like = self.model, self.model.config.channels, self.model.head.weight
+        sizes = m.config.sizes(self.spec)
+        self.last = len(sizes) - 1
+        self.first_v, self.first_h = (Rows(conv, batch, *sizes[0], like) for conv in (m.first_v, m.first_h))
+        streams = zip(m.vertical, m.horizontal, sizes, strict=True)
+        self.resolutions = [Resolution(v, h, batch, size, like) for v, h, size in streams]
+        self.caches = [self.first_v, self.first_h, *(c for one in self.resolutions for c in one.caches_v + one.caches_h)]
+        self.site_caches = [self.first_h, *(cache for one in self.resolutions for cache in one.caches_h)]
+        convs = [m.first_h, *(conv for one in self.resolutions for conv in one.site_convs)]
+        self.sums = [like.new_zeros(batch, c.width, conv.outputs) for conv, c in zip(convs, self.site_caches, strict=True)]
+        self.inputs = like.new_zeros(batch, *sizes[0], self.spec.channels + 1)
         self.inputs[..., -1] = 1
-        self.left_v = [like.new_zeros(batch, h + 2, w + 2, p) for h, w in self.sizes[:-1]]
-        self.left_h = [like.new_zeros(batch, h + 2, w + 2, p) for h, w in self.sizes[:-1]]
-        self.grown_v = [like.new_zeros(batch, 2, 2 * w, p) for _, w in self.sizes[1:]]
-        self.grown_h = [like.new_zeros(batch, 2, 2 * w, p) for _, w in self.sizes[1:]]
-        self.sums = [like.new_zeros(batch, cache.width, conv.outputs) for conv, cache in self._site_convs()]
+        self.left_v, self.left_h = ([like.new_zeros(batch, h + 2, w + 2, p) for h, w in sizes[:-1]] for _ in range(2))
+        self.grown_v, self.grown_h = ([like.new_zeros(batch, 2, 2 * w, p) for _, w in sizes[1:]] for _ in range(2))
         self.raw = like.new_zeros(batch, len(m.head.bias))
         self.ready = self.done = -1                                       # row and pixel whose features are there
-
-    def _site_convs(self) -> list[tuple[SiteConv, Rows]]:
-        """Convolutions of the horizontal stream with their caches."""
-        found = [(self.model.first_h, self.first[1])]
-        for stream, caches in zip(self.model.horizontal, self.caches_h, strict=True):
-            for block, (first, second) in zip(stream.blocks, caches, strict=True):
-                found += [(block.first, first), (block.second, second)]
-        return found
-
-    def _all_caches(self) -> list[Rows]:
-        blocks = [cache for scales in (self.caches_v, self.caches_h) for scale in scales for pair in scale for cache in pair]
-        return [*self.first, *blocks]
+        self._look()
 
     @property
     def buffers(self) -> list[Tensor]:
         """Every convolution's input buffer, (B, rows, columns, features) each."""
-        return [cache.buffer for cache in self._all_caches()]
+        return [cache.buffer for cache in self.caches]
 
     @buffers.setter
     def buffers(self, tensors: list[Tensor]) -> None:
-        for cache, tensor in zip(self._all_caches(), tensors, strict=True):
+        for cache, tensor in zip(self.caches, tensors, strict=True):
             cache.buffer = tensor
 
     @property
     def sums(self) -> list[Tensor]:
         """What enters each horizontal convolution's row besides its own past, (B, W, out) each."""
-        return [cache.above for _, cache in self._site_convs()]
+        return [cache.above for cache in self.site_caches]
 
     @sums.setter
     def sums(self, tensors: list[Tensor]) -> None:
-        for (_, cache), tensor in zip(self._site_convs(), tensors, strict=True):
+        for cache, tensor in zip(self.site_caches, tensors, strict=True):
             cache.above, cache.windows = tensor, None
 
-    def _begin_row(self, row: int) -> None:
-        m, biases = self.model, self.model.class_biases(self.classes, 1)
-        present = [s for s in self.scales if row % 2**s == 0]
-        ways = []
-        self.first[0].row = row
-        m.first_h.begin_row(self.first[1], row)
-        v = m.first_v(self.inputs[:, row - 1] if row else torch.zeros_like(self.inputs[:, 0]), self.first[0])
-        for s in present:
-            r, (_, width), count = row >> s, self.sizes[s], len(m.vertical[s].up)
-            if s:
-                v = m.vertical[s].enter.framed(self.left_v[s - 1][:, 2 * r:2 * r + 2], 1, width)[:, 0]
-            for pair in self.caches_v[s]:
-                for cache in pair:
-                    cache.row = r
-            ways.append(m.vertical[s].climb(v, biases=biases[s][0], caches=self.caches_v[s]))
-            v = ways[s][-1].x
-            if s < self.scales[-1]:
-                self.left_v[s][:, r + 1, 1:width + 1] = v
-            self._add(s, r, m.horizontal[s].up, ways[s][1:], self.caches_h[s][:count], biases[s][2])
-        down: list[Feature] = []
-        for s in reversed(present):
-            r, count, v = row >> s, len(m.vertical[s].up), None
-            if s < self.scales[-1]:
-                if s + 1 in present:
-                    self.grown_v[s][...] = m.vertical[s + 1].leave(down[-1].x)
-                v = self.grown_v[s][:, r % 2, :self.sizes[s][1]]
-            down = m.vertical[s].descend(v, ways[s], biases=biases[s][1], caches=self.caches_v[s][count:])
-            self._add(s, r, m.horizontal[s].down, down, self.caches_h[s][count:], biases[s][3])
-        self.ready = row
+    def _look(self) -> None:
+        """Arrays that share memory with the state read and written at sites, made once."""
+        first = self.first_h
+        self.places = at_site(self.inputs), at_site(first.buffer[:, first.top:, first.left:])    # (B, H, W, C + 1) each
+        self.left, self.grown = [at_site(t) for t in self.left_h], [at_site(t) for t in self.grown_h]
+        self.outputs = at_site(self.raw)
 
-    def _add(
-        self, s: int, r: int, blocks: Iterable[Block], beside: list[Feature], caches: Caches, biases: Given
-    ) -> None:
-        """Sum for a row all that enters horizontal blocks besides their own row."""
-        for block, link, (first, second), bias in zip(blocks, linked(blocks, beside), caches, biases, strict=False):
-            block.first.begin_row(first, r)
-            block.second.begin_row(second, r)
-            first.above = first.above + link
-            if bias is not None:
-                second.above = second.above + bias
+    def _begin_row(self, row: int) -> None:
+        m, biases, ways = self.model, self.model.class_biases(self.classes, 1), []
+        present = [s for s in range(self.last + 1) if row % 2**s == 0]
+        self.first_v.row = row
+        m.first_h.begin_row(self.first_h, row)
+        v = m.first_v(self.inputs[:, row - 1] if row else torch.zeros_like(self.inputs[:, 0]), self.first_v)
+        for s in present:
+            here, r = self.resolutions[s], row >> s
+            for cache in here.caches_v:
+                cache.row = r
+            if s:
+                v = here.vertical.enter.framed(self.left_v[s - 1][:, 2 * r:2 * r + 2], 1, here.width)[:, 0]
+            way = here.vertical.climb(v, biases=biases[s][0], caches=here.pairs_v)
+            here.add(r, linked(here.horizontal.up, way[1:]), biases[s][2], 0)
+            if s < self.last:
+                self.left_v[s][:, r + 1, 1:here.width + 1] = way[-1].x
+            ways.append(way)
+        v = None
+        for s in reversed(present):
+            here, r = self.resolutions[s], row >> s
+            if s < self.last:
+                if v is not None:
+                    self.grown_v[s][...] = self.resolutions[s + 1].vertical.leave(v)
+                v = self.grown_v[s][:, r % 2, :here.width]
+            way = here.vertical.descend(v, ways[s], biases=biases[s][1], caches=here.pairs_v[here.up:])
+            here.add(r, linked(here.horizontal.down, way), biases[s][3], here.up)
+            v = way[-1].x
+        self.ready = row
 
     def _features(self, row: int, column: int) -> None:
         if self.ready != row:
             self._begin_row(row)
-        m, present, ways = self.model, [s for s in self.scales if (row | column) % 2**s == 0], []
-        self.first[1].column = column
-        h = m.first_h(at_site(self.inputs[:, row, column]), self.first[1])
-        for s in present:
+        ways, place = [], row | column
+        self.first_h.column = column
+        h = self.model.first_h(self.places[0][:, row, column], self.first_h)
+        for s, here in enumerate(self.resolutions):
+            if place % 2**s:
+                break
             r, c = row >> s, column >> s
+            for cache in here.caches_h:
+                cache.column = c
             if s:
-                h = m.horizontal[s].enter.dense(at_site(self.left_h[s - 1][:, 2 * r:2 * r + 2, 2 * c:2 * c + 2].flatten(1)))
-            for pair in self.caches_h[s]:
-                for cache in pair:
-                    cache.column = c
-            ways.append(m.horizontal[s].climb(h, caches=self.caches_h[s]))
-            h = ways[s][-1].x
-            if s < self.scales[-1]:
-                at_site(self.left_h[s][:, r + 1, c + 1])[...] = h
-        down: list[Feature] = []
-        for s in reversed(present):
-            r, c, h, count = row >> s, column >> s, None, len(m.horizontal[s].up)
-            if s < self.scales[-1]:
-                if s + 1 in present:
-                    four = torch.as_tensor(m.horizontal[s + 1].leave.dense(down[-1].x)).unflatten(-1, (2, 2, -1))
-                    self.grown_h[s][:, :, c:c + 2] = four
-                h = at_site(self.grown_h[s][:, r % 2, c])
-            down = m.horizontal[s].descend(h, ways[s], caches=self.caches_h[s][count:])
-        self.raw.copy_(torch.as_tensor(m.raw(down[-1])))
+                four = self.left[s - 1][:, 2 * r:2 * r + 2, 2 * c:2 * c + 2]
+                h = here.horizontal.enter.dense(four.reshape(len(four), -1))
+            way = here.horizontal.climb(h, caches=here.pairs_h)
+            if s < self.last:
+                self.left[s][:, r + 1, c + 1] = way[-1].x
+            ways.append(way)
+        h = None
+        for s in reversed(range(len(ways))):
+            here, r, c = self.resolutions[s], row >> s, column >> s
+            if s < self.last:
+                if h is not None:
+                    four = self.resolutions[s + 1].horizontal.leave.dense(h)
+                    self.grown[s][:, :, c:c + 2] = four.reshape(len(four), 2, 2, -1)
+                h = self.grown[s][:, r % 2, c]
+            way = here.horizontal.descend(h, ways[s], caches=here.pairs_h[here.up:])
+            h = way[-1].x
+        self.outputs[...] = self.model.raw(way[-1])
         self.done = self.position // self.spec.channels
 
     def _params(self, channel: int, row: int, column: int) -> Tensor:
@@ -312,22 +317,26 @@ class PixelCNNPPDecoder(Decoder):
     def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
         if channel == self.spec.channels - 1 and self.done != self.position // self.spec.channels:
             self._features(row, column)    # a given pixel still leaves its features behind
-        scaled, first = self.model.scaled(value), self.first[1]
-        self.inputs[:, row, column, channel] = scaled
-        first.buffer[:, first.top + row, first.left + column, channel] = scaled
+        scaled = self.model.scaled(at_site(value))
+        for array in self.places:
+            array[:, row, column, channel] = scaled
+
+    def select(self, index: Tensor) -> None:
+        super().select(index)
+        self._look()
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
-        self.first[0].row = self.first[1].row = max(self.ready, 0)
-        for caches in (self.caches_v, self.caches_h):
-            for s, scale in enumerate(caches):
-                for pair in scale:
-                    for cache in pair:
-                        cache.row, cache.windows = max(self.ready, 0) >> s, None
-        self.first[1].windows = None
+        self.first_v.row = self.first_h.row = max(self.ready, 0)
+        for s, here in enumerate(self.resolutions):
+            for cache in here.caches_v + here.caches_h:
+                cache.row = max(self.ready, 0) >> s
+        for cache in self.site_caches:
+            cache.windows = None
+        self._look()
 
     def _restart(self, position: int) -> int:
         self.ready = self.done = -1
-        coarsest = 2 ** self.scales[-1]    # from a row that begins one of every resolution, nothing older is read
         row = position // (self.spec.width * self.spec.channels)
-        return (row - row % coarsest) * self.spec.width * self.spec.channels
+        row -= row % 2**self.last    # there a row of every resolution begins, and nothing kept from before is read
+        return row * self.spec.width * self.spec.channels

@@ -47,7 +47,7 @@ class PixelSNAILConfig(ModelConfig):
 
     likelihoods: ClassVar[tuple[str, ...]] = LIKELIHOODS
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "small": {"channels": 24, "residuals": 1},
+        "small": {"channels": 32, "residuals": 1},
         "medium": {},
         "paper": {"channels": 256, "blocks": 12, "residuals": 4, "components": 10, "dropout": 0.5},
     }

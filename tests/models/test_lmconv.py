@@ -125,6 +125,16 @@ def test_known_pixels_can_come_first_wherever_they_are(random_model):
     assert not sees(model, 4 * 2 + 1)[12:].any()
 
 
+@pytest.mark.parametrize("half", [np.s_[:2], np.s_[2:], np.s_[:, :2], np.s_[:, 2:]])
+def test_a_half_is_completed_in_a_trained_order(half, random_model):
+    model = random_model("lmconv", ImageSpec(1, 4, 4, 2), **TINY)
+    known = np.zeros((4, 4), dtype=bool)
+    known[half] = True
+    order = model.completion_order(known)
+    assert known.reshape(-1)[order.pixels[:8]].all()
+    assert tuple(order.pixels) in {tuple(trained.pixels) for trained in model.trained_orders}
+
+
 def test_taps_no_order_uses_are_left_out_and_the_others_are_not(random_model):
     model = random_model("lmconv", ImageSpec(1, 6, 6, 2), **TINY | {"order": "raster"})
     used = model.masks(model.first)[1]

@@ -398,7 +398,8 @@ class InspectPanel(QWidget):
         with np.errstate(divide="ignore"):
             scaled = np.where(field > 0, np.log10(field), np.nan)
         top = np.nanmax(scaled) if (field > 0).any() else 0.0
-        seen, past = int((field > 0).sum()), int(self.studio.trace.order.rank[site[1], site[2]])
+        past = trace.order.rank < trace.order.rank[site[1], site[2]]
+        seen, past = int((field > 0)[past].sum()), int(past.sum())
         self.legend.setText(
             self.tr("Pixel ({0}, {1}) can see {2} of {3} past pixels. Bright: strong influence; uncoloured: none.").format(
                 site[1], site[2], seen, past
