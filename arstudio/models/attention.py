@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from arstudio.models.layers import Array, at_site
 
 
-def causal_attention(q: Tensor, k: Tensor, v: Tensor, *, strict: bool = False, dropout: float = 0.0) -> Tensor:
+def causal_attention(q: Tensor, k: Tensor, v: Tensor, *, strict: bool = False) -> Tensor:
     """What each query takes from the values at earlier places, (B, heads, T, e); with `strict` not from its own.
 
     Keys and values are brought to one width with zeros, which the kernels that keep no T × T matrix ask for.
@@ -28,12 +28,12 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, *, strict: bool = False, d
     if strict:
         if q.shape[2] == 1:
             return torch.zeros_like(v)
-        return F.pad(causal_attention(q[:, :, 1:], k[:, :, :-1], v[:, :, :-1], dropout=dropout), (0, 0, 1, 0))
+        return F.pad(causal_attention(q[:, :, 1:], k[:, :, :-1], v[:, :, :-1]), (0, 0, 1, 0))
     key, value = q.shape[-1], v.shape[-1]
     if key != value:
         q, k, v = (F.pad(t, (0, max(key, value) - t.shape[-1])) for t in (q, k, v))
     scale = 1 / math.sqrt(key)
-    return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True, scale=scale)[..., :value]
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)[..., :value]
 
 
 class Memory:

@@ -42,6 +42,7 @@ from arstudio.models.tokens import LevelTokens, Palette, PatchTokens
 
 TOKENS = ("levels", "palette", "patches")
 ONE_HOT = 32           # up to so many levels are looked up, more enter as a number
+PALETTE_PIXELS = 20_000    # k-means looks at so many
 STD = 0.15             # of the vectors of start, places and classes at first, about that of tokens
 
 
@@ -116,7 +117,7 @@ class ImageGPTConfig(ModelConfig):
     def activations(self, spec: ImageSpec) -> int:
         (count, sites), e, p = self.grid(spec), self.features(spec), self.outputs(spec)
         w = self.width
-        a_layer = (18 + 3 * (self.dropout > 0)) * w + 2 * self.heads
+        a_layer = (17 + (self.dropout > 0)) * w + self.heads
         ends = {
             "levels": e + 2 * p,
             "palette": spec.channels * (e + 2 * self.palette + 3 * p) + 2 * self.palette,
@@ -145,8 +146,7 @@ class Block(nn.Module):
         qkv = qkv.reshape(*h.shape[:-1], 3, self.heads, h.shape[-1] // self.heads)       # (…, 3, heads, d)
         q, k, v = qkv[..., 0, :, :], qkv[..., 1, :, :], qkv[..., 2, :, :]
         if memory is None:
-            dropout = self.dropout if self.training else 0.0
-            a = causal_attention(*(x.transpose(1, 2) for x in (q, k, v)), dropout=dropout).transpose(1, 2)
+            a = causal_attention(*(x.transpose(1, 2) for x in (q, k, v))).transpose(1, 2)
         else:
             memory.write(place, k, v)
             a = memory.attend(q, place + 1)
@@ -206,7 +206,8 @@ class ImageGPT(AutoregressiveModel):
         """Begin with a palette found by k-means in the colours of (B, C, H, W) training images."""
         if self.config.tokens == "palette":
             colours = x.to(self.device).movedim(1, -1).flatten(0, 2)
-            self.tokens.fit(self.scaled(colours[::max(1, len(colours) // 20_000)]))
+            some = torch.randperm(len(colours), generator=torch.Generator().manual_seed(0))[:PALETTE_PIXELS]
+            self.tokens.fit(self.scaled(colours[some.to(self.device)]))
 
     def features(self, x: Tensor) -> Tensor:
         """Levels of any shape -> (…, E)."""

@@ -17,7 +17,8 @@ puts beyond the edge is cut off: any height and width will do.
 
 Deviations: weights are normalised without the start that depends on data, those of the last layer not at all; strided
 and transposed convolutions are written as dense layers on neighbourhoods (the same sums); "auto" is Bernoulli for two
-levels; other output families couple colours through their logits. A channel of ones marks the inside of the image.
+levels; other output families couple colours through their logits; the two convolutions that begin the horizontal stream
+are one with the reach of both. A channel of ones marks the inside of the image.
 
 Shapes: (B, H, W, p) channels-last inside; (B, R, H, W) numbers a pixel, then parameters (B, P, C, H, W).
 """

@@ -35,7 +35,7 @@ from arstudio.models.attention import Memory, causal_attention
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
 from arstudio.models.coupling import couple, couple_at, initial_raw, raw_size
 from arstudio.models.layers import ALWAYS, Array, Linear, Rows, SiteConv, at_site
-from arstudio.models.likelihoods import LIKELIHOODS
+from arstudio.models.likelihoods import LIKELIHOODS, Mixture
 from arstudio.models.registry import register
 from arstudio.models.streams import linear_gate
 
@@ -80,12 +80,11 @@ class PixelSNAILConfig(ModelConfig):
         return total + (num_classes + 1) * self.blocks * (self.residuals + 1) * 2 * p * bool(num_classes)
 
     def activations(self, spec: ImageSpec) -> int:
-        p, keys, likelihood = self.channels, self.heads * self.key, self.make_likelihood(spec)
-        raw = raw_size(likelihood, spec.channels)
-        residual = (9 + 2 * (self.dropout > 0)) * p
-        attention = 9 * p + 3 * keys + 5 * max(p // 2, keys)
-        outputs = spec.channels * self.outputs(spec)
-        return spec.pixels * (self.blocks * ((self.residuals + 1) * residual + attention) + 3 * p + raw + 3 * outputs)
+        p, keys, outputs = self.channels, self.heads * self.key, spec.channels * self.outputs(spec)
+        residual = (6 + 2 * (self.dropout > 0)) * p
+        attention = 6 * p + 3 * keys + 4 * max(p // 2, keys)
+        kept = 10 if isinstance(self.make_likelihood(spec), Mixture) else 1
+        return spec.pixels * (self.blocks * ((self.residuals + 1) * residual + attention) + 3 * p + kept * outputs)
 
 
 def elu(x: Array) -> Array:
