@@ -35,7 +35,7 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import ALWAYS, Array, Head, MaskedLinear, Rows, SiteConv, at_site, groups, with_ones
+from arstudio.models.layers import ALWAYS, Array, Head, MaskedLinear, Rows, SiteConv, at_site, groups, lstm_cell, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
 
@@ -76,26 +76,6 @@ class DiagonalBiLSTMConfig(ModelConfig):
         return spec.pixels * (inside + 2 * self.head + 2 * spec.channels * self.outputs(spec))
 
 
-def cell(z: Array, c: Array, dim: int = -1) -> tuple[Array, Array]:
-    """Pre-activations i, f, o, g side by side in `dim` and the cell's state -> (h, c), the next.
-    van den Oord et al. 2016a, equation 3. An array z is overwritten."""
-    hidden = z.shape[dim] // 4
-    if isinstance(z, np.ndarray):
-        gates = z[..., :3 * hidden]
-        gates *= 0.5                        # σ(b) = (1 + tanh(b / 2)) / 2, so one tanh does for all
-        np.tanh(z, z)
-        gates += 1
-        gates *= 0.5
-        c = c * z[..., hidden:2 * hidden]
-        c += z[..., :hidden] * z[..., 3 * hidden:]
-        h = np.tanh(c)
-        h *= z[..., 2 * hidden:3 * hidden]
-        return h, c
-    i, f, o = z.narrow(dim, 0, 3 * hidden).sigmoid().chunk(3, dim)
-    c = torch.addcmul(i * z.narrow(dim, 3 * hidden, hidden).tanh(), f, c)
-    return o * c.tanh(), c
-
-
 class Diagonals(nn.Module):
     """Where each pixel lies when the image and its mirror image are read diagonal by diagonal, and the walk along them."""
 
@@ -123,7 +103,7 @@ class Diagonals(nn.Module):
             first, count = skip * images, size * images
             h, c = (F.pad(t, (images, images)).narrow(2, first, count + images) for t in (h, c))
             near = torch.cat([h[..., images:], h[..., :count]], 1)                  # (2, 2h, ·): left, above
-            h, c = cell(torch.baddbmm(part, weight, near), c[..., images:], 1)
+            h, c = lstm_cell(torch.baddbmm(part, weight, near), c[..., images:], 1)
             states.append(h)
         left, right = torch.cat(states, 2).unflatten(2, (-1, images))
         return left.index_select(1, self.to_left) + right.index_select(1, self.to_right)
@@ -273,7 +253,7 @@ class DiagonalBiLSTMDecoder(Decoder):
         states = at_site(self.right[:, :, row + 1])                                 # (B, layers, W, h)
         h = c = 0 * z[:, :, 0, :h]                                                  # (layers, B, h)
         for column in reversed(range(self.spec.width)):
-            h, c = cell(z[:, :, column] + h @ near, c)
+            h, c = lstm_cell(z[:, :, column] + h @ near, c)
             states[:, :, column] = h.swapaxes(0, 1)
         self.scanned = row + 1
 
@@ -287,7 +267,7 @@ class DiagonalBiLSTMDecoder(Decoder):
             z = x @ matrix
             z += above[column]
             z += left[column] @ near
-            h, c = cell(z, cells[column])
+            h, c = lstm_cell(z, cells[column])
             left[column + 1][...] = h
             cells[column + 1][...] = c
             x = x + output(h + right[column])

@@ -8,7 +8,8 @@ import torch
 
 from arstudio.image import ImageSpec
 from arstudio.models import create, diagonal_bilstm
-from arstudio.models.diagonal_bilstm import Diagonals, cell
+from arstudio.models.diagonal_bilstm import Diagonals
+from arstudio.models.layers import lstm_cell
 
 SPEC = ImageSpec(1, 9, 9, 2)
 SMALL = {"hidden": 4, "layers": 1, "head": 6}
@@ -118,13 +119,13 @@ def test_diagonals_hold_each_pixel_once_and_neighbours_on_neighbouring_diagonals
 
 def test_cells_of_arrays_and_tensors_agree():
     z, c = torch.randn(3, 5, 16, dtype=torch.float64), torch.randn(3, 5, 4, dtype=torch.float64)
-    for a, b in zip(cell(z, c), cell(z.numpy().copy(), c.numpy()), strict=True):
+    for a, b in zip(lstm_cell(z, c), lstm_cell(z.numpy().copy(), c.numpy()), strict=True):
         torch.testing.assert_close(a, torch.from_numpy(b))
 
 
 def test_the_decoder_computes_every_state_once(random_model, monkeypatch):
     calls = []
-    monkeypatch.setattr(diagonal_bilstm, "cell", lambda z, c: calls.append(z.shape) or cell(z, c))
+    monkeypatch.setattr(diagonal_bilstm, "lstm_cell", lambda z, c: calls.append(z.shape) or lstm_cell(z, c))
     model = random_model("diagonal_bilstm", ImageSpec(1, 4, 5, 2), **SMALL | {"layers": 2})
     decoder = model.decoder(3)
     for _ in range(20):
