@@ -106,7 +106,6 @@ class Residual(nn.Module):
         self.first = SiteConv(one, one, 2, rows=2)
         self.second = SiteConv(one, one.repeat(2), 2, rows=2)
         self.dropout = dropout
-        calm(self.second)
 
     def forward(self, h: Array, bias: Array, caches: tuple[Rows | None, Rows | None] = (None, None)) -> Array:
         """h (B, H, W, p) or (B, p), class bias broadcast to 2p -> the same shape."""
@@ -152,7 +151,6 @@ class Merge(nn.Module):
         super().__init__()
         self.first, self.mixed, self.second = Linear(p, p), Linear(p // 2, p), Linear(p, 2 * p)
         self.dropout = dropout
-        calm(self.second)
 
     def forward(self, h: Array, mixed: Array, bias: Array) -> Array:
         """h (…, p), mixed (…, p/2), class bias broadcast to 2p -> (…, p)."""
@@ -160,13 +158,6 @@ class Merge(nn.Module):
         if self.training and self.dropout:
             z = F.dropout(z, self.dropout)
         return h + linear_gate(self.second(z) + bias)
-
-
-def calm(layer: nn.Module) -> None:
-    """Make a layer that is added to the stream begin with small weights."""
-    with torch.no_grad():
-        layer.weight.mul_(0.1)
-        layer.bias.zero_()
 
 
 class Block(nn.Module):
@@ -198,7 +189,6 @@ class PixelSNAIL(AutoregressiveModel):
         self.first = SiteConv(inputs, torch.zeros(p), 3, rows=2, strict=True)
         self.blocks = nn.ModuleList(Block(colours, config) for _ in range(config.blocks))
         self.head = Linear(p, raw_size(self.likelihood, colours))
-        calm(self.head)
         self.head.bias.data.copy_(initial_raw(self.likelihood, colours))
         self.class_bias = nn.Embedding(num_classes + 1, config.blocks * (config.residuals + 1) * 2 * p) if num_classes else None
         if self.class_bias is not None:

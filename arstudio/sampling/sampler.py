@@ -2,8 +2,9 @@
 
     incremental   the model's own decoder; every feature is computed once
     naive         one full forward pass per site; the reference, for comparison
+    jacobi        full passes that each settle as many sites as they can (`jacobi.py`)
 
-Both take their decisions in `draw.py`, so one seed gives one result. Models of reals draw with a float64 copy. With
+All take their decisions in `draw.py`, so one seed gives one result. Models of reals draw with a float64 copy. With
 guidance one decoder holds every image twice, with its class and, behind, without; both halves take the same values.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +36,7 @@ from arstudio.sampling.draw import (
 )
 from arstudio.sampling.trace import DRAWN, FORCED, KNOWN, Trace
 
-METHODS = ("incremental", "naive")
+METHODS = ("incremental", "naive", "jacobi")
 
 
 class Sampler:
@@ -45,13 +47,21 @@ class Sampler:
     Raises SettingsError, ConfigError or ClassRequired with one sentence.
     """
 
+    def __new__(cls, *args: Any, method: str = "incremental", **options: Any) -> Sampler:
+        """The kind of sampler that `method` asks for."""
+        if cls is Sampler and method == "jacobi":
+            from arstudio.sampling.jacobi import JacobiSampler
+
+            return super().__new__(JacobiSampler)
+        return super().__new__(cls)
+
     def __init__(
         self, model: AutoregressiveModel, settings: SampleSettings, count: int = 1,
         y: Tensor | int | None = None, *, method: str = "incremental",
         x: np.ndarray | None = None, known: np.ndarray | None = None,
     ) -> None:
         if method not in METHODS:
-            raise SettingsError(f"There is no sampling method {method!r}; choose {' or '.join(METHODS)}.")
+            raise SettingsError(f"There is no sampling method {method!r}; choose one of {', '.join(METHODS)}.")
         if count < 1:
             raise SettingsError(f"The number of images must be at least 1, not {count}.")
         self.model, self.settings, self.method = model, settings, method
@@ -93,8 +103,9 @@ class Sampler:
         return torch.device("cpu") if device.type == "mps" else device
 
     @torch.inference_mode()
-    def step(self) -> bool:
-        """Draw the next site of every image; False when the images are complete."""
+    def step(self, limit: int | None = None) -> bool:
+        """Draw the next site of every image, or more where the method can, up to step `limit`; False when the images
+        are complete."""
         trace, t = self.trace, self.trace.cursor
         if t >= trace.spec.sites:
             return False
@@ -110,18 +121,22 @@ class Sampler:
                 origin = np.full(trace.count, DRAWN)
                 for index, value in self._forced[t].items():
                     values[index], origin[index] = value, FORCED
-        log_pmf = log_pmf[:trace.count]
+        self._write(params, log_pmf, values, origin)
+        pushed = np.concatenate([values, values]) if self.guided else values
+        self.decoder.push(torch.from_numpy(pushed).to(self.decoder.x.device))
+        return True
+
+    def _write(self, params: np.ndarray, log_pmf: np.ndarray, values: np.ndarray, origin: np.ndarray | int) -> None:
+        """Record a site: its (B, P) parameters and (B, L) log-probabilities, the values and where they come from."""
+        trace, log_pmf = self.trace, log_pmf[:self.trace.count]
         pmf = np.exp(log_pmf)
         entropy = -(pmf * np.maximum(log_pmf, -1e30)).sum(1)
         if trace.spec.levels:
             chosen = log_pmf[self._rows, values]
         else:
             both = (torch.from_numpy(part) for part in (params[:trace.count], values))
-            chosen = likelihood.log_prob(*both).numpy()
-        pushed = np.concatenate([values, values]) if self.guided else values
-        self.decoder.push(torch.from_numpy(pushed).to(self.decoder.x.device))
+            chosen = self.model.likelihood.log_prob(*both).numpy()
         trace.write(values, chosen, entropy, origin, pmf)
-        return True
 
     def _decide(self, params: np.ndarray, log_pmf: np.ndarray, t: int, site: tuple[int, int, int]) -> np.ndarray:
         values, close = self._draw(params, log_pmf, self.u[:, t])
@@ -159,7 +174,7 @@ class Sampler:
             while self.trace.cursor < end:
                 progress.check()
                 progress.pause_point()
-                self.step()
+                self.step(end)
                 if self.trace.cursor % 16 == 0 or self.trace.cursor == end:
                     progress.report(self.trace.cursor / end, f"{self.trace.cursor} of {end} sites")
         return self.trace

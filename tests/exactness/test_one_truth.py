@@ -115,7 +115,8 @@ def test_one_seed_gives_one_image_whichever_sampler_draws_it(random_model, name,
     model = random_model(name, spec, classes, gain=gain, seed=way.seed % 7, **config)
     y = torch.arange(3) % classes if classes and way.guidance else some_classes(model, 3)
     way = way if classes else replace(way, guidance=0.0)
-    naive, fast = (sample(model, 3, way, y, method=method) for method in METHODS)
+    fast, naive, jacobi = (sample(model, 3, way, y, method=method) for method in METHODS)
+    assert np.array_equal(naive.values, jacobi.values)
     assert np.array_equal(naive.values, fast.values)
     np.testing.assert_allclose(naive.log_probs, fast.log_probs, atol=1e-3)
 
@@ -123,17 +124,16 @@ def test_one_seed_gives_one_image_whichever_sampler_draws_it(random_model, name,
 @pytest.mark.parametrize("spec", [GREY, RGB], ids=str)
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_decisions_too_close_for_float32_are_referred_and_still_agree(name, spec, random_model, monkeypatch):
-    """With every decision called close, both samplers must come to what float64 alone would draw."""
+    """With every decision called close, all samplers must come to what float64 alone would draw."""
     monkeypatch.setattr("arstudio.sampling.sampler.REFER", 10.0)
     model = small(name, spec, random_model, num_classes=2)
     y, way = some_classes(model, 2), SampleSettings(seed=2, top_p=0.95)
     samplers = [Sampler(model, way, 2, y, method=method) for method in METHODS]
-    naive, fast = (sampler.run().values for sampler in samplers)
-    assert all(sampler.referee.referred == 2 * spec.sites for sampler in samplers)
+    drawn = [sampler.run().values for sampler in samplers]
+    assert all(sampler.referee.referred >= 2 * spec.sites for sampler in samplers)
     monkeypatch.setattr("arstudio.sampling.sampler.REFER", 0.0)
     exact = sample(model.double(), 2, way, y, method="naive").values
-    assert np.array_equal(naive, exact)
-    assert np.array_equal(fast, exact)
+    assert all(np.array_equal(values, exact) for values in drawn)
 
 
 @pytest.mark.parametrize("guidance", [0.0, 2.0])
@@ -146,7 +146,7 @@ def test_reals_too_close_to_call_are_referred_and_still_agree(name, guidance, ra
     for method in METHODS:
         sampler = Sampler(model, way, 2, y, method=method)
         assert np.array_equal(sampler.run().values, plain)
-        assert sampler.referee.referred == 2 * REAL.sites
+        assert sampler.referee.referred >= 2 * REAL.sites
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)

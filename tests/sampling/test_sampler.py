@@ -218,7 +218,7 @@ def test_what_cannot_be_sampled_is_refused(random_model, nade):
     classes = random_model("nade", GREY, 3, hidden=4, class_dropout=0)
     refusals = [
         (lambda: Sampler(nade, SampleSettings(), 0), SettingsError, r"images must be at least 1, not 0\."),
-        (lambda: sample(nade, 1, method="magic"), SettingsError, "'magic'; choose incremental or naive"),
+        (lambda: sample(nade, 1, method="magic"), SettingsError, "'magic'; choose one of incremental, naive, jacobi"),
         (lambda: sample(nade, 2, y=1), ConfigError, r"trained without classes"),
         (lambda: sample(classes, 2, y=3), ConfigError, r"There is no class 3"),
         (lambda: sample(classes, 2, y=torch.arange(3)), ConfigError, r"one for each of the 2 images, not 3"),
