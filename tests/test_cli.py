@@ -504,6 +504,7 @@ MISTAKES = {
     "a place of words": ("inspect", "M", "digit.png", "--at", "top,left"),
     "a picture of another size to inspect": ("inspect", "M", "large.png", "--at", "0,0"),
     "no such dataset": ("evaluate", "M", "--dataset", "nosuch"),
+    "orders of a model with one": ("evaluate", "M", "--orders", 3),
     "no such split": ("evaluate", "M", "--split", "exam"),
     "another colour of dataset": ("evaluate", "M", "--dataset", "emoji"),
     "other classes": ("evaluate", "M", "--dataset", "fashion"),

@@ -15,7 +15,9 @@ from arstudio.cli.options import Class, Device, Fit, Json, Model, Picture
 if TYPE_CHECKING:
     from arstudio.analysis.conditionals import Conditional
     from arstudio.data import ImageDataset
+    from arstudio.models.base import AutoregressiveModel
     from arstudio.models.modelfile import ModelCard
+    from arstudio.models.orders import Order
     from arstudio.training.setup import DataView
 
 BARS = " ▁▂▃▄▅▆▇█"
@@ -174,6 +176,10 @@ def evaluate(
     ] = "",
     limit: Annotated[int, typer.Option(min=0, help="The first so many images only; 0 for all.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64,
+    orders: Annotated[
+        int,
+        typer.Option(min=1, help="For any-order models: average the probabilities of an image over so many orders."),
+    ] = 1,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -189,11 +195,13 @@ def evaluate(
         arstudio evaluate digits-gated --dataset digits --split test --json
         arstudio evaluate fashion-gated --split validation --limit 500
         arstudio evaluate digits-gated --no-classes
+        arstudio evaluate runs/digits-eonade-1 --orders 8
     """
     from arstudio.training.evaluation import evaluate as measure
     from arstudio.training.evaluation import units
 
     network, card = open_model(model, device)
+    ways = _orders(network, orders) if orders > 1 else ()
     origin = _origin(card)
     view = replace(origin, dataset=dataset or origin.dataset, binarise=binarise or origin.binarise)
     data = _view(card, view, split, classes)
@@ -204,13 +212,14 @@ def evaluate(
     y = chosen.y[:count] if given else None
     started = time.perf_counter()
     with Bar() as bar:
-        figure = measure(network, x, y, batch=batch, progress=bar, native=data.info.spec.levels)
+        figure = measure(network, x, y, batch=batch, progress=bar, native=data.info.spec.levels, orders=ways)
     seconds = time.perf_counter() - started
     of = "p(x | class)" if given else "p(x), class left out" if network.num_classes else "p(x)"
+    averaged = f"; p averaged over {orders} orders" if ways else ""
     which = f"the first {len(x)} images" if len(x) < len(chosen) else f"all {len(x)} images"
     protocol = (
         f"{data.info.name} {split}, {which} once, {data.spec}, {data.protocol}; mean of exact −log {of}, "
-        f"± standard error of the mean{units(network.spec, data.info.spec.levels)}"
+        f"± standard error of the mean{averaged}{units(network.spec, data.info.spec.levels)}"
     )
     if json:
         show(
@@ -280,3 +289,13 @@ def _view(card: ModelCard, view: DataView, split: str, classes: bool) -> ImageDa
             "evaluate p(x) with --no-classes."
         )
     return data
+
+
+def _orders(model: AutoregressiveModel, count: int) -> list[Order]:
+    """The orders a model was trained in, or its own, then random ones. Raises UsageSentence for a model with one order."""
+    from arstudio.models.orders import Order
+
+    if not model.any_order:
+        raise UsageSentence(f"{model.title} has one order; --orders is for models of any order, such as eonade or made.")
+    spec, known = model.spec, list(getattr(model, "trained_orders", [model.order]))[:count]
+    return known + [Order("random", spec.height, spec.width, seed) for seed in range(1, count - len(known) + 1)]

@@ -4,6 +4,7 @@ every image counted once."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel
+from arstudio.models.orders import Order
 from arstudio.progress import Progress
 
 
@@ -29,11 +31,12 @@ class Evaluation:
 @torch.inference_mode()
 def evaluate(
     model: AutoregressiveModel, x: np.ndarray, y: np.ndarray | None = None, *, batch: int = 64,
-    progress: Progress | None = None, native: int = 0, exact: bool = True,
+    progress: Progress | None = None, native: int = 0, exact: bool = True, orders: Sequence[Order] = (),
 ) -> Evaluation:
     """Evaluate on images x (N, C, H, W) and, for class-conditional models, their classes y (N,). `native` levels are
     those that reals were dequantised from. `exact=False` takes the estimate of models with `slow_exact`, with the same
-    random numbers every time, so that figures of one training can be compared.
+    random numbers every time, so that figures of one training can be compared. With `orders`, for models with
+    `any_order`, the probabilities of whole images are averaged over them.
 
     The last batch counts with its true size. Raises SpecMismatch if x does not fit the model,
     Cancelled if stopped.
@@ -50,7 +53,10 @@ def evaluate(
             images = torch.from_numpy(np.ascontiguousarray(x[start:start + batch])).to(model.device)
             given = y is not None and model.num_classes > 0
             classes = torch.from_numpy(y[start:start + batch]).to(model.device) if given else None
-            nats = -model.log_prob(images, classes) if exact else model.validation_loss(images, classes, generator)
+            if orders:
+                nats = -model.ensemble_log_prob(images, classes, orders)
+            else:
+                nats = -model.log_prob(images, classes) if exact else model.validation_loss(images, classes, generator)
             sums[start:start + batch] = nats.cpu().numpy()
             done = min(start + batch, len(x))
             progress.report(done / len(x), f"{done} of {len(x)} images")

@@ -22,7 +22,7 @@ from arstudio.models.registry import make_config
 SMALL: dict[str, dict[str, Any]] = {name: dict(getattr(FILES.get(name), "SMALL", {})) for name in MODELS}
 VARIANTS = [(name, config) for name in MODELS for config in getattr(FILES.get(name), "VARIANTS", [])]
 SPECS = [
-    ImageSpec(1, 5, 7, 2), ImageSpec(1, 3, 10, 5), ImageSpec(1, 1, 16, 17), ImageSpec(1, 6, 1, 4),
+    ImageSpec(1, 5, 7, 2), ImageSpec(1, 10, 3, 5), ImageSpec(1, 1, 16, 17), ImageSpec(1, 6, 1, 4),
     ImageSpec(1, 1, 1, 3), ImageSpec(3, 3, 5, 2), ImageSpec(3, 4, 3, 4), ImageSpec(3, 1, 4, 256),
     ImageSpec(1, 4, 5, 0), ImageSpec(3, 2, 3, 0),    # reals, for models that take them
 ]

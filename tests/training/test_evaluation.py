@@ -8,6 +8,7 @@ import torch
 
 from arstudio.image import ImageSpec, SpecMismatch
 from arstudio.models import ClassRequired
+from arstudio.models.orders import Order
 from arstudio.progress import Cancelled, Progress
 from arstudio.training.evaluation import evaluate
 
@@ -85,3 +86,18 @@ def test_evaluation_reports_and_stops(random_model, images):
 def test_images_that_do_not_fit_are_refused(random_model, images):
     with pytest.raises(SpecMismatch, match=r"shape \(batch, 3, 3, 4\), but was given \(11, 1, 3, 4\)"):
         evaluate(random_model("nade", SPEC, hidden=2), images[0][:, :1])
+
+
+def test_an_ensemble_averages_probabilities_over_orders(random_model, images):
+    x, _ = images
+    model = random_model("eonade", SPEC, hidden=9, layers=1)
+    orders = [model.order, Order("random", 3, 4, 1), Order("spiral", 3, 4)]
+    ways = np.stack([-evaluate_each(model.reordered(order), x) for order in orders])
+    expected = -(np.logaddexp.reduce(ways, 0) - math.log(3))
+    assert np.ptp(ways, 0).max() > 0.1, "orders so alike that any average gives this"
+    assert evaluate(model, x, orders=orders).nats == pytest.approx(expected.mean(), rel=1e-6)
+
+
+def evaluate_each(model, x):
+    with torch.inference_mode():
+        return -model.log_prob(torch.from_numpy(x)).numpy()
