@@ -624,7 +624,7 @@ def test_a_read_only_directory_is_said_before_the_work(room, here):
 
 
 def test_ctrl_c_while_drawing_stops_quietly(room, here, monkeypatch):
-    def interrupted(_):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Sampler, "step", interrupted)
@@ -635,7 +635,7 @@ def test_ctrl_c_while_drawing_stops_quietly(room, here, monkeypatch):
 
 
 def test_a_bug_keeps_its_traceback(room, monkeypatch):
-    def broken(_):
+    def broken(*_):
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(Sampler, "step", broken)

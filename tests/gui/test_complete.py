@@ -55,11 +55,11 @@ def held(monkeypatch):
 
     gate, step = threading.Event(), Sampler.step
 
-    def gated(self):
+    def gated(self, limit=None):
         if self.trace.cursor == 20 and not gate.is_set():
             gate.wait(0.002)
             return True
-        return step(self)
+        return step(self, limit)
 
     monkeypatch.setattr(Sampler, "step", gated)
     yield gate
@@ -239,7 +239,7 @@ def test_nothing_hidden_is_said_in_a_sentence(qtbot, panel, messages):
 
 
 def test_an_error_while_drawing_is_said_and_nothing_is_lost(qtbot, panel, messages, monkeypatch):
-    def broken(self):
+    def broken(*_):
         raise RuntimeError("The model produced no numbers.")
 
     before = panel.canvas.sheet
