@@ -207,6 +207,8 @@ def main(painted: Callable[[MainWindow], None] = begin) -> int:
         print(NO_DISPLAY, file=sys.stderr)
         return 1
     app = make_application()
+    from PySide6.QtCore import QTimer
+
     from arstudio.gui.main_window import MainWindow
     from arstudio.gui.studio import Studio
 
@@ -214,7 +216,7 @@ def main(painted: Callable[[MainWindow], None] = begin) -> int:
 
     def interrupted(*_: object) -> None:
         window.ask_before_closing = False    # a run that is stopped can be resumed
-        window.close()
+        QTimer.singleShot(0, window.close)   # not here: Python may be in the middle of a paint event
 
     signal.signal(signal.SIGINT, interrupted)
     watch = after_first_paint(window.generate_panel, lambda: painted(window))
