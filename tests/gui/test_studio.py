@@ -1,6 +1,7 @@
 """The state behind the window: drawing, playhead, branches, history."""
 
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -136,10 +137,14 @@ def test_stopping_a_drawing_ends_its_thread_and_keeps_what_is_there(qtbot, studi
     assert (studio.trace.image(0)[0] >= 0).sum() == cursor
 
 
-def test_reading_a_trace_while_it_is_written_never_fails(qtbot, studio):
-    studio.set_speed(math.inf)
-    studio.set(count=64)
-    read = []
+def test_reading_a_trace_while_it_is_written_never_fails(qtbot, studio, monkeypatch):
+    from arstudio.sampling import Sampler
+
+    looked, step, read = threading.Semaphore(1), Sampler.step, []
+
+    def step_when_looked_at(sampler, *limit):
+        looked.acquire(timeout=10)
+        return step(sampler, *limit)
 
     def look():
         trace = studio.trace
@@ -148,15 +153,17 @@ def test_reading_a_trace_while_it_is_written_never_fails(qtbot, studio):
             assert trace.images().shape == (trace.count, 1, 8, 8)
             assert np.isfinite(trace.nats(0))
             read.append(trace.cursor)
+        looked.release(8)
         return not studio.drawing
 
-    for seed in range(60):    # a drawing may be over before it is looked at
-        studio.set(seed=seed)
-        studio.generate()
-        qtbot.waitUntil(look, timeout=20_000)
-        if len(set(read)) > 4:
-            break
+    monkeypatch.setattr(Sampler, "step", step_when_looked_at)
+    studio.set_speed(math.inf)
+    studio.set(count=64)
+    studio.generate()
+    qtbot.waitUntil(look, timeout=20_000)
     assert len(set(read)) > 4, "it was read while it grew"
+    assert read == sorted(read)
+    assert studio.trace.complete
 
 
 def test_a_branch_leaves_the_drawing_it_came_from_in_the_history(qtbot, drawn):
