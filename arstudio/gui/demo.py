@@ -238,7 +238,7 @@ class Tour:
         head = [
             "# AR Studio demo", "",
             f"{time.strftime('%Y-%m-%d %H:%M')} · {platform.machine()}, {torch.get_num_threads()} threads, "
-            f"{self.window.device.text()} · {time.perf_counter() - self.started:.0f} s in all", "",
+            f"{self.window.status_line.device.text()} · {time.perf_counter() - self.started:.0f} s in all", "",
         ]
         tail = [
             "", "![Generate](1-generate.png)", "![Branch](2-branch.png)", "![Inspect](3-inspect.png)",

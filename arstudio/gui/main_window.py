@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer, Slot
+from PySide6.QtCore import QSettings, Qt, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QIcon, QUndoGroup
 from PySide6.QtWidgets import (
-    QDockWidget,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QMainWindow,
     QMessageBox,
-    QProgressBar,
-    QPushButton,
     QStackedWidget,
     QTabBar,
     QVBoxLayout,
@@ -24,10 +19,12 @@ from PySide6.QtWidgets import (
 )
 
 from arstudio.gui import actions, tasks, theme
+from arstudio.gui.docks import Docks
 from arstudio.gui.files import Files
 from arstudio.gui.panels.generate import GeneratePanel
 from arstudio.gui.panels.inspect import InspectPanel
 from arstudio.gui.panels.library import LibraryPanel
+from arstudio.gui.status_bar import StatusLine
 from arstudio.gui.studio import Studio
 from arstudio.gui.tasks import Task, TaskProgress
 from arstudio.gui.toolbar import Toolbar
@@ -35,7 +32,6 @@ from arstudio.gui.widgets.controls import label, retint
 from arstudio.gui.widgets.notice import Notice
 from arstudio.resources import resource
 
-LAYOUT_VERSION = 1
 FIRST_MODEL, FIRST_CLASS = "fashion-gated", 2    # pullovers: a class draws more recognisable things than "any"
 JOBS = ("generate", "complete", "train")
 
@@ -62,17 +58,16 @@ class MainWindow(QMainWindow):
         self._make_menus()
         self._make_stage()
         self._make_docks()
-        self._make_status()
+        self.status_line = StatusLine(studio)
+        self.setStatusBar(self.status_line)
+        self.status_line.cancel_wanted.connect(self._cancel_work)
         studio.message.connect(self.notice.show_message)
         self.toolbar.redraw_wanted.connect(self._settings_wanted)
         self.generate_panel.wanted.connect(self.go)
-        studio.status.connect(self._show_status)
         studio.tab_requested.connect(self.show_job)
-        studio.position_changed.connect(self._show_likelihood)
-        studio.trace_changed.connect(self._show_likelihood)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_scheme_changed)
         self._keys = actions.KeysInControls(self)
-        self._restore()
+        self.docks.restore()
         self.generate_panel.view.setFocus()
 
     # -- building -------------------------------------------------------------------------------------------
@@ -143,60 +138,8 @@ class MainWindow(QMainWindow):
         self.library = LibraryPanel(self.studio)
         self.library.dataset_chosen.connect(self._train_on)
         self.inspector = InspectPanel(self.studio, self.generate_panel)
-        self.side_stack, self.bottom_stack = QStackedWidget(), QStackedWidget()
-        self.docks = {}
-        for name, title, widget, area, width in (
-            ("library", self.tr("Library"), self.library, Qt.DockWidgetArea.LeftDockWidgetArea, 170),
-            ("inspector", self.tr("Inspector"), self.side_stack, Qt.DockWidgetArea.RightDockWidgetArea, 240),
-            ("timeline", self.tr("Timeline"), self.bottom_stack, Qt.DockWidgetArea.BottomDockWidgetArea, 0),
-        ):
-            dock = QDockWidget(title, self)
-            dock.setObjectName(name)
-            dock.setWidget(widget)
-            widget.setMinimumWidth(width)
-            self.addDockWidget(area, dock)
-            self.docks[name] = dock
-            action = dock.toggleViewAction()
-            self.view_menu.addAction(action)
-        self.side_stack.addWidget(self.inspector)
-        self.bottom_stack.addWidget(self.generate_panel.bottom)
-        self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
-        self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
-        self._arrange()
-
-    def _arrange(self) -> None:
-        wide = self.width() >= 1200
-        self.resizeDocks(
-            [self.docks["library"], self.docks["inspector"]], [224 if wide else 180, 300 if wide else 256],
-            Qt.Orientation.Horizontal,
-        )
-        self.resizeDocks([self.docks["timeline"]], [140], Qt.Orientation.Vertical)
-
-    def _make_status(self) -> None:
-        self.status_text = QLabel()
-        self.status_text.setObjectName("dim")
-        self.progress = QProgressBar()
-        self.progress.setFixedWidth(120)
-        self.progress.setTextVisible(False)
-        self.progress.setRange(0, 1000)
-        self.cancel_button = QPushButton(self.tr("Cancel"))
-        self.cancel_button.setObjectName("quiet")
-        self.cancel_button.clicked.connect(self._cancel_work)
-        self.likelihood = QLabel()
-        self.likelihood.setObjectName("value")
-        self.likelihood.setToolTip(self.tr("−log p of what the large image shows so far, and per site in bits"))
-        self.device = QLabel("CPU")
-        self.device.setObjectName("dim")
-        bar = self.statusBar()
-        bar.setSizeGripEnabled(False)
-        for widget in (self.status_text, self.progress, self.cancel_button):
-            bar.addWidget(widget)
-        bar.addPermanentWidget(self.likelihood)
-        bar.addPermanentWidget(self.device)
-        bar.setContentsMargins(8, 0, 8, 0)
-        self._busy = self._endless = None
-        self._status_shown = 0.0
-        self._show_status("", None)
+        self.docks = Docks(self, self.library, self.view_menu)
+        self.docks.add_page(0, self.inspector, self.generate_panel.bottom)
 
     def complete_start(self) -> None:
         """After the first paint: list resources (which loads NumPy), load torch in the background, make the other panels."""
@@ -211,13 +154,13 @@ class MainWindow(QMainWindow):
         self._torch.done.connect(self._torch_ready)
         self._torch.failed.connect(self._torch_failed)
         self._torch.start()
-        self._show_status(self.tr("Loading the drawing engine"), None)
+        self.status_line.show_work(self.tr("Loading the drawing engine"), None)
         QTimer.singleShot(0, self.make_panels)
 
     @Slot(object)
     def _torch_ready(self, device: str) -> None:
-        self.device.setText(device)
-        self._show_status("", None)
+        self.status_line.device.setText(device)
+        self.status_line.show_work("", None)
         names = [card.name for card in self.library.cards]
         if self.studio.model is None and not self.studio.loading and names and QSettings().value("autostart", "true") == "true":
             if FIRST_MODEL in names:
@@ -231,7 +174,7 @@ class MainWindow(QMainWindow):
         self.generate_panel.empty.show_state(
             self.tr("torch cannot be loaded"), self.tr("{0}. Reinstall it with: python -m pip install torch").format(sentence)
         )
-        self._show_status("", None)
+        self.status_line.show_work("", None)
 
     def make_panels(self) -> None:
         """Complete and Train, made once, after the window is on screen."""
@@ -246,8 +189,7 @@ class MainWindow(QMainWindow):
             self.stack.removeWidget(old)
             old.deleteLater()
             self.stack.insertWidget(index, panel)
-            self.side_stack.insertWidget(index, panel.side)
-            self.bottom_stack.insertWidget(index, panel.bottom)
+            self.docks.add_page(index, panel.side, panel.bottom)
         self.undo_group = QUndoGroup(self)
         self.undo_group.addStack(self.complete.undo_stack)
         undo, redo = self.undo_group.createUndoAction(self), self.undo_group.createRedoAction(self)
@@ -276,14 +218,11 @@ class MainWindow(QMainWindow):
     @Slot(int)
     def _job_changed(self, index: int) -> None:
         self.stack.setCurrentIndex(index)
-        if index < self.side_stack.count():
-            self.side_stack.setCurrentIndex(index)
-            self.bottom_stack.setCurrentIndex(index)
+        titles = (self.tr("Timeline"), self.tr("Completions"), self.tr("Runs"))
+        self.docks.show_page(index, titles[index])
         if self.complete is not None:    # strokes are undone where they can be seen
             self.undo_group.setActiveStack(self.complete.undo_stack if index == 1 else None)
-        titles = (self.tr("Timeline"), self.tr("Completions"), self.tr("Runs"))
-        self.docks["timeline"].setWindowTitle(titles[index])
-        self._show_likelihood()
+        self.status_line.follow(likelihood=JOBS[index] == "generate")
 
     def show_generate(self) -> None:
         """Tab Generate."""
@@ -401,14 +340,7 @@ class MainWindow(QMainWindow):
 
     def reset_layout(self) -> None:
         """Docks where they were at first."""
-        for name, area in (
-            ("library", Qt.DockWidgetArea.LeftDockWidgetArea), ("inspector", Qt.DockWidgetArea.RightDockWidgetArea),
-            ("timeline", Qt.DockWidgetArea.BottomDockWidgetArea),
-        ):
-            self.docks[name].setFloating(False)
-            self.addDockWidget(area, self.docks[name])
-            self.docks[name].show()
-        self._arrange()
+        self.docks.reset()
 
     def command_palette(self) -> None:
         """Any action by name."""
@@ -464,55 +396,15 @@ class MainWindow(QMainWindow):
 
         show_keys(self, self.actions_by_slot)
 
-    @Slot(str, object)
-    def _show_status(self, text: str, fraction: float | None) -> None:
-        now = time.monotonic()
-        same = bool(text) == self._busy and (fraction is None) == self._endless
-        if same and text and now - self._status_shown < 0.1:    # text costs a layout of the bar, ten a second are plenty
-            return
-        self._status_shown = now
-        self.status_text.setText(text)
-        if not same:
-            self._busy, self._endless = bool(text), fraction is None
-            self.progress.setVisible(bool(text))
-            self.cancel_button.setVisible(bool(text) and fraction is not None)
-            self.progress.setRange(0, 0 if text and fraction is None else 1000)
-        if fraction is not None:
-            self.progress.setValue(round(1000 * fraction))
-
-    @Slot()
-    def _show_likelihood(self) -> None:
-        trace = self.studio.trace
-        if trace is None or self.job != "generate":
-            self.likelihood.setText("")
-            return
-        position = min(self.studio.position, trace.cursor)
-        nats = trace.nats(self.studio.focus, position)
-        per = nats / (max(position, 1) * 0.6931471805599453)
-        unit = self.tr("bits/dim") if trace.spec.levels else self.tr("bits/dim of density")
-        self.likelihood.setText(f"{nats:,.2f} nats · {per:.3f} {unit}".replace("-", "−"))
-
-    def _restore(self) -> None:
-        settings = QSettings()
-        if settings.value("layout/version", 0, int) == LAYOUT_VERSION:
-            self.restoreGeometry(settings.value("layout/geometry", QByteArray()))
-            self.restoreState(settings.value("layout/state", QByteArray()), LAYOUT_VERSION)
-            screens = [s.availableGeometry() for s in QGuiApplication.screens()]
-            if not any(s.intersects(self.frameGeometry()) for s in screens):
-                self.move(screens[0].topLeft())
-
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask while training runs; stop everything, wait, remember the layout. The one way out."""
         training = self.train is not None and self.train.training
         if training and self.ask_before_closing and not self._may_stop_training():
             event.ignore()
             return
-        settings = QSettings()
-        settings.setValue("layout/version", LAYOUT_VERSION)
-        settings.setValue("layout/geometry", self.saveGeometry())
-        settings.setValue("layout/state", self.saveState(LAYOUT_VERSION))
+        self.docks.save()
         self.studio.pause()
-        self._show_status(self.tr("Stopping"), None)
+        self.status_line.show_work(self.tr("Stopping"), None)
         tasks.shut_down()
         event.accept()
 

@@ -219,7 +219,7 @@ def test_the_running_sum_equals_the_log_likelihood(ready, studio):
     studio.seek(64)
     x = torch.from_numpy(studio.trace.images().astype(np.int64))
     nats = -studio.model.log_prob(x)[0].item()
-    assert ready.likelihood.text().startswith(f"{nats:,.2f} nats")
+    assert ready.status_line.likelihood.text().startswith(f"{nats:,.2f} nats")
 
 
 def test_rgb_images_have_one_distribution_for_each_channel(qtbot, window, studio):

@@ -12,7 +12,7 @@ def test_tabs_change_stage_inspector_and_bottom_together(qtbot, window):
     for index, name in enumerate(("generate", "complete", "train")):
         window.tabs.setCurrentIndex(index)
         assert window.job == name
-        assert window.stack.currentIndex() == window.side_stack.currentIndex() == window.bottom_stack.currentIndex() == index
+        assert window.stack.currentIndex() == window.docks.side.currentIndex() == window.docks.bottom.currentIndex() == index
 
 
 @pytest.mark.parametrize("name", ["dark", "light"])
@@ -26,23 +26,23 @@ def test_a_theme_is_applied_at_once_and_remembered(window, name):
 
 
 def test_hidden_docks_come_back_with_reset_layout(window):
-    for dock in window.docks.values():
+    for dock in window.docks.by_name.values():
         dock.close()
     window.reset_layout()
-    assert all(dock.isVisible() for dock in window.docks.values())
+    assert all(dock.isVisible() for dock in window.docks.by_name.values())
 
 
 def test_the_layout_survives_a_restart(qtbot, window, studio):
     from arstudio.gui.main_window import MainWindow
 
-    window.docks["library"].hide()
+    window.docks.by_name["library"].hide()
     window.close()
     again = MainWindow(studio)
     qtbot.addWidget(again)
     with qtbot.waitExposed(again):
         again.show()
-    assert not again.docks["library"].isVisible()
-    assert again.docks["inspector"].isVisible()
+    assert not again.docks.by_name["library"].isVisible()
+    assert again.docks.by_name["inspector"].isVisible()
 
 
 def test_every_action_has_a_text_and_no_shortcut_is_taken_twice(window):

@@ -1,0 +1,83 @@
+"""The docks around the stage: Library, Inspector, Timeline; where they stand at first, and where a person left them."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QByteArray, QObject, QSettings, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QStackedWidget, QWidget
+
+LAYOUT_VERSION = 1
+
+
+class Docks(QObject):
+    """Three docks of a window. Inspector and Timeline are stacks with a page for each job, in the order of the tabs."""
+
+    def __init__(self, window: QMainWindow, library: QWidget, menu: QMenu) -> None:
+        super().__init__(window)
+        self.window = window
+        self.side, self.bottom = QStackedWidget(), QStackedWidget()
+        self.by_name: dict[str, QDockWidget] = {}
+        self._places = (
+            ("library", self.tr("Library"), library, Qt.DockWidgetArea.LeftDockWidgetArea, 170),
+            ("inspector", self.tr("Inspector"), self.side, Qt.DockWidgetArea.RightDockWidgetArea, 240),
+            ("timeline", self.tr("Timeline"), self.bottom, Qt.DockWidgetArea.BottomDockWidgetArea, 0),
+        )
+        for name, title, widget, area, width in self._places:
+            dock = QDockWidget(title, window)
+            dock.setObjectName(name)
+            dock.setWidget(widget)
+            widget.setMinimumWidth(width)
+            window.addDockWidget(area, dock)
+            self.by_name[name] = dock
+            menu.addAction(dock.toggleViewAction())
+        window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+        window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        self.arrange()
+
+    def add_page(self, index: int, side: QWidget, bottom: QWidget) -> None:
+        """What stands beside and below the stage of a job."""
+        self.side.insertWidget(index, side)
+        self.bottom.insertWidget(index, bottom)
+
+    def show_page(self, index: int, title: str) -> None:
+        """Turn to the pages of a job; `title` heads the dock below the stage."""
+        if index < self.side.count():
+            self.side.setCurrentIndex(index)
+            self.bottom.setCurrentIndex(index)
+        self.by_name["timeline"].setWindowTitle(title)
+
+    def arrange(self) -> None:
+        """Widths and heights that leave the stage most of the window."""
+        wide = self.window.width() >= 1200
+        self.window.resizeDocks(
+            [self.by_name["library"], self.by_name["inspector"]], [224 if wide else 180, 300 if wide else 256],
+            Qt.Orientation.Horizontal,
+        )
+        self.window.resizeDocks([self.by_name["timeline"]], [140], Qt.Orientation.Vertical)
+
+    def reset(self) -> None:
+        """All docks shown, where they were at first."""
+        for name, _, _, area, _ in self._places:
+            dock = self.by_name[name]
+            dock.setFloating(False)
+            self.window.addDockWidget(area, dock)
+            dock.show()
+        self.arrange()
+
+    def save(self) -> None:
+        """Remember the window and its docks for next time."""
+        settings = QSettings()
+        settings.setValue("layout/version", LAYOUT_VERSION)
+        settings.setValue("layout/geometry", self.window.saveGeometry())
+        settings.setValue("layout/state", self.window.saveState(LAYOUT_VERSION))
+
+    def restore(self) -> None:
+        """As they were left; a window that would lie off every screen is brought back."""
+        settings = QSettings()
+        if settings.value("layout/version", 0, int) != LAYOUT_VERSION:
+            return
+        self.window.restoreGeometry(settings.value("layout/geometry", QByteArray()))
+        self.window.restoreState(settings.value("layout/state", QByteArray()), LAYOUT_VERSION)
+        screens = [s.availableGeometry() for s in QGuiApplication.screens()]
+        if not any(s.intersects(self.window.frameGeometry()) for s in screens):
+            self.window.move(screens[0].topLeft())
