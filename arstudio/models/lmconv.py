@@ -12,8 +12,9 @@ it padding from values.
 
 Training takes one of `orders` orders for each batch, drawn from torch's generator: the order of the config in its
 orientations (rows, columns, both reversed; transposed), 8 in the paper, whose order is a snake too. The model can be
-asked for any other (`reordered`), but was trained for those. `ensemble_log_prob` averages the *probabilities* of whole
-images over the trained orders; averages of logits would be no distribution.
+asked for any other (`reordered`), but was trained for those, and with `completion` in that share of the batches for one of
+them after a random part of the image (`random_part`), as completing an image asks for. `ensemble_log_prob` averages the
+*probabilities* of whole images over the trained orders; averages of logits would be no distribution.
 
 A snake has no blind spot: the row above was drawn towards the side of the next pixel, so the path to what lies further
 along it is open. A raster has PixelCNN's blind spot, since every step leads to an earlier pixel one tap away.
@@ -47,7 +48,8 @@ from arstudio.models.registry import register
 @dataclass(frozen=True, kw_only=True)
 class LMConvConfig(ModelConfig):
     """`channels` is p, one block per entry of `dilations`, `head` the width before the output; `orders` is how many
-    orientations of the order are trained, 1 to 8; `first_kernel` and `kernel` are odd."""
+    orientations of the order are trained, 1 to 8; `completion` the share of batches in which a random part of the image
+    comes first; `first_kernel` and `kernel` are odd."""
 
     likelihoods: ClassVar[tuple[str, ...]] = LIKELIHOODS
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -63,6 +65,7 @@ class LMConvConfig(ModelConfig):
     kernel: int = 3
     head: int = 64
     orders: int = 8
+    completion: float = 0.0
 
     def check(self, spec: ImageSpec) -> None:
         super().check(spec)
@@ -78,6 +81,7 @@ class LMConvConfig(ModelConfig):
             f"dilations must be one or more whole numbers of at least 1, not {self.dilations}.",
         )
         self.require(1 <= self.orders <= 8, f"orders must be 1 to 8, not {self.orders}.")
+        self.require(0 <= self.completion <= 1, f"completion must be in [0, 1], not {self.completion}.")
 
     def parameters(self, spec: ImageSpec, num_classes: int = 0) -> int:
         p, layers, outputs = self.channels, len(self.dilations), spec.channels * self.outputs(spec)
@@ -118,6 +122,22 @@ def before(order: Order, offsets: list[tuple[int, int]]) -> np.ndarray:
         inside = (r >= 0) & (r < h) & (c >= 0) & (c < w)
         mask[inside] = order.rank[r[inside], c[inside]] < order.rank[inside]
     return masks
+
+
+def random_part(height: int, width: int) -> np.ndarray:
+    """(H, W) bool, a random part of an image, from torch's generator: beside a line, in or out of a rectangle, blobs, noise."""
+    row, column = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    kind, share, a, b = int(torch.randint(4, ())), float(torch.rand(())), *(2 * torch.rand(2) - 1).tolist()
+    if kind == 0:
+        score = row * math.sin(math.pi * a) + column * math.cos(math.pi * a)
+    elif kind == 1:
+        score = torch.maximum((row - a).abs(), (column - b).abs()) * (1.0 if torch.rand(()) < 0.5 else -1.0)
+    elif kind == 2:
+        coarse = torch.rand(1, 1, max(2, height // 5), max(2, width // 5))
+        score = F.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)[0, 0]
+    else:
+        score = torch.rand(height, width)
+    return (score < score.flatten().quantile(share)).numpy()
 
 
 class LocalConv(nn.Module):
@@ -219,9 +239,11 @@ class LMConv(AutoregressiveModel):
         return twin
 
     def loss(self, x: Tensor, y: Tensor | int | None = None) -> Tensor:
-        """(B, C, H, W) levels -> (B,) −log p(x) under one of the trained orders, drawn from torch's generator."""
-        pick = int(torch.randint(len(self.trained_orders), ()))
-        return -self.reordered(self.trained_orders[pick]).log_prob(x, y)
+        """(B, C, H, W) levels -> (B,) −log p(x) under a trained order, or one after a part, drawn from torch's generator."""
+        order = self.trained_orders[int(torch.randint(len(self.trained_orders), ()))]
+        if self.training and self.config.completion > 0 and float(torch.rand(())) < self.config.completion:
+            order = order.first(random_part(order.height, order.width))
+        return -self.reordered(order).log_prob(x, y)
 
     def completion_order(self, known: np.ndarray) -> Order:
         """Known pixels first, then the trained order that comes to them earliest: the fewest masks never trained for."""

@@ -8,7 +8,7 @@ import torch
 
 from arstudio.image import ImageSpec
 from arstudio.models import ConfigError
-from arstudio.models.lmconv import before, neighbours, orientations
+from arstudio.models.lmconv import before, neighbours, orientations, random_part
 from arstudio.models.orders import Order
 
 TINY = {"channels": 4, "dilations": (1,), "head": 4, "first_kernel": 3}
@@ -99,6 +99,27 @@ def test_training_takes_the_orders_in_turn_and_reproducibly(random_model):
         runs.append([tuple(model.loss(x).tolist()) for _ in range(20)])
     assert runs[0] == runs[1]
     assert set(runs[0]) == wanted
+
+
+def test_parts_that_come_first_have_every_size_and_training_takes_them(random_model):
+    torch.manual_seed(1)
+    parts = [random_part(6, 8) for _ in range(200)]
+    shares = np.array([part.mean() for part in parts])
+    assert parts[0].shape == (6, 8)
+    assert shares.min() < 0.1 < 0.9 < shares.max()
+    assert 0.4 < shares.mean() < 0.6
+    assert len({part.tobytes() for part in parts}) > 150
+    model = random_model("lmconv", ImageSpec(1, 4, 4, 3), **TINY, orders=2, completion=0.5).train()
+    x = torch.randint(0, 3, (2, 1, 4, 4), generator=torch.Generator().manual_seed(0))
+    trained = {tuple((-member.log_prob(x)).tolist()) for member in model.members()}
+    runs = []
+    for _ in range(2):
+        torch.manual_seed(4)
+        runs.append([tuple(model.loss(x).tolist()) for _ in range(40)])
+    assert runs[0] == runs[1]
+    of_trained = sum(loss in trained for loss in runs[0])
+    assert 8 <= of_trained <= 32
+    assert {tuple(model.eval().loss(x).tolist()) for _ in range(20)} <= trained
 
 
 def test_a_reordered_model_shares_weights_and_leaves_the_first_as_it_was(random_model):

@@ -17,6 +17,7 @@ REFUSED = [
     (ImageSpec(3, 4, 4, 2), {"channels": 2}, "channels and head must be at least 3, one per colour"),
     (ImageSpec(1, 4, 4, 2), {"dilations": ()}, "dilations must be one or more whole numbers"),
     (ImageSpec(1, 4, 4, 2), {"orders": 9}, "orders must be 1 to 8, not 9"),
+    (ImageSpec(1, 4, 4, 2), {"completion": 1.5}, r"completion must be in \[0, 1\], not 1.5"),
 ]
 
 
