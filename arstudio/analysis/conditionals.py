@@ -15,6 +15,7 @@ from torch import Tensor
 
 from arstudio.image import ImageError, ImageSpec, filled, is_hidden
 from arstudio.models.base import AutoregressiveModel
+from arstudio.models.likelihoods import Mixture as Components
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,8 @@ class Conditional:
 
     `log_prob` in nats, `surprise` = −log2 p(value) and `entropy` in bits,
     `rank` 1 for the most probable value. Reals (`continuous`) have a `pmf` of bins, and may know `log_density` of the
-    value, in nats, and `mixture`; without it mean and sd are those of the bins.
+    value, in nats, and `mixture`; without it mean and sd are those of the bins. Where the model puts out a mixture over
+    levels, `components` (K, levels) is what each component adds to `pmf`.
     """
 
     pmf: np.ndarray
@@ -48,6 +50,7 @@ class Conditional:
     continuous: bool = False
     log_density: float | None = None
     mixture: Mixture | None = None
+    components: np.ndarray | None = None
 
     @property
     def place(self) -> int | None:
@@ -125,6 +128,28 @@ def as_batch(model: AutoregressiveModel, x: np.ndarray) -> Tensor:
     return images.long() if model.spec.levels else images.to(model.dtype)
 
 
+def conditional_of(
+    model: AutoregressiveModel, params: Tensor, value: float | None, site: tuple[int, int, int]
+) -> Conditional:
+    """The conditional that (P,) parameters describe at (channel, row, column); `value` is what the image has there."""
+    channel, row, column = site
+    likelihood, params = model.likelihood, params[None].cpu().double()
+    pmf = likelihood.log_pmf(params).exp()[0].numpy()
+    step = int(model.order.rank[row, column]) * model.spec.channels + channel
+    if model.spec.levels:
+        parts = likelihood.log_components(params).exp()[0].T.numpy() if isinstance(likelihood, Components) else None
+        return Conditional(pmf, value, step, site, components=parts)
+    density = None if value is None else float(likelihood.log_prob(params, torch.tensor([value], dtype=torch.float64)))
+    mixture = Mixture(*(part[0].numpy() for part in likelihood.moments(params)))
+    return Conditional(pmf, value, step, site, True, density, mixture)
+
+
+def value_at(x: np.ndarray, site: tuple[int, int, int]) -> float | None:
+    """What image x (C, H, W) holds at a site, None where it is hidden."""
+    seen = x[site]
+    return None if is_hidden(np.asarray(seen)) else seen.item()
+
+
 @torch.inference_mode()
 def conditional(
     model: AutoregressiveModel, x: np.ndarray, site: tuple[int, int, int], y: Tensor | int | None = None
@@ -133,17 +158,7 @@ def conditional(
 
     Raises ImageError if the site lies outside the image, SpecMismatch if x does not fit the model.
     """
-    spec, likelihood = model.spec, model.likelihood
-    spec.check(x)
-    check_site(spec, site)
-    channel, row, column = site
-    params = model(as_batch(model, x), y)[:, :, channel, row, column].cpu().double()
-    pmf = likelihood.log_pmf(params).exp()[0].numpy()
-    step = int(model.order.rank[row, column]) * spec.channels + channel
-    seen = x[channel, row, column]
-    value = None if is_hidden(np.asarray(seen)) else seen.item()
-    if spec.levels:
-        return Conditional(pmf, value, step, site)
-    density = None if value is None else float(likelihood.log_prob(params, torch.tensor([value], dtype=torch.float64)))
-    mixture = Mixture(*(part[0].numpy() for part in likelihood.moments(params)))
-    return Conditional(pmf, value, step, site, True, density, mixture)
+    model.spec.check(x)
+    check_site(model.spec, site)
+    params = model(as_batch(model, x), y)[0, :, site[0], site[1], site[2]]
+    return conditional_of(model, params, value_at(x, site), site)

@@ -1,5 +1,5 @@
-"""Maps over an image: how surprising and how uncertain each pixel is, what it would most likely be,
-what it can see."""
+"""Maps over an image: how surprising and how uncertain each pixel is, what it would most likely be, how far off that
+is, what it can see."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ import torch
 from torch import Tensor
 
 from arstudio.analysis.conditionals import as_batch, check_site
-from arstudio.image import is_hidden
+from arstudio.image import ImageSpec, is_hidden
 from arstudio.models.base import AutoregressiveModel
+from arstudio.sampling.trace import Trace
+
+DRAWN_MAPS = ("surprise", "entropy", "argmax", "expectation", "error")
 
 
 @dataclass(frozen=True)
 class ImageMaps:
-    """(C, H, W) each: `surprise` and `entropy` in bits, `argmax` the most probable level,
-    `expectation` the mean level. Of reals everything is about the 256 bins of [0, 1], but surprise is at a precision
-    of 1/256, −log2(density / 256)."""
+    """(C, H, W) each: `surprise` and `entropy` in bits, `argmax` the most probable level, `expectation` the mean level,
+    `error` the distance |x − expectation|. Of reals everything is about the 256 bins of [0, 1], but surprise is at a
+    precision of 1/256, −log2(density / 256). Surprise and error are NaN where the image is hidden."""
 
     surprise: np.ndarray
     entropy: np.ndarray
     argmax: np.ndarray
     expectation: np.ndarray
+    error: np.ndarray
 
 
 @torch.inference_mode()
@@ -33,17 +37,43 @@ def image_maps(model: AutoregressiveModel, x: np.ndarray, y: Tensor | int | None
     """All maps of image x (C, H, W) levels from one forward pass.
     Hidden (negative) sites have no surprise, NaN. Raises SpecMismatch if x does not fit the model."""
     model.spec.check(x)
-    images = as_batch(model, x)
-    params = model(images, y).cpu().double()
+    return maps_of(model, model(as_batch(model, x), y)[0].cpu().double(), x)
+
+
+@torch.inference_mode()
+def maps_of(model: AutoregressiveModel, params: Tensor, x: np.ndarray) -> ImageMaps:
+    """All maps of image x (C, H, W), from (P, C, H, W) float64 parameters of its conditionals."""
+    spec, params = model.spec, params[None]
     log_pmf = model.likelihood.log_pmf(params)[0]                                           # (L, C, H, W)
-    pmf, spec = log_pmf.exp(), model.spec
-    log_prob = model.likelihood.log_prob(params, images.cpu())[0] - (0.0 if spec.levels else math.log(spec.bins))
-    surprise = -log_prob / math.log(2)
-    surprise[torch.from_numpy(is_hidden(np.asarray(x)))] = math.nan
+    pmf = log_pmf.exp()
+    log_prob = model.likelihood.log_prob(params, as_batch(model, x).cpu())[0]
+    surprise = -(log_prob - (0.0 if spec.levels else math.log(spec.bins))).numpy() / math.log(2)
+    hidden = is_hidden(np.asarray(x))
+    surprise[hidden] = math.nan
     entropy = -(pmf * log_pmf.clamp(min=-1e30)).sum(0) / math.log(2)
-    values = torch.tensor([spec.value_of(k) for k in range(len(pmf))])
-    mean = (pmf * values.double()[:, None, None, None]).sum(0)
-    return ImageMaps(surprise.numpy(), entropy.numpy(), values[pmf.argmax(0)].numpy(), mean.numpy())
+    argmax, mean = _guesses(spec, np.moveaxis(pmf.numpy(), 0, -1))
+    return ImageMaps(surprise, entropy.numpy(), argmax, mean, np.where(hidden, math.nan, np.abs(x - mean)))
+
+
+def drawn_map(trace: Trace, name: str, index: int, cursor: int | None = None) -> np.ndarray | None:
+    """One of DRAWN_MAPS of a drawing as far as it goes, (C, H, W) with NaN beyond `cursor`, from what the sampler
+    recorded of each site at its moment. None where the trace kept no distributions of image `index`."""
+    if name in ("surprise", "entropy"):
+        return trace.map(name, index, cursor)
+    if index >= len(trace.pmfs):
+        return None
+    end = trace.cursor if cursor is None else min(cursor, trace.cursor)
+    argmax, mean = _guesses(trace.spec, trace.pmfs[index, :end])
+    column = {"argmax": argmax, "expectation": mean, "error": np.abs(trace.values[index, :end] - mean)}[name]
+    flat = np.full(trace.spec.sites, np.nan)
+    flat[trace.sites[:end]] = column
+    return flat.reshape(trace.spec.shape)
+
+
+def _guesses(spec: ImageSpec, pmf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(…, bins) probabilities -> (…) the most probable value and the mean."""
+    values = np.array([spec.value_of(k) for k in range(pmf.shape[-1])], dtype=np.float64)
+    return values[pmf.argmax(-1)], pmf.astype(np.float64) @ values
 
 
 def sees(

@@ -11,6 +11,9 @@ Shapes: q and k (B, heads, T, d), v (B, heads, T, e). At one place arrays do as 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import torch
@@ -19,16 +22,36 @@ from torch import Tensor, nn
 
 from arstudio.models.layers import Array, at_site
 
+_seen: ContextVar[list[tuple[Tensor, Tensor, bool]] | None] = ContextVar("attention seen", default=None)
+
+
+@contextmanager
+def watched() -> Iterator[list[tuple[Tensor, Tensor, bool]]]:
+    """(q, k, strict) of every `causal_attention` that this thread computes inside the block, in order."""
+    found: list[tuple[Tensor, Tensor, bool]] = []
+    token = _seen.set(found)
+    try:
+        yield found
+    finally:
+        _seen.reset(token)
+
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, *, strict: bool = False) -> Tensor:
     """What each query takes from the values at earlier places, (B, heads, T, e); with `strict` not from its own.
 
     Keys and values are brought to one width with zeros, which the kernels that keep no T × T matrix ask for.
     """
+    seen = _seen.get()
+    if seen is not None:
+        seen.append((q, k, strict))
     if strict:
         if q.shape[2] == 1:
             return torch.zeros_like(v)
-        return F.pad(causal_attention(q[:, :, 1:], k[:, :, :-1], v[:, :, :-1]), (0, 0, 1, 0))
+        return F.pad(_attend(q[:, :, 1:], k[:, :, :-1], v[:, :, :-1]), (0, 0, 1, 0))
+    return _attend(q, k, v)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     key, value = q.shape[-1], v.shape[-1]
     if key != value:
         q, k, v = (F.pad(t, (0, max(key, value) - t.shape[-1])) for t in (q, k, v))

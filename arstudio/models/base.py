@@ -125,6 +125,7 @@ class AutoregressiveModel(nn.Module):
     paper: ClassVar[str]
     closed_form: ClassVar[bool] = False    # `learn` counts each image once; there is nothing to descend
     any_order: ClassVar[bool] = False      # `reordered` gives a model of any other order with the same weights
+    attends: ClassVar[bool] = False        # its layers call `attention.causal_attention`; see `attention_places`
     slow_exact: ClassVar[bool] = False     # `log_prob` takes a pass a pixel; training is watched by `validation_loss`
 
     def __init__(self, spec: ImageSpec, config: ModelConfig, num_classes: int = 0) -> None:
@@ -228,6 +229,11 @@ class AutoregressiveModel(nn.Module):
         """The order in which to complete an image whose (H, W) bool pixels `known` are given, for models with
         `any_order`: those first, then the model's order."""
         return self.order.first(known)
+
+    def attention_places(self) -> tuple[Tensor, Tensor]:
+        """Where attention looks, for models with `attends`: (T, S) sites, as indices into a flat (C, H, W) image, that
+        the value behind each of T keys tells of, C·H·W for none; and (C·H·W,) the query of each site."""
+        raise ConfigError(f"{self.title} has no attention.")
 
     def naive_decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
         """A decoder that runs the whole `forward` for every site: the reference, and the slow way."""

@@ -162,6 +162,7 @@ class ImageGPT(AutoregressiveModel):
     """Causal transformer over sites, pixels or patches; see the module docstring."""
 
     config: ImageGPTConfig
+    attends = True
 
     def __init__(self, spec: ImageSpec, config: ImageGPTConfig, num_classes: int = 0) -> None:
         super().__init__(spec, config, num_classes)
@@ -201,6 +202,10 @@ class ImageGPT(AutoregressiveModel):
         patch = row // p * -(-self.spec.width // p) + column // p
         pixel = patch * p * p + row % p * p + column % p
         return (pixel[:, None] * self.spec.channels + np.arange(self.spec.channels)).reshape(-1)
+
+    def attention_places(self) -> tuple[Tensor, Tensor]:
+        nothing = self.slots.new_full((1, self.size), self.spec.sites)    # the first key is the start
+        return torch.cat([nothing, self.slots[:-1]]), self.slot_of_site // self.size
 
     def prepare(self, x: Tensor) -> None:
         """Begin with a palette found by k-means in the colours of (B, C, H, W) training images."""

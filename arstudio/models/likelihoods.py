@@ -136,11 +136,15 @@ class Mixture(Likelihood):
         """(B, 3K, …) and ends (B, …) in the network's range -> (B, …) log mass of the mixture between them."""
         return torch.logsumexp(self.split(params)[0] + self.log_masses(params, low, high), dim=1)
 
-    def log_pmf(self, params: Tensor) -> Tensor:
+    def log_components(self, params: Tensor) -> Tensor:
+        """(B, 3K, …) -> (B, bins, K, …) log of what each component adds to the probability of each bin."""
         log_weights, means, log_scales = (part.unsqueeze(1) for part in self.split(params))    # (B, 1, K, …)
         edges = self.edges(params).view(-1, *[1] * (params.dim() - 1))                         # (bins + 1, 1, …)
         z = (edges.unsqueeze(0) - means) * (-log_scales).exp()                                 # (B, bins + 1, K, …)
-        return torch.logsumexp(log_weights + self.log_interval(z[:, :-1], z[:, 1:]), dim=2)
+        return log_weights + self.log_interval(z[:, :-1], z[:, 1:])
+
+    def log_pmf(self, params: Tensor) -> Tensor:
+        return torch.logsumexp(self.log_components(params), dim=2)
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         edges, x = self.edges(params), x.long()

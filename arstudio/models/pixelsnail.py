@@ -181,6 +181,7 @@ class PixelSNAIL(AutoregressiveModel):
     """PixelSNAIL; see the module docstring."""
 
     config: PixelSNAILConfig
+    attends = True
 
     def __init__(self, spec: ImageSpec, config: PixelSNAILConfig, num_classes: int = 0) -> None:
         super().__init__(spec, config, num_classes)
@@ -196,6 +197,11 @@ class PixelSNAIL(AutoregressiveModel):
         rows, columns = ((torch.arange(n) + 0.5) / n - 0.5 for n in (spec.height, spec.width))
         place = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1)
         self.register_buffer("background", torch.cat([torch.ones_like(place[..., :1]), place], -1), persistent=False)
+
+    def attention_places(self) -> tuple[Tensor, Tensor]:
+        pixels = torch.arange(self.spec.pixels, device=self.device)
+        channels = self.spec.pixels * torch.arange(self.spec.channels, device=self.device)
+        return pixels[:, None] + channels, pixels.repeat(self.spec.channels)
 
     def class_biases(self, y: Tensor) -> Tensor:
         """(B,) class rows -> (blocks, residuals + 1, B, 2p)."""
