@@ -9,6 +9,10 @@ so a machine that slows down slows all of them. Medians over the repeats are rep
               less than the truth, because drawing from the pmf is left out)
     ρ         seconds of incremental drawing / seconds of one forward pass of the same batch
     floor     2 · multiply-adds of one forward pass · batch / measured flop/s of a square matrix product
+    decoder   the drawn values given to the model's decoder alone, site by site: what is left of a drawing when
+              deciding, recording and the random numbers cost nothing
+    peak      bytes that one more drawing added to the process at its highest, read from Linux's high-water mark or
+              from CUDA's; it includes the decoder's copy of the weights
 
 A drawing is timed from the making of its decoder to the last pixel in the trace. The floor counts dense
 multiply-adds as they are run, taps hidden by a mask included.
@@ -16,11 +20,15 @@ multiply-adds as they are run, taps hidden by a mask included.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +36,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from arstudio.image import ImageSpec
-from arstudio.models import create
+from arstudio.models import create, threads
 from arstudio.models.base import AutoregressiveModel, Decoder
 from arstudio.progress import Muted, Progress
 from arstudio.sampling import Sampler, SampleSettings
@@ -40,11 +48,12 @@ AFFORDABLE = 60.0  # seconds of naive drawing, all repeats together, above which
 
 @dataclass(frozen=True)
 class BatchFigures:
-    """Medians for one batch size. `identical` says whether naive and incremental drew the same pixels (None:
-    naive was not run); `naive_source` is "measured" or "extrapolated"; `cache_bytes` is what the decoder
-    keeps."""
+    """Medians for one batch size. `method` is what was drawn by; `identical` says whether naive drew the same pixels
+    (None: naive was not run); `naive_source` is "measured" or "extrapolated"; `cache_bytes` is what the decoder keeps
+    for its images; `peak_bytes` is None where the system does not tell."""
 
     batch: int
+    method: str
     seconds: float
     sites_per_second: float
     naive_seconds: float
@@ -54,7 +63,9 @@ class BatchFigures:
     rho: float
     floor_seconds: float
     ratio_to_floor: float
+    decoder_seconds: float
     cache_bytes: int
+    peak_bytes: int | None
     identical: bool | None
 
 
@@ -96,18 +107,20 @@ def bench_sampling(
     name: str,
     *,
     batches: tuple[int, ...] = (1, 16, 64),
+    method: str = "incremental",
     repeats: int = 3,
     affordable: float = AFFORDABLE,
     progress: Progress | None = None,
 ) -> SamplingBenchmark:
-    """Measure drawing `batches` images at once; see the module docstring. Raises Cancelled if stopped.
+    """Measure drawing `batches` images at once; see the module docstring. Raises Cancelled if stopped, SettingsError
+    for a method that does not exist.
 
     `affordable` is how many seconds naive drawing may take for one batch size, all repeats together.
     """
     progress = progress or Progress()
     before = _load()
     twin = model.frozen()
-    work = [_Work(model, twin, batch, affordable, repeats) for batch in batches]
+    work = [_Work(model, twin, batch, method, affordable, repeats) for batch in batches]
     matrix: list[float] = []
     total, done = sum(w.cost for w in work) * repeats, 0.0
     for repeat in range(repeats):
@@ -151,21 +164,23 @@ class _Work:
         model: AutoregressiveModel,
         twin: AutoregressiveModel,
         batch: int,
+        method: str,
         affordable: float,
         repeats: int,
     ) -> None:
-        self.model, self.twin, self.batch = model, twin, batch
+        self.model, self.twin, self.batch, self.method = model, twin, batch, method
         self.y = balanced_classes(model.num_classes, batch)
         generator = torch.Generator().manual_seed(0)
         shape, levels = (batch, *model.spec.shape), model.spec.levels
         x = torch.randint(0, levels, shape, generator=generator) if levels else torch.rand(shape, generator=generator)
         self.x = x.to(model.device)
         self.drawn: list[float] = []
+        self.decoded: list[float] = []
         self.passes: list[float] = []
         self.naive: list[float] = []
         self.cache_bytes = 0
         self.identical: bool | None = None
-        warm_up = Sampler(model, SampleSettings(), batch, self.y)
+        warm_up = Sampler(model, SampleSettings(), batch, self.y, method=method)
         warm_up.run(until=min(model.spec.sites, 2 * model.spec.width * model.spec.channels))
         one = min(self._pass() for _ in range(2))
         estimate = model.spec.sites * one
@@ -175,9 +190,9 @@ class _Work:
     def measure(self, repeat: int, progress: Progress) -> None:
         """One interleaved round: two full passes, an incremental drawing and, if affordable, a naive one."""
         self.passes += [self._pass(), self._pass()]
-        seconds, sampler = self._draw("incremental", progress)
+        seconds, sampler = self._draw(self.method, progress)
         self.drawn.append(seconds)
-        self.cache_bytes = _decoder_bytes(sampler.decoder)
+        self.decoded.append(self._decode(sampler.trace.values))
         if repeat < self.naive_runs:
             seconds, naive = self._draw("naive", progress)
             self.naive.append(seconds)
@@ -196,6 +211,27 @@ class _Work:
 
         return _timed(work, self.model.device)
 
+    def _decode(self, values: np.ndarray) -> float:
+        """Seconds of a decoder that is given (B, D) values, one site after the other."""
+        sites = [torch.from_numpy(column) for column in np.ascontiguousarray(values.T)]
+
+        def work() -> None:
+            decoder = self.model.decoder(self.batch, self.y)
+            self.cache_bytes = decoder_bytes(decoder)
+            with torch.inference_mode(), threads.single():
+                for value in sites:
+                    decoder.params()
+                    decoder.push(value.to(self.model.device))
+
+        return _timed(work, self.model.device)[0]
+
+    def _peak(self) -> int | None:
+        """Bytes that one more drawing adds at its highest."""
+        before = _high_water(self.model.device, reset=True)
+        Sampler(self.model, SampleSettings(seed=0), self.batch, self.y, method=self.method).run()
+        after = _high_water(self.model.device)
+        return None if before is None or after is None else max(0, after - before)
+
     def figures(self, multiply_adds: int, flops: float) -> BatchFigures:
         """Medians in seconds and their ratios; `flops` is the machine's measured matrix throughput a second."""
         sites = self.model.spec.sites
@@ -204,6 +240,7 @@ class _Work:
         floor = 2 * multiply_adds * self.batch / flops
         return BatchFigures(
             self.batch,
+            self.method,
             seconds,
             self.batch * sites / seconds,
             naive,
@@ -213,7 +250,9 @@ class _Work:
             seconds / forward,
             floor,
             seconds / floor,
+            statistics.median(self.decoded),
             self.cache_bytes,
+            self._peak(),
             self.identical,
         )
 
@@ -252,11 +291,32 @@ def _multiply_adds(twin: AutoregressiveModel) -> int:
     return counter.get_total_flops() // 2
 
 
-def _decoder_bytes(decoder: Decoder) -> int:
+def decoder_bytes(decoder: Decoder) -> int:
     """Bytes of every tensor a decoder keeps for its images."""
     values = [getattr(decoder, name) for name in decoder.batched]
     tensors = [t for value in values for t in (value if isinstance(value, list) else [value])]
     return sum(t.numel() * t.element_size() for t in tensors)
+
+
+def _high_water(device: torch.device, reset: bool = False) -> int | None:
+    """The most bytes used since the last reset; on a CPU those of the whole process, which only Linux tells."""
+    if device.type == "cuda":
+        if reset:
+            torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.max_memory_allocated(device)
+    status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if device.type != "cpu" or not (status.exists() and clear.exists()):
+        return None
+    if reset:
+        gc.collect()
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)    # memory freed before must not hide what is taken now
+        try:
+            clear.write_text("5")
+        except OSError:
+            return None
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) * 1024
 
 
 def _load() -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arstudio.cli.console import Bar, UsageSentence, class_index, destination, open_model, show, to_json
-from arstudio.cli.options import Class, Device, Fit, Guidance, Json, Model, Picture, Seed, Temperature, TopK, TopP
+from arstudio.cli.options import Class, Device, Fit, Guidance, Json, Method, Model, Picture, Seed, Temperature, TopK, TopP
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,12 +29,7 @@ def sample(
         Path | None,
         typer.Option(metavar="CSV", help="Also write every site in order: value, log p, entropy."),
     ] = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            metavar="incremental|naive", help="Every feature once, or one whole forward pass per site."
-        ),
-    ] = "incremental",
+    method: Method = "incremental",
     class_: Class = None,
     temperature: Temperature = 1.0,
     top_k: TopK = 0,

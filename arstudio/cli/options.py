@@ -18,6 +18,13 @@ Picture = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON on stdout.")]
 Seed = Annotated[int, typer.Option("--seed", help="One seed, one result, whichever method draws it.")]
+Method = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="incremental: every feature once; naive: a whole pass a site; jacobi: whole passes that settle many sites each.",
+    ),
+]
 Class = Annotated[
     str | None,
     typer.Option("--class", metavar="NAME", help="A class of a class-conditional model, by name or number."),

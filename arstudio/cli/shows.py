@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arstudio.cli.console import Bar, UsageSentence, open_model, say, show, tables
-from arstudio.cli.options import Device, Json
+from arstudio.cli.options import Device, Json, Method
 
 if TYPE_CHECKING:
     from arstudio.analysis.benchmarks import SamplingBenchmark
     from arstudio.analysis.model_table import Row
+    from arstudio.image import ImageSpec
 
 bench = typer.Typer(rich_markup_mode="rich")
+
+Batch = Annotated[str, typer.Option(metavar="N,N,…", help="How many images are drawn at once.")]
+Repeats = Annotated[int, typer.Option(min=1, help="Interleaved repeats; medians are reported.")]
 
 
 def demo(
@@ -48,6 +52,7 @@ def _bench(context: typer.Context) -> None:
     Examples:
 
         arstudio bench sampling --json
+        arstudio bench systems
         arstudio bench models --dataset digits:17 --seconds 30
         arstudio bench gui
     """
@@ -79,10 +84,9 @@ def sampling(
             metavar="MODEL", help="A bundled name, model file or run; the reference network by default."
         ),
     ] = "",
-    batch: Annotated[
-        str, typer.Option(metavar="N,N,…", help="How many images are drawn at once.")
-    ] = "1,16,64",
-    repeats: Annotated[int, typer.Option(min=1, help="Interleaved repeats; medians are reported.")] = 3,
+    batch: Batch = "1,16,64",
+    method: Method = "incremental",
+    repeats: Repeats = 3,
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
@@ -99,7 +103,7 @@ def sampling(
 
         arstudio bench sampling --json
         arstudio bench sampling --model mnist-gated --batch 1,16
-        arstudio bench sampling --model digits-gated --batch 1 --repeats 5
+        arstudio bench sampling --model digits-gated --batch 1 --method jacobi
     """
     sizes = _sizes(batch)
     from arstudio.analysis.benchmarks import bench_sampling, reference_network
@@ -111,14 +115,52 @@ def sampling(
     else:
         network, name = reference_network().to(pick_device(device)), "reference network"
     with Bar() as bar:
-        result = bench_sampling(network, name, batches=sizes, repeats=repeats, progress=bar)
+        result = bench_sampling(network, name, batches=sizes, method=method, repeats=repeats, progress=bar)
     if json:
         show(result)
     else:
         _print(result)
     if any(row.identical is False for row in result.rows):
-        say("Naive and incremental sampling gave different pixels: a bug, please report it with this output.")
+        say(f"Naive and {method} sampling gave different pixels: a bug, please report it with this output.")
         raise typer.Exit(1)
+
+
+@bench.command()
+def systems(
+    model: Annotated[
+        str, typer.Option(metavar="NAME,NAME,…", help="Architectures; all of them by default.")
+    ] = "",
+    image: Annotated[
+        str, typer.Option(metavar="HxW:LEVELS", help="Size and levels of the images, or CxHxW:LEVELS.")
+    ] = "28x28:2",
+    preset: Annotated[str, typer.Option(metavar="small|medium|paper", help="Size of every model.")] = "small",
+    batch: Batch = "1",
+    method: Method = "incremental",
+    repeats: Repeats = 3,
+    json: Json = False,
+) -> None:
+    """Measure how fast every system draws, in forward passes, and what limits it.
+
+    Weights are random, from a fixed seed. Naive drawing is really run where it
+    takes under ten seconds, otherwise extrapolated, marked *. Leave the machine
+    alone meanwhile.
+
+    Examples:
+
+        arstudio bench systems
+        arstudio bench systems --image 8x8:17 --model pixelcnn,wavenet
+        arstudio bench systems --batch 1,64 --method jacobi --json
+    """
+    from arstudio.analysis.system_speeds import as_markdown, bench_systems
+
+    sizes, spec = _sizes(batch), _image(image)
+    names = [part.strip() for part in model.split(",") if part.strip()]
+    with Bar() as bar:
+        rows = bench_systems(spec, names, preset=preset, batches=sizes, method=method, repeats=repeats, progress=bar)
+    if json:
+        show({"image": spec, "preset": preset, "rows": rows})
+    else:
+        print(f"{spec}, preset {preset}\n\n{as_markdown(rows)}\n\n{rows[0].figures.protocol}")
 
 
 @bench.command()
@@ -192,6 +234,18 @@ def _views(text: str) -> list[tuple[str, int]]:
     return [(name, int(levels)) for name, _, levels in parts]
 
 
+def _image(text: str) -> ImageSpec:
+    """ "28x28:2" -> one channel of 28×28, 2 levels; "3x8x8:256" for colours. Raises UsageSentence, ImageError."""
+    from arstudio.image import ImageSpec
+
+    shape, _, levels = text.partition(":")
+    sides = shape.lower().replace("×", "x").split("x")
+    if len(sides) not in (2, 3) or not all(part.isdecimal() for part in (*sides, levels)):
+        raise UsageSentence(f"--image takes height, width and levels, such as 28x28:2 or 3x8x8:256, not {text!r}.")
+    channels, height, width = map(int, sides if len(sides) == 3 else ("1", *sides))
+    return ImageSpec(channels, height, width, int(levels))
+
+
 def _sizes(text: str) -> tuple[int, ...]:
     """ "1,16" -> (1, 16). Raises UsageSentence."""
     parts = [part.strip() for part in text.split(",")]
@@ -211,14 +265,15 @@ def _print(result: SamplingBenchmark) -> None:
         "× naive",
         "ρ",
         "× floor",
-        "Cache",
+        "Cache MB",
+        "Peak MB",
         "Same",
         box=None,
         header_style="bold",
     )
     for row in result.rows:
         same = {True: "yes", False: "NO", None: "not run"}[row.identical]
-        naive = f"{row.naive_seconds:.1f}" + ("" if row.naive_source == "measured" else " extrapolated")
+        naive = f"{row.naive_seconds:.1f}" + ("" if row.naive_source == "measured" else " *")
         table.add_row(
             str(row.batch),
             f"{row.seconds:.3f}",
@@ -227,9 +282,12 @@ def _print(result: SamplingBenchmark) -> None:
             f"{row.ratio_to_naive:.3g}",
             f"{row.rho:.2f}",
             f"{row.ratio_to_floor:.3g}",
-            f"{row.cache_bytes / 1e6:.1f} MB",
+            f"{row.cache_bytes / 1e6:.1f}",
+            "" if row.peak_bytes is None else f"{row.peak_bytes / 1e6:.1f}",
             same,
         )
     console = tables()
     console.print(table)
+    if any(row.naive_source != "measured" for row in result.rows):
+        console.print("* extrapolated: one timed pass for each site.")
     console.print(result.protocol)

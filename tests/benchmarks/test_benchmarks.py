@@ -1,12 +1,14 @@
 """The sampling benchmark measures what it says it measures; how fast this machine is, no test asks."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from arstudio.analysis.benchmarks import bench_sampling, reference_network
+from arstudio.analysis.system_speeds import bench_systems, limit
 from arstudio.cli import app
 from arstudio.image import ImageSpec
 from arstudio.models import save_model
@@ -53,6 +55,11 @@ def test_the_cache_grows_with_the_batch(result):
     one, three = (row.cache_bytes for row in result.rows)
     assert one > 4 * SPEC.sites
     assert three == 3 * one
+
+
+def test_the_peak_of_a_drawing_holds_its_caches(model, monkeypatch):
+    row = bench_sampling(model, "tiny", batches=(400,), repeats=1, affordable=0).rows[0]
+    assert row.peak_bytes is None or row.cache_bytes < row.peak_bytes < 20 * row.cache_bytes
 
 
 def test_the_protocol_stands_beside_the_figures(result):
@@ -106,3 +113,33 @@ def test_batches_that_are_no_numbers_are_said_in_a_sentence(batch):
     found = CliRunner().invoke(app, ["bench", "sampling", "--batch", batch])
     assert found.exit_code == 2
     assert "1,16,64" in found.stderr
+
+
+def test_every_system_is_measured_and_what_limits_it_follows_from_the_figures():
+    rows = bench_systems(SPEC, ["fvsbn", "order_agnostic"], repeats=1, affordable=0)
+    assert [row.title for row in rows] == ["FVSBN", "Order-agnostic network"]
+    assert all(row.figures.rows[0].decoder_seconds > 0 for row in rows)
+    row = replace(rows[0].figures.rows[0], seconds=36e-6 * 50, decoder_seconds=36e-6 * 20, rho=9.0)
+    assert limit(row, 36) == "deciding and recording: 30 of 50 µs a site"
+    assert limit(replace(row, decoder_seconds=36e-6 * 40), 36) == "the network: 40 of 50 µs a site"
+    assert "less than a forward pass" in limit(replace(row, rho=0.5), 36)
+    assert "one by one 70 µs" in limit(replace(row, decoder_seconds=36e-6 * 70), 36)
+
+
+def test_the_table_of_systems_has_a_line_for_each_batch_size():
+    arguments = ["bench", "systems", "--image", "4x4:2", "--model", "fvsbn,pixelcnn", "--batch", "1,2", "--repeats", "1"]
+    found = CliRunner().invoke(app, arguments)
+    assert found.exit_code == 0
+    assert [line.split(" | ")[:2] for line in found.stdout.splitlines() if line.startswith(("| FVSBN", "| PixelCNN"))] == [
+        ["| FVSBN", "1"], ["| FVSBN", "2"], ["| PixelCNN", "1"], ["| PixelCNN", "2"],
+    ]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), [
+    (["--image", "28:2"], "--image takes height, width and levels"), (["--image", "4x4:1"], "levels must be 2 to 256"),
+    (["--model", "gan"], "There is no model 'gan'"), (["--preset", "huge"], "There is no preset 'huge'"),
+])
+def test_systems_that_cannot_be_measured_are_refused(arguments, sentence):
+    found = CliRunner().invoke(app, ["bench", "systems", *arguments])
+    assert found.exit_code != 0
+    assert sentence in (found.output or "") + str(found.exception)
