@@ -6,11 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QMouseEvent, QUndoStack, QWheelEvent
+from PySide6.QtGui import QInputDevice, QMouseEvent, QPointingDevice, QTabletEvent, QUndoStack, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
-from arstudio.gui.widgets.canvas import TOOLS, Canvas
-from arstudio.gui.widgets.sheet import box, disc, outline, region, segment, stroke
+from arstudio.gui.widgets.canvas import Canvas
+from arstudio.gui.widgets.gesture import TOOLS
+from arstudio.gui.widgets.sheet import box, disc, grown, outline, region, segment, stroke
 from arstudio.image import ImageSpec
 
 SPEC = ImageSpec(1, 8, 8, 17)
@@ -123,6 +124,104 @@ def test_a_line_is_straight_and_fill_takes_joined_pixels_of_one_level(qtbot, can
     qtbot.mouseClick(canvas, LEFT, pos=at(canvas, 2, 6))
     assert (canvas.sheet.content[0, :, 4:] == 5).all()
     assert (canvas.sheet.content[0, :, :3] == 0).all()
+
+
+def test_a_drawn_rectangle_is_filled_with_the_ink_and_known(qtbot, canvas):
+    canvas.set_tool("block")
+    drag(qtbot, canvas, [(4, 1), (6, 6), (7, 3)])
+    assert (canvas.sheet.content[0, 4:8, 1:4] == 16).all()
+    assert not canvas.sheet.hidden[5:, 1:4].any()
+    assert canvas.sheet.hidden[5:, 4:].all()
+    assert canvas.undo_stack.count() == 1
+
+
+def test_keep_takes_what_the_model_drew_and_only_there(qtbot, canvas):
+    before = canvas.sheet
+    shown = np.full(SPEC.shape, 9, np.int16)
+    shown[0, 7, 7] = -1                                            # not drawn: a stopped run
+    canvas.show_preview(shown, before.hidden)
+    canvas.set_tool("keep")
+    with qtbot.assertNotEmitted(canvas.preview_left):
+        drag(qtbot, canvas, [(4, 4), (6, 4)])
+        drag(qtbot, canvas, [(7, 7), (7, 7)])
+    assert canvas.previewing
+    assert (canvas.image()[0, 6] == 9).all()
+    assert np.array_equal(canvas.sheet.content[0, :5], before.content[0, :5])
+    assert (canvas.sheet.content[0, 5:7, 4] == 9).all()
+    assert not canvas.sheet.hidden[5:7, 4].any()
+    assert canvas.sheet.hidden[7, 7]
+    after = canvas.sheet
+    for _ in range(canvas.undo_stack.count()):
+        canvas.undo_stack.undo()
+    assert canvas.sheet.same(before)
+    assert not canvas.previewing
+    while canvas.undo_stack.canRedo():
+        canvas.undo_stack.redo()
+    assert canvas.sheet.same(after)
+
+
+def test_keep_without_a_completion_changes_nothing(qtbot, canvas):
+    before = canvas.sheet
+    canvas.set_tool("keep")
+    drag(qtbot, canvas, [(0, 0), (7, 7)])
+    assert canvas.sheet.same(before)
+    assert canvas.undo_stack.count() == 0
+
+
+def pen(canvas, kind, cell, pressure, end=QPointingDevice.PointerType.Pen, button=LEFT):
+    device = QPointingDevice(
+        "tablet", 7, QInputDevice.DeviceType.Stylus, end, QInputDevice.Capability.Position | QInputDevice.Capability.Pressure,
+        1, 2,
+    )
+    point = QPointF(at(canvas, *cell))
+    held = button if kind != QEvent.Type.TabletRelease else Qt.MouseButton.NoButton
+    changed = button if kind != QEvent.Type.TabletMove else Qt.MouseButton.NoButton
+    event = QTabletEvent(
+        kind, device, point, canvas.mapToGlobal(point), pressure, 0, 0, 0, 0, 0, Qt.KeyboardModifier.NoModifier, changed, held,
+    )
+    QApplication.sendEvent(canvas, event)
+    return event.isAccepted()
+
+
+def test_a_pen_draws_as_wide_as_it_is_pressed_and_its_other_end_erases(canvas):
+    canvas.change("blank", np.zeros(SPEC.shape), np.zeros((8, 8)))
+    canvas.set_tool("mask")
+    canvas.set_brush(5)
+    press, move, release = QEvent.Type.TabletPress, QEvent.Type.TabletMove, QEvent.Type.TabletRelease
+    assert pen(canvas, press, (3, 1), 0.1)
+    pen(canvas, move, (3, 4), 0.2)
+    pen(canvas, move, (3, 5), 0.6)
+    pen(canvas, release, (3, 5), 0.0)
+    rows = canvas.sheet.hidden.sum(0)
+    assert rows[1] == 1                   # a light beginning, one pixel wide
+    assert rows[5] == 3                   # three of the five pixels of the brush
+    assert canvas.undo_stack.count() == 2
+    assert canvas.footprint == 5          # the pressure ends with the stroke
+    pen(canvas, press, (3, 1), 1.0, QPointingDevice.PointerType.Eraser)
+    pen(canvas, move, (3, 7), 1.0, QPointingDevice.PointerType.Eraser)
+    pen(canvas, release, (3, 7), 0.0, QPointingDevice.PointerType.Eraser)
+    assert not canvas.sheet.hidden.any()
+    assert canvas.tool == "mask"
+    assert not pen(canvas, press, (3, 1), 1.0, button=MIDDLE)    # left to the mouse, which pans
+
+
+def test_every_pixel_is_one_square_of_one_colour_at_any_magnification(canvas):
+    content = np.random.default_rng(5).integers(0, 17, SPEC.shape)
+    canvas.change("noise", content, np.zeros((8, 8)))
+    canvas.clearFocus()
+    for turns in (0, 3, 9, 20):
+        for _ in range(turns):
+            wheel(canvas, at(canvas, 3, 4), 120)
+        picture, size = canvas.grab().toImage(), canvas.scale()
+        assert size == int(size)
+        for row, column in ((3, 4), (2, 4), (3, 3)):
+            square = canvas.rect_of(row, column)
+            level = -(-int(content[0, row, column]) * 255 // 16)
+            for x, y in ((1, 1), (0.5, 0.5), (size - 2, size - 2), (1, size - 2)):
+                point = square.topLeft() + QPointF(x * (size > 8), y * (size > 8))
+                if canvas.rect().contains(point.toPoint()) and 1 <= x < size - 1:
+                    seen = picture.pixelColor(int(point.x()), int(point.y()))
+                    assert abs(seen.red() - level) <= 1, (turns, row, column, x, y)
 
 
 def test_the_picker_takes_the_level_but_not_from_hidden_pixels(qtbot, canvas):
@@ -246,12 +345,15 @@ def test_undo_and_redo_return_the_identical_arrays_after_any_strokes(qapp, drawn
         canvas.set_tool(tool)
         canvas.set_brush(size)
         canvas.ink = (level,)
+        if tool == "keep":
+            canvas.show_preview(np.full(SPEC.shape, level, np.int16), canvas.sheet.hidden)
         canvas.use(start, end, other=other)
         if not canvas.sheet.same(states[-1]):
             states.append(canvas.sheet)
         assert ((canvas.sheet.content >= 0) & (canvas.sheet.content < 17)).all()
     stack = canvas.undo_stack
     assert stack.count() == len(states) - 1
+    canvas.leave_preview()
     for state in reversed(states[:-1]):
         stack.undo()
         assert canvas.sheet.same(state)
@@ -300,3 +402,15 @@ def test_boxes_are_clipped_and_regions_keep_to_joined_equals():
     assert region(content, hidden, (3, 3)).sum() == 7
     assert region(content, hidden, (0, 3)).sum() == 1
     assert region(content, hidden, (2, 0)).sum() == 4
+
+
+@given(st.integers(0, 2**16 - 1))
+@settings(max_examples=50, deadline=None)
+def test_growing_adds_the_neighbours_and_shrinking_is_growing_the_rest(bits):
+    mask = np.array([bool(bits >> i & 1) for i in range(16)]).reshape(4, 4)
+    wider, narrower = grown(mask), ~grown(~mask)
+    for row in range(4):
+        for column in range(4):
+            near = [mask[r, c] for r in range(4) for c in range(4) if abs(r - row) + abs(c - column) <= 1]
+            assert wider[row, column] == any(near)
+            assert narrower[row, column] == all(near)

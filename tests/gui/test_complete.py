@@ -129,6 +129,22 @@ def test_choose_accept_hide_again_and_go_on(qtbot, panel):
     assert panel.canvas.sheet.same(found.sheet)
 
 
+def test_keep_a_part_of_a_completion_and_complete_the_rest(qtbot, panel):
+    found = complete(qtbot, panel)
+    index = panel.gallery.current
+    panel.canvas.setFocus()
+    click(qtbot, panel.tools.buttons["keep"])
+    panel.canvas.set_brush(1)
+    for column in (2, 3):
+        qtbot.mouseClick(panel.canvas, LEFT, pos=panel.canvas.rect_of(5, column).center().toPoint())
+    assert panel.canvas.previewing
+    assert panel.gallery.current == index
+    assert panel.canvas.sheet.hidden.sum() == 30
+    again = complete(qtbot, panel)
+    assert (again.images[:, 0, 5, 2:4] == found.images[index][0, 5, 2:4]).all()
+    assert (again.images[:, 0, :4] == found.sheet.content[0, :4]).all()
+
+
 def test_a_double_click_or_return_in_the_gallery_takes_a_completion(qtbot, panel):
     found = complete(qtbot, panel)
     wall = panel.gallery.wall
@@ -267,6 +283,13 @@ def test_hide_buttons_invert_and_clear_are_undoable(qtbot, panel):
     while panel.undo_stack.canUndo():
         panel.undo_stack.undo()
     assert panel.canvas.sheet.same(start)
+
+
+def test_what_is_hidden_grows_and_shrinks_by_a_pixel_a_click(qtbot, panel):
+    for name, corner in (("centre", 2), ("grow", 1), ("shrink", 2), ("shrink", 3)):
+        click(qtbot, panel.hide_bar.buttons[name])
+        assert panel.canvas.sheet.hidden.any(1).argmax() == corner, name
+    assert panel.undo_stack.undoText().endswith("Shrink")
 
 
 def test_keys_choose_tools_sizes_and_inks(qtbot, panel):
@@ -514,5 +537,5 @@ def test_everything_can_be_reached_and_named_from_the_keyboard(panel):
         for control in [*root.findChildren(QAbstractButton), *root.findChildren(QComboBox)]:
             if control.objectName().startswith("qt_") or not control.isVisibleTo(root):
                 continue
-            assert control.focusPolicy() & Qt.FocusPolicy.TabFocus, control
+            assert control.focusPolicy() & Qt.FocusPolicy.TabFocus, control.accessibleName()
             assert control.accessibleName() or control.text(), control

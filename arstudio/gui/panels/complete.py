@@ -24,6 +24,7 @@ from arstudio.gui.widgets.completions import Completions
 from arstudio.gui.widgets.controls import EmptyState, retint
 from arstudio.gui.widgets.picture_source import PictureSource
 from arstudio.gui.widgets.pictures import SUFFIXES, qimage_of
+from arstudio.gui.widgets.sheet import grown
 from arstudio.image import is_hidden
 
 
@@ -103,7 +104,7 @@ class CompletePanel(QWidget):
     # -- what the window calls ------------------------------------------------------------------------------
 
     def set_tool(self, name: str) -> None:
-        """Choose a tool: brush, mask, eraser, line, rectangle, fill or picker."""
+        """Choose a tool: one of `gesture.TOOLS`."""
         self.tools.set_tool(name)
 
     def open_file(self, path: str | Path) -> None:
@@ -188,12 +189,16 @@ class CompletePanel(QWidget):
 
     @Slot(str)
     def hide_part(self, name: str) -> None:
-        """Hide top, left, right, bottom, centre or a random half; invert or clear what is hidden."""
+        """Hide top, left, right, bottom, centre or a random half; invert, grow, shrink or clear what is hidden."""
         sheet = self.canvas.sheet
         if sheet is None:
             return
         if name == "invert":
             hidden = ~sheet.hidden
+        elif name == "grow":
+            hidden = grown(sheet.hidden)
+        elif name == "shrink":
+            hidden = ~grown(~sheet.hidden)
         elif name == "clear":
             hidden = np.zeros_like(sheet.hidden)
         else:
@@ -202,7 +207,7 @@ class CompletePanel(QWidget):
             self._random += 1
             preset = "random:0.5" if name == "random" else name
             hidden = preset_mask(preset, *sheet.hidden.shape, self._random)
-        self.canvas.change(self.tr("Hide: {0}").format(self.hide_bar.buttons[name].text()), hidden=hidden)
+        self.canvas.change(self.tr("Hide: {0}").format(self.hide_bar.names[name]), hidden=hidden)
 
     @Slot(str)
     def _model_loading(self, title: str) -> None:

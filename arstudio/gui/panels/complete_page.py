@@ -20,7 +20,7 @@ from arstudio.gui.widgets.controls import Field, label
 from arstudio.gui.widgets.easel import Easel
 from arstudio.gui.widgets.toolbox import HideBar, ToolColumn
 
-COUNTS = (4, 8, 12, 16, 32)
+COUNTS = (4, 8, 12, 16, 32, 64)
 ROW = 30     # height of the controls below the canvas
 
 
@@ -62,6 +62,10 @@ class CompletePage(QWidget):
         self._lay_out()
 
     def _lay_out(self) -> None:
+        above = QHBoxLayout()
+        above.setSpacing(18)
+        above.addWidget(self.tools)
+        above.addWidget(self.easel, 1)
         hide = QHBoxLayout()
         hide.setSpacing(10)
         hide.addWidget(self.hide_words)
@@ -74,20 +78,16 @@ class CompletePage(QWidget):
             widget.setFixedHeight(ROW)
             act.addWidget(widget)
         act.addStretch()
-        right = QVBoxLayout()
-        right.setSpacing(0)
-        right.addWidget(self.easel, 1)
-        right.addSpacing(6)
-        right.addWidget(self.caption)
-        right.addSpacing(10)
-        right.addLayout(hide)
-        right.addSpacing(10)
-        right.addLayout(act)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(24, 16, 24, 16)
-        row.setSpacing(18)
-        row.addWidget(self.tools)
-        row.addLayout(right, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(24, 16, 24, 16)
+        column.setSpacing(0)
+        column.addLayout(above, 1)
+        column.addSpacing(6)
+        column.addWidget(self.caption)
+        column.addSpacing(10)
+        column.addLayout(hide)
+        column.addSpacing(10)
+        column.addLayout(act)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """A narrow page does without a word."""

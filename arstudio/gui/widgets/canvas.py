@@ -1,14 +1,9 @@
-"""The canvas of the Complete panel: content and mask of one image, drawn on with seven tools, undone stroke
-by stroke.
+"""The canvas of the Complete panel: content and mask of one image, drawn on with the tools of `gesture.py`, undone
+stroke by stroke.
 
 A *sheet* is what a person edits: `content`, a level for every site, and `hidden`, the pixels to be drawn by a
 model. Content stays below the mask, so taking the mask away brings it back. A completion is shown as a
-*preview*; it never touches the sheet.
-
-    brush, line, fill    write the ink and make the pixels known      (right button: the other ink)
-    mask, rectangle      hide pixels                                  (right button: make them known again)
-    eraser               takes the mask away: hidden pixels become known again, as they were
-    picker               takes the ink from the image
+*preview*; it never touches the sheet, except where the tool `keep` takes pixels of it over.
 """
 
 from __future__ import annotations
@@ -22,6 +17,8 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPen,
+    QPointingDevice,
+    QTabletEvent,
     QUndoCommand,
     QUndoStack,
     QWheelEvent,
@@ -29,13 +26,12 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QWidget
 
 from arstudio.gui import theme
+from arstudio.gui.widgets.gesture import DRAW, SIZED, TOOLS, TWO_ENDED, Gesture, Ink
 from arstudio.gui.widgets.pixel_view import PixelView
-from arstudio.gui.widgets.sheet import Cell, Sheet, box, disc, outline, region, stroke
-from arstudio.image import ImageSpec, is_hidden
+from arstudio.gui.widgets.sheet import Cell, Sheet, disc, outline
+from arstudio.image import ImageSpec, is_hidden, to_display
 
-TOOLS = ("brush", "mask", "eraser", "line", "rectangle", "fill", "picker")
 LARGEST_BRUSH = 16
-Ink = tuple[int, ...]     # one level per channel
 
 
 class Edit(QUndoCommand):
@@ -74,18 +70,17 @@ class Canvas(PixelView):
         self._sheet: Sheet | None = None
         self._preview: np.ndarray | None = None
         self._drawn: np.ndarray | None = None         # (H, W) what the preview's model drew
-        self._before: Sheet | None = None             # a stroke is under way
-        self._touched: np.ndarray | None = None
-        self._anchor: Cell | None = None
-        self._last: Cell | None = None
-        self._other = False                           # the right button: other ink, unhide
+        self._gesture: Gesture | None = None          # a stroke is under way
+        self._pressure: float | None = None           # of a tablet's pen, 0 to 1
+        self._tool_of_pen: str | None = None          # the tool to come back to when the pen's other end is lifted
+        self._keeping = False                         # an edit that leaves the preview where it is
         self._space = False
         self._wheel = 0
         self._cell: Cell | None = None                # under the mouse, or the keyboard's
         self._lines: tuple[bytes, list[QLineF]] = (b"", [])
         self.setAccessibleName(self.tr("Canvas"))
         self.setAccessibleDescription(
-            self.tr("Arrow keys move, Return uses the tool; B, M, E, L, R, F and I choose it.")
+            self.tr("Arrow keys move, Return uses the tool; B, L, U, F, I, M, R, E and K choose it.")
         )
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
@@ -125,7 +120,8 @@ class Canvas(PixelView):
         """Put a sheet on the canvas as it is: for commands. A stroke under way is dropped."""
         self._drop_stroke()
         self._sheet = sheet
-        self.leave_preview()
+        if not self._keeping:
+            self.leave_preview()
         self._refresh()
         self.edited.emit()
 
@@ -134,7 +130,7 @@ class Canvas(PixelView):
     def show_preview(self, image: np.ndarray | None, drawn: np.ndarray | None = None) -> None:
         """Show a completion (C, H, W), −1 where not yet drawn, with the outline of `drawn` (H, W); None: the
         sheet."""
-        if self._before is not None or (image is None and self._preview is None):
+        if self._gesture is not None or (image is None and self._preview is None):
             return
         self._preview, self._drawn = image, drawn
         self._refresh()
@@ -179,6 +175,13 @@ class Canvas(PixelView):
         self.ink, self.other_ink = self.other_ink, self.ink
         self.picked.emit(self.ink)
 
+    @property
+    def footprint(self) -> int:
+        """Width of the tool here and now, in pixels: the brush, thinner under a light pen, or 1."""
+        if self.tool not in SIZED:
+            return 1
+        return self.brush if self._pressure is None else max(1, round(self.brush * self._pressure))
+
     def use(self, start: Cell, end: Cell | None = None, *, other: bool = False) -> None:
         """One whole gesture from cell to cell, as the mouse would make it."""
         self._press(start, other)
@@ -192,58 +195,45 @@ class Canvas(PixelView):
         if self.tool == "picker":
             self._pick(cell)
             return
-        self.leave_preview()
+        if self.tool != "keep":
+            self.leave_preview()
         if self.tool == "fill" and not self._inside(cell):
             return
-        self._before, self._other, self._anchor, self._last = self._sheet, other, cell, cell
-        self._touched = np.zeros(self._sheet.hidden.shape, dtype=bool)
+        ink = self.other_ink if other else self.ink
+        self._gesture = Gesture(self.tool, self._sheet, cell, ink, other=other, shown=self._preview)
         self._drag(cell)
 
     def _drag(self, cell: Cell) -> None:
         if self.tool == "picker":
             self._pick(cell)
-        if self._before is None:
-            return
-        shape = self._touched.shape
-        if self.tool == "rectangle":
-            self._touched = box(self._anchor, cell, shape)
-        elif self.tool == "line":
-            self._touched = stroke(self._anchor, cell, self.brush, shape)
-        elif self.tool == "fill":
-            self._touched = region(self._before.content, self._before.hidden, self._anchor)
-        else:
-            self._touched |= stroke(self._last, cell, self.brush, shape)
-        self._last = cell
-        self._sheet = self._painted()
-        self._refresh()
-
-    def _painted(self) -> Sheet:
-        content, hidden = self._before.content.copy(), self._before.hidden.copy()
-        if self.tool in ("brush", "line", "fill"):
-            content[:, self._touched] = np.array(self.other_ink if self._other else self.ink)[:, None]
-            hidden[self._touched] = False
-        else:
-            hidden[self._touched] = self.tool != "eraser" and not self._other
-        return Sheet(content, hidden)
+        if self._gesture is not None:
+            self._sheet = self._gesture.move(cell, self.footprint)
+            if self.tool == "keep" and self._drawn is not None:
+                self._drawn = self._drawn & self._sheet.hidden
+            self._refresh()
+            self.update()
 
     def _commit(self) -> None:
         """End the gesture under way as one command."""
-        if self._before is None:
+        if self._gesture is None:
             return
-        before, after = self._before, self._sheet
+        before, after = self._gesture.before, self._sheet
         self._drop_stroke()
         if not after.same(before):
+            self._keeping = self.tool == "keep"
             self.undo_stack.push(Edit(self, self._verb(), before, after))
+            self._keeping = False
 
     def _drop_stroke(self) -> None:
-        if self._before is not None:
-            self._sheet = self._before
-        self._before = self._touched = self._anchor = self._last = None
+        if self._gesture is not None:
+            self._sheet = self._gesture.before
+        self._gesture = None
 
     def _verb(self) -> str:
         return {
-            "brush": self.tr("Draw"), "mask": self.tr("Hide"), "eraser": self.tr("Erase mask"),
-            "line": self.tr("Line"), "rectangle": self.tr("Hide rectangle"), "fill": self.tr("Fill"),
+            "brush": self.tr("Draw"), "line": self.tr("Line"), "block": self.tr("Draw rectangle"), "fill": self.tr("Fill"),
+            "mask": self.tr("Hide"), "rectangle": self.tr("Hide rectangle"), "eraser": self.tr("Erase mask"),
+            "keep": self.tr("Keep"),
         }[self.tool]
 
     def _pick(self, cell: Cell) -> None:
@@ -283,7 +273,8 @@ class Canvas(PixelView):
             self.update()
             return
         cell = self._cell_at(event.position())
-        if event.buttons() & (Qt.MouseButton.LeftButton | Qt.MouseButton.RightButton) and cell != self._last:
+        held = event.buttons() & (Qt.MouseButton.LeftButton | Qt.MouseButton.RightButton)
+        if held and (self._gesture is None or cell != self._gesture.last):
             self._drag(cell)
         self._point_at(cell)
 
@@ -304,6 +295,32 @@ class Canvas(PixelView):
         steps = int(self._wheel / 120)
         self._wheel -= 120 * steps
         self.set_brush(self.brush + steps)
+        event.accept()
+
+    def tabletEvent(self, event: QTabletEvent) -> None:
+        """A pen draws as the left button does, its other end erases the mask, and pressure sets the width of the brush."""
+        kind, cell = event.type(), self._cell_at(event.position())
+        if self._sheet is None or self._space or event.button() == Qt.MouseButton.MiddleButton:
+            event.ignore()                    # Qt makes a mouse event of it, and the mouse pans
+            return
+        self._pressure = event.pressure() if kind != QEvent.Type.TabletRelease else None
+        if kind == QEvent.Type.TabletPress:
+            tool = self.tool
+            if event.pointerType() == QPointingDevice.PointerType.Eraser:
+                self.set_tool("eraser")
+            self._press(cell, event.button() == Qt.MouseButton.RightButton)
+            self._tool_of_pen = tool
+        elif kind == QEvent.Type.TabletMove:
+            if self._gesture is not None or (event.buttons() and self.tool == "picker"):
+                self._drag(cell)
+            else:
+                self._pressure = None         # a hovering pen shows the whole brush
+        else:
+            self._commit()
+            if self._tool_of_pen is not None:
+                self.tool, self._tool_of_pen = self._tool_of_pen, None
+        self._point_at(cell)
+        self.update()
         event.accept()
 
     def enterEvent(self, event: QEnterEvent) -> None:
@@ -337,7 +354,7 @@ class Canvas(PixelView):
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Space pans; arrows move the footprint; Return uses the tool (twice for line and rectangle)."""
+        """Space pans; arrows move the footprint; Return uses the tool (twice for lines and rectangles)."""
         key = event.key()
         if self._sheet is None or event.modifiers():
             super().keyPressEvent(event)
@@ -349,12 +366,12 @@ class Canvas(PixelView):
             at, step = self._cell or (self.spec.height // 2, self.spec.width // 2), self.ARROWS[key]
             row = min(max(at[0] + step[0], 0), self.spec.height - 1)
             self._point_at((row, min(max(at[1] + step[1], 0), self.spec.width - 1)))
-            if self._before is not None:
+            if self._gesture is not None:
                 self._drag(self._cell)
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._cell is not None:
-            if self._before is None:
+            if self._gesture is None:
                 self._press(self._cell, False)
-                if self.tool in ("line", "rectangle"):
+                if self.tool in TWO_ENDED:
                     return
             self._commit()
         else:
@@ -379,10 +396,18 @@ class Canvas(PixelView):
         tint = theme.colour("accent" if preview else "known")
         self._draw_lines(painter, self._lines[1], tint, theme.colour("stage", 0.6))
         if self._cell is not None and (self.underMouse() or self.hasFocus()) and not self._space:
-            size = 1 if self.tool in ("rectangle", "fill", "picker") else self.brush
-            footprint = disc(self._cell, size, self._sheet.hidden.shape)
-            lines = [QLineF(*line) for line in outline(footprint)]
-            self._draw_lines(painter, lines, QColor("white"), QColor(0, 0, 0, 160))
+            footprint = disc(self._cell, self.footprint, self._sheet.hidden.shape)
+            self._paint_footprint(painter, footprint)
+
+    def _paint_footprint(self, painter: QPainter, footprint: np.ndarray) -> None:
+        """Drawing tools carry their ink, hiding tools are an empty frame: seen before the first click."""
+        if self.tool in DRAW and self.tool != "picker":
+            ink = to_display(np.array(self.ink), self.spec.levels).tolist()
+            for row, column in zip(*footprint.nonzero(), strict=True):
+                painter.fillRect(self.rect_of(int(row), int(column)), QColor(*(ink * 3 if len(ink) == 1 else ink)))
+        lines = [QLineF(*line) for line in outline(footprint)]
+        tint = QColor("white") if self.tool in DRAW else theme.colour("known")
+        self._draw_lines(painter, lines, tint, QColor(0, 0, 0, 160))
 
     def _draw_lines(self, painter: QPainter, lines: list[QLineF], tint: QColor, halo: QColor) -> None:
         if not lines:

@@ -8,8 +8,9 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent,
 from PySide6.QtWidgets import QColorDialog, QFrame, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from arstudio.gui import theme
-from arstudio.gui.widgets.canvas import Canvas, Ink
+from arstudio.gui.widgets.canvas import Canvas
 from arstudio.gui.widgets.controls import label
+from arstudio.gui.widgets.gesture import Ink
 from arstudio.image import ImageSpec, quantise, to_display
 
 _HUES = ((0, 0), (0, 200), (28, 220), (50, 220), (120, 170), (180, 180), (215, 200), (275, 160), (325, 160))

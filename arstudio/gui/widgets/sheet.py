@@ -77,6 +77,16 @@ def box(start: Cell, end: Cell, shape: tuple[int, int]) -> np.ndarray:
     return touched
 
 
+def grown(mask: np.ndarray) -> np.ndarray:
+    """A (H, W) mask and every pixel that shares a side with it. Shrinking is growing what is outside."""
+    wider = mask.copy()
+    wider[1:] |= mask[:-1]
+    wider[:-1] |= mask[1:]
+    wider[:, 1:] |= mask[:, :-1]
+    wider[:, :-1] |= mask[:, 1:]
+    return wider
+
+
 def region(content: np.ndarray, hidden: np.ndarray, at: Cell) -> np.ndarray:
     """Pixels joined to a cell by sides that look the same as it: (C, H, W) levels, (H, W) hidden -> (H, W)
     bool.
@@ -88,15 +98,10 @@ def region(content: np.ndarray, hidden: np.ndarray, at: Cell) -> np.ndarray:
     found = np.zeros_like(hidden)
     found[at] = True
     while True:
-        grown = found.copy()
-        grown[1:] |= found[:-1]
-        grown[:-1] |= found[1:]
-        grown[:, 1:] |= found[:, :-1]
-        grown[:, :-1] |= found[:, 1:]
-        grown &= alike
-        if np.array_equal(grown, found):
+        wider = grown(found) & alike
+        if np.array_equal(wider, found):
             return found
-        found = grown
+        found = wider
 
 
 def outline(mask: np.ndarray) -> list[tuple[int, int, int, int]]:

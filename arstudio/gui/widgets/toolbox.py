@@ -1,55 +1,65 @@
-"""The column of tools beside the canvas, and the row of masks below it."""
+"""The tools beside the canvas, in two columns that never mix, and the row of masks below it."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QButtonGroup, QFrame, QGridLayout, QHBoxLayout, QToolButton, QWidget
 
-from arstudio.gui.widgets.canvas import TOOLS, Canvas
+from arstudio.gui.widgets.canvas import Canvas
 from arstudio.gui.widgets.controls import icon_button, label
+from arstudio.gui.widgets.gesture import DRAW, HIDE
 from arstudio.gui.widgets.ink import InkWell
 
-KEYS = {"brush": "B", "mask": "M", "eraser": "E", "line": "L", "rectangle": "R", "fill": "F", "picker": "I"}
+KEYS = {
+    "brush": "B", "line": "L", "block": "U", "fill": "F", "picker": "I",
+    "mask": "M", "rectangle": "R", "eraser": "E", "keep": "K",
+}
+ICONS = {"keep": "pin"}     # the others are called like their tool
+WIDE, HIGH = 34, 32
 
 
 class ToolColumn(QWidget):
-    """Seven tools, the inks, the width of the brush, undo and redo: for one canvas."""
+    """Drawing tools and inks on the left, hiding tools on the right, the width of the brush, undo and redo: for one
+    canvas."""
 
     def __init__(self, canvas: Canvas, keys_in: QWidget) -> None:
         super().__init__()
         self._canvas = canvas
         self.buttons: dict[str, QToolButton] = {}
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(4)
         group = QButtonGroup(self)
-        for name in TOOLS:
-            button = self._button(name, self._tip(name), checkable=True)
-            button.clicked.connect(lambda _checked, name=name: self.set_tool(name))
-            group.addButton(button)
-            column.addWidget(button)
-            self.buttons[name] = button
-            self._key(KEYS[name], lambda name=name: self.set_tool(name), keys_in)
-        column.addSpacing(6)
+        for side, (title, names) in enumerate(((self.tr("Draw"), DRAW), (self.tr("Hide"), HIDE))):
+            heading = label(title, "small")
+            heading.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+            grid.addWidget(heading, 0, side)
+            for row, name in enumerate(names, 1):
+                button = self._button(ICONS.get(name, name), self._tip(name), checkable=True)
+                button.clicked.connect(lambda _checked, name=name: self.set_tool(name))
+                group.addButton(button)
+                grid.addWidget(button, row, side)
+                self.buttons[name] = button
+                self._key(KEYS[name], lambda name=name: self.set_tool(name), keys_in)
+        row = 1 + max(len(DRAW), len(HIDE))
         self.well = InkWell()
         self.well.chosen.connect(self._take_ink)
-        column.addWidget(self.well)
+        grid.addWidget(self.well, row, 0)
         self.size = label("", "small")
-        self.size.setFixedWidth(34)
-        self.size.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        column.addWidget(self.size)
-        column.addSpacing(2)
-        undo, redo = canvas.undo_stack, canvas.undo_stack
+        self.size.setFixedWidth(WIDE)
+        self.size.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        grid.addWidget(self.size, row, 1)
+        stack = canvas.undo_stack
         self.undo = self._button("undo", self.tr("Undo (Ctrl+Z)"))
         self.redo = self._button("redo", self.tr("Redo (Ctrl+Shift+Z)"))
-        self.undo.clicked.connect(undo.undo)
-        self.redo.clicked.connect(redo.redo)
-        for button, can in ((self.undo, undo.canUndoChanged), (self.redo, redo.canRedoChanged)):
+        self.undo.clicked.connect(stack.undo)
+        self.redo.clicked.connect(stack.redo)
+        for side, (button, can) in enumerate(((self.undo, stack.canUndoChanged), (self.redo, stack.canRedoChanged))):
             button.setEnabled(False)
             can.connect(button.setEnabled)
-            column.addWidget(button)
-        column.addStretch()
+            grid.addWidget(button, row + 1, side)
+        grid.setRowStretch(row + 2, 1)
         self._key("X", canvas.swap_ink, keys_in)
         self._key("[", lambda: canvas.set_brush(canvas.brush - 1), keys_in)
         self._key("]", lambda: canvas.set_brush(canvas.brush + 1), keys_in)
@@ -69,20 +79,23 @@ class ToolColumn(QWidget):
 
     def _button(self, name: str, tip: str, *, checkable: bool = False) -> QToolButton:
         button = icon_button(name, tip, checkable=checkable)
-        button.setFixedSize(34, 32)
+        button.setFixedSize(WIDE, HIGH)
         button.setIconSize(QSize(18, 18))
         return button
 
     def _tip(self, name: str) -> str:
         return {
             "brush": self.tr("Brush (B)\nDraws with the ink; what you draw is known. Right button: other ink."),
-            "mask": self.tr("Mask (M)\nHides pixels, for the model to draw. Right button: makes them known."),
-            "eraser": self.tr("Eraser (E)\nTakes the mask away: hidden pixels are known again, as they were.\n"
-                              "To erase what you drew, draw with the other ink (X)."),
             "line": self.tr("Line (L)\nDraws a straight line with the ink."),
-            "rectangle": self.tr("Rectangle (R)\nHides a rectangle. Right button: makes it known again."),
+            "block": self.tr("Rectangle (U)\nDraws a rectangle filled with the ink."),
             "fill": self.tr("Fill (F)\nFills joined pixels of one level with the ink."),
             "picker": self.tr("Picker (I)\nTakes the ink from the image."),
+            "mask": self.tr("Mask (M)\nHides pixels, for the model to draw. Right button: makes them known."),
+            "rectangle": self.tr("Hide a rectangle (R)\nRight button: makes it known again."),
+            "eraser": self.tr("Eraser (E)\nTakes the mask away: hidden pixels are known again, as they were.\n"
+                              "To erase what you drew, draw with the other ink (X)."),
+            "keep": self.tr("Keep (K)\nOn a completion: what you paint over stays as the model drew it and is known\n"
+                            "from now on; the rest stays hidden. Then complete again."),
         }[name]
 
     @staticmethod
@@ -94,7 +107,7 @@ class ToolColumn(QWidget):
     def _take_ink(self, ink: object) -> None:
         self._canvas.ink = ink
         self._show_ink(ink)
-        if self._canvas.tool not in ("brush", "line", "fill"):
+        if self._canvas.tool not in DRAW or self._canvas.tool == "picker":
             self.set_tool("brush")
 
     def _show_ink(self, _ink: object) -> None:
@@ -107,31 +120,53 @@ class ToolColumn(QWidget):
         self.size.setAccessibleName(self.tr("Brush width {0} pixels").format(size))
 
 
-class HideBar(QFrame):
-    """Ready-made masks. `chosen(str)`: top, left, right, bottom, centre, random, invert, clear."""
+class HideBar(QWidget):
+    """Ready-made masks, and changes to the one there is. `chosen(str)`: top, left, right, bottom, centre, random;
+    invert, grow, shrink, clear."""
 
     chosen = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
-        self.setObjectName("segmented")
         row = QHBoxLayout(self)
-        row.setContentsMargins(1, 1, 1, 1)
-        row.setSpacing(0)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
         self.buttons: dict[str, QToolButton] = {}
+        self.names: dict[str, str] = {}
+        line = self._frame(row)
         for key, text, tip in (
-            ("top", self.tr("Top"), self.tr("Hide the upper half: drawn first, it knows nothing of what is below")),
+            ("top", self.tr("Top"), self.tr("Hide the upper half: it is drawn first")),
             ("left", self.tr("Left"), self.tr("Hide the left half")),
             ("right", self.tr("Right"), self.tr("Hide the right half")),
             ("bottom", self.tr("Bottom"), self.tr("Hide the lower half: drawn last, it follows all that is known")),
             ("centre", self.tr("Centre"), self.tr("Hide the middle, half as wide and high as the image")),
             ("random", self.tr("Random"), self.tr("Hide a random half of the pixels, another at each click")),
-            ("invert", self.tr("Invert"), self.tr("Hide what is known and make known what is hidden")),
-            ("clear", self.tr("Clear"), self.tr("Hide nothing")),
         ):
-            button = QToolButton(text=text)
-            button.setToolTip(tip)
-            button.setAccessibleName(self.tr("Hide: {0}").format(text))
-            button.clicked.connect(lambda _checked, key=key: self.chosen.emit(key))
-            row.addWidget(button)
-            self.buttons[key] = button
+            self._add(key, QToolButton(text=text), text, tip, line)
+        line = self._frame(row)
+        for key, icon, text, tip in (
+            ("invert", "invert", self.tr("Invert"), self.tr("Hide what is known and make known what is hidden")),
+            ("grow", "grow", self.tr("Grow"), self.tr("Hide one more pixel all round what is hidden")),
+            ("shrink", "shrink", self.tr("Shrink"), self.tr("Make known the outermost pixels of what is hidden")),
+            ("clear", "unmask", self.tr("Clear"), self.tr("Hide nothing")),
+        ):
+            button = icon_button(icon, text)
+            button.setIconSize(QSize(16, 16))
+            self._add(key, button, text, self.tr("{0}\n{1}").format(text, tip), line)
+
+    def _frame(self, row: QHBoxLayout) -> QHBoxLayout:
+        frame = QFrame()
+        frame.setObjectName("segmented")
+        frame.setFixedHeight(HIGH)
+        line = QHBoxLayout(frame)
+        line.setContentsMargins(1, 1, 1, 1)
+        line.setSpacing(0)
+        row.addWidget(frame)
+        return line
+
+    def _add(self, key: str, button: QToolButton, text: str, tip: str, line: QHBoxLayout) -> None:
+        button.setToolTip(tip)
+        button.setAccessibleName(self.tr("Hide: {0}").format(text))
+        button.clicked.connect(lambda _checked: self.chosen.emit(key))
+        line.addWidget(button)
+        self.buttons[key], self.names[key] = button, text
