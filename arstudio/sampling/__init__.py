@@ -7,12 +7,14 @@
 
 from __future__ import annotations
 
+from arstudio.sampling.branches import Branch, BranchTree
 from arstudio.sampling.completion import Completion, complete, preset_mask
 from arstudio.sampling.draw import SampleSettings, SettingsError
+from arstudio.sampling.recipe import Change, Recipe, Redraw
 from arstudio.sampling.sampler import METHODS, Sampler, sample
 from arstudio.sampling.trace import Trace
 
 __all__ = [
-    "METHODS", "Completion", "SampleSettings", "Sampler", "SettingsError", "Trace",
-    "complete", "preset_mask", "sample",
+    "METHODS", "Branch", "BranchTree", "Change", "Completion", "Recipe", "Redraw", "SampleSettings", "Sampler",
+    "SettingsError", "Trace", "complete", "preset_mask", "sample",
 ]

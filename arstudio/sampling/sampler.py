@@ -184,6 +184,20 @@ class Sampler:
         self.decoder.rewind(step)
         self.trace.cursor = step
 
+    @torch.inference_mode()
+    def take_up(self, trace: Trace, u: np.ndarray, forced: dict[int, dict[int, float]]) -> None:
+        """Go on at the cursor of another trace of this drawing, with the (count, steps) noise and the values
+        `forced[step][image]` that belong to it. Costs the steps in which the two traces do not agree."""
+        step, decoder, kind = trace.cursor, self.decoder, np.int64 if trace.spec.levels else np.float64
+        differ = (self.trace.values[:, :step] != trace.values[:, :step]).any(0)
+        common = int(differ.argmax()) if differ.any() else step
+        decoder.rewind(min(common, decoder.position))
+        for t in range(decoder.position, step):
+            pushed = np.concatenate([trace.values[:, t]] * (1 + self.guided)).astype(kind)
+            decoder.push(torch.from_numpy(pushed).to(decoder.x.device))
+        self.trace, self.u, self._forced = trace, u, {t: dict(values) for t, values in forced.items()}
+        self.rewind(step)
+
     def change(self, index: int, step: int, value: float) -> None:
         """Give image `index` another value at a step already drawn and go back there.
 
