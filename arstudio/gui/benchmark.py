@@ -117,7 +117,8 @@ def heartbeat() -> None:
 
     from arstudio.gui import tasks
     from arstudio.gui.main_window import MainWindow
-    from arstudio.gui.studio import FULL_SPEED, Studio
+    from arstudio.gui.playhead import FULL_SPEED
+    from arstudio.gui.studio import Studio
 
     studio = Studio()
     studio.autoplay = False

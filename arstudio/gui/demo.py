@@ -163,8 +163,8 @@ class Tour:
         self.wait("the distribution of the pixel", lambda: plot.pmf() is not None, 10)
         p = float(plot.pmf()[wanted])
         self.click(plot, plot.bar_centre(wanted))
-        self.wait("the branch", lambda: self.drawn() and trace.values[0, step] == wanted)
-        after = trace.values[0]
+        self.wait("the branch", lambda: self.drawn() and self.studio.trace.values[0, step] == wanted)
+        after = self.studio.trace.values[0]
         if not (after[:step] == before[:step]).all():
             raise DemoError("The demo stopped: branching changed the past.")
         changed = int((after[step + 1:] != before[step + 1:]).sum())

@@ -303,6 +303,46 @@ class MainWindow(QMainWindow):
         """Back one row."""
         self.studio.step_rows(-1)
 
+    def next_channel(self) -> None:
+        """Forward one channel."""
+        self.studio.step_channels(1)
+
+    def previous_channel(self) -> None:
+        """Back one channel."""
+        self.studio.step_channels(-1)
+
+    def toggle_mark(self) -> None:
+        """A mark at the playhead, or none."""
+        self.studio.toggle_mark()
+
+    def next_mark(self) -> None:
+        """Forward to a mark."""
+        self.studio.to_mark(1)
+
+    def previous_mark(self) -> None:
+        """Back to a mark."""
+        self.studio.to_mark(-1)
+
+    def toggle_loop(self) -> None:
+        """Loop between marks, or not."""
+        self.studio.set_loop(self.studio.loop is None)
+
+    def next_branch(self) -> None:
+        """The branch below."""
+        self.studio.step_branches(1)
+
+    def previous_branch(self) -> None:
+        """The branch above."""
+        self.studio.step_branches(-1)
+
+    def rename_branch(self) -> None:
+        """Another name for the branch shown."""
+        self.generate_panel.bottom.rename_current()
+
+    def toggle_side_by_side(self) -> None:
+        """One future, or two."""
+        self.studio.set_side_by_side(not self.studio.side_by_side)
+
     def to_start(self) -> None:
         """Nothing drawn yet."""
         self.studio.seek(0)
@@ -330,7 +370,7 @@ class MainWindow(QMainWindow):
 
     def fit_image(self) -> None:
         """Undo zoom and pan."""
-        self.generate_panel.view.reset_view()
+        self.generate_panel.sides.reset_view()
         if self.complete is not None:
             self.complete.canvas.reset_view()
 

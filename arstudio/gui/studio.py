@@ -1,7 +1,7 @@
-"""The observable state of the window, apart from its widgets: model, settings, trace, playhead, selection, history.
+"""The observable state of the window, apart from its widgets: model, settings, trace, branches, selection, history.
 
-Drawing runs in a Task at full speed; what the screen shows is the *playhead* `position`, which follows the trace's
-cursor or moves over it at the chosen speed. Every view reads the same trace, playhead and selection.
+Drawing runs in a Task at full speed; what the screen shows is the playhead's `position`. Every view reads the same
+trace, playhead and selection.
 
 NumPy and torch are imported after the window is on screen: what the first paint needs imports neither at the top of
 its file.
@@ -9,14 +9,14 @@ its file.
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
+from arstudio.gui.playhead import Playhead
 from arstudio.gui.tasks import Task, TaskProgress
 from arstudio.models.modelfile import ModelCard, ModelFileError, find_model, read_card
 
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from arstudio.models import AutoregressiveModel
-    from arstudio.sampling import Sampler, Trace
+    from arstudio.sampling import Branch, BranchTree, Change, Recipe, Redraw, Trace
 
-FULL_SPEED = math.inf
 HISTORY_BYTES = 64_000_000
 
 
@@ -41,6 +40,9 @@ class Settings:
     top_p: float = 1.0
     guidance: float = 0.0
     count: int = 9
+    order: str = ""            # "": the model's own; kept while the model has one order only
+    order_seed: int = 0
+    method: str = "incremental"
 
 
 @dataclass
@@ -61,17 +63,15 @@ class HistoryItem:
         return sum(a.nbytes for a in (t.values, t.log_probs, t.entropies, t.origin, t.pmfs))
 
 
-class Studio(QObject):
+class Studio(Playhead):
     """State and the few verbs that change it. Signals say that something changed; readers pull what they need."""
 
     model_changed = Signal()
     model_loading = Signal(str)
     settings_changed = Signal()
-    trace_changed = Signal()
-    position_changed = Signal()
     selection_changed = Signal()
     hover_changed = Signal()
-    playing_changed = Signal()
+    branches_changed = Signal()
     drawing_changed = Signal()
     history_changed = Signal()
     runs_changed = Signal()
@@ -84,31 +84,21 @@ class Studio(QObject):
         self.card: ModelCard | None = None
         self.model: AutoregressiveModel | None = None
         self.settings = Settings()
-        self.sampler: Sampler | None = None
-        self.trace: Trace | None = None
+        self.tree: BranchTree | None = None            # None: a record that cannot be drawn on
+        self.beside: Branch | None = None              # the other future, for side by side
+        self.side_by_side = True
         self.trace_card: ModelCard | None = None
-        self.previous: np.ndarray | None = None       # (B, S) values before the last branch
-        self.branched_at: tuple[int, int] | None = None
-        self.position = 0                              # steps shown
-        self.speed = 10.0                              # pixels or rows per second
-        self.speed_in_rows = True
-        self.playing = False
         self.focus = 0                                 # image shown large
         self.selection: tuple[int, int, int] | None = None   # (channel, row, column), None: follow the playhead
         self.hover: tuple[int, int] | None = None
         self.hover_value: int | None = None
         self.history: list[HistoryItem] = []
         self.autoplay = True
-        self._seen = -1
-        self._exact = 0.0
-        self._last = 0.0
         self._loading: Task | None = None
         self._drawing: Task | None = None
-        self._drawn_with = (self.card, self.settings, "")
+        self._drawn_with = (self.card, self.settings)
         self._opened = 0                               # counts calls of open_model; the latest wins
-        self._clock = QTimer(self, interval=16)
-        self._clock.setTimerType(Qt.TimerType.PreciseTimer)
-        self._clock.timeout.connect(self._tick)
+        self._reordered: AutoregressiveModel | None = None
 
     # -- model ----------------------------------------------------------------------------------------------
 
@@ -197,14 +187,30 @@ class Studio(QObject):
         """Guidance as it acts now, 0 where it cannot."""
         return self.settings.guidance if self.can_guide else 0.0
 
-    def sample_settings(self) -> Any:
-        """The settings as the sampling room takes them."""
-        from arstudio.sampling import SampleSettings
+    def recipe(self) -> Recipe:
+        """All that a drawing with these settings depends on beside the model."""
+        from arstudio.sampling import Recipe, SampleSettings
 
         s = self.settings
-        return SampleSettings(
-            seed=s.seed, temperature=s.temperature, top_k=s.top_k, top_p=s.top_p, guidance=self.guidance
-        )
+        order = s.order if self.model is not None and self.model.any_order else ""
+        settings = SampleSettings(seed=s.seed, temperature=s.temperature, top_k=s.top_k, top_p=s.top_p, guidance=self.guidance)
+        return Recipe(settings, s.count, self.chosen_class(), order, s.order_seed if order else 0, s.method)
+
+    def sample_settings(self) -> Any:
+        """The settings as the sampling room takes them."""
+        return self.recipe().settings
+
+    @property
+    def trace_model(self) -> AutoregressiveModel | None:
+        """The model of the shown trace, in its order; None while another model, or none, is open."""
+        if self.model is None or self.trace is None or self.trace_card is not self.card:
+            return None
+        order = self.trace.order
+        if order == self.model.order or not self.model.any_order:
+            return self.model
+        if self._reordered is None or self._reordered.order != order or self._reordered.config is not self.model.config:
+            self._reordered = self.model.reordered(order)
+        return self._reordered
 
     # -- drawing --------------------------------------------------------------------------------------------
 
@@ -219,56 +225,94 @@ class Studio(QObject):
             self.message.emit("info", "Choose a model first: the Library on the left lists them.")
             return
         self.stop_drawing()
-        model, settings, y, count = self.model, self.sample_settings(), self.chosen_class(), self.settings.count
-        self.previous = self.branched_at = None
-        self._drawn_with = (self.card, self.settings, "")
+        model, recipe, name = self.model, self.recipe(), self.tr("First")
+        self._drawn_with = (self.card, self.settings)
 
         def draw(progress: TaskProgress) -> Any:
-            from arstudio.sampling import Sampler
+            from arstudio.sampling import BranchTree
 
-            sampler = Sampler(model, settings, count, y)
-            progress.publish(sampler)
-            sampler.run(progress)
-            return sampler
+            tree = BranchTree.of(recipe.sampler(model), recipe, name)
+            progress.publish(tree)
+            tree.run(progress)
+            return tree
 
-        self._start_drawing(draw, f"Drawing {count} image{'s' if count > 1 else ''}")
+        self._start_drawing(draw, f"Drawing {recipe.count} image{'s' if recipe.count > 1 else ''}")
 
     def branch(self, step: int, value: float | None = None) -> None:
         """Redraw the future of the shown images from `step`. With a value, the focused image takes it there and keeps
         the same noise, so that what changes is its effect; without one, the future gets fresh noise."""
-        if self.sampler is None or self.trace is None or self.sampler.trace is not self.trace:
+        from arstudio.sampling import Change, Redraw
+
+        if self.trace is not None and step >= self.trace.spec.sites:
+            self.message.emit("info", "Nothing follows the last pixel: go back to where the future should change.")
+        elif value is None:
+            self.grow(Redraw(step, self.settings.seed + 1 + int(time.time() * 1000) % 1_000_000))
+        else:
+            self.grow([Change(self.focus, step, value)])
+
+    def grow(self, edits: list[Change] | Redraw) -> None:
+        """Draw another future of the shown branch. What was drawn stays beside it in the tree."""
+        from arstudio.sampling import SettingsError
+
+        if self.tree is None:
             self.message.emit("info", "This drawing is a record; generate again to branch from it.")
             return
-        if value is not None and not 0 <= value <= self.trace.spec.top:
-            self.message.emit("error", f"The value must be 0 to {self.trace.spec.top:g}.")
+        self.stop_drawing()
+        try:
+            branch = self.tree.grow(edits)
+        except SettingsError as error:
+            self.message.emit("error", str(error))
             return
-        if step >= self.trace.spec.sites:
-            self.message.emit("info", "Nothing follows the last pixel: go back to where the future should change.")
+        self.beside = branch.parent
+        self._show_branch(branch, branch.step)
+        self._draw_on()
+
+    def walk_to(self, branch: Branch) -> None:
+        """Show another branch of the tree at the same moment; one that is not finished is drawn on."""
+        if self.tree is None or branch is self.tree.current:
             return
         self.stop_drawing()
-        if step > self.trace.cursor:
-            return
-        card, settings, _ = self._drawn_with
-        record, (_, row, column) = self.trace.copy(), self.trace.site(step)
-        for item in self.history:
-            if item.trace is self.trace:
-                item.trace = record    # history keeps what was drawn before
-        self._drawn_with = (card, settings, f", branched at row {row}, column {column}")
-        sampler, focus, seed = self.sampler, self.focus, self.settings.seed + 1 + int(time.time() * 1000) % 1_000_000
-        self.previous = record.values
-        self.branched_at = (focus, step)
+        self.beside = self.tree.current
+        self.tree.walk_to(branch)
+        self._show_branch(branch, min(self.position, branch.trace.cursor))
+        if not branch.trace.complete:
+            self._draw_on()
 
-        def redraw(progress: TaskProgress) -> Any:
-            if value is None:
-                sampler.redraw(step, seed)
-            else:
-                sampler.change(focus, step, value)
-            progress.publish(sampler)
-            sampler.run(progress)
-            return sampler
+    def step_branches(self, count: int) -> None:
+        """Walk to the branch before (−1) or after (1) in the tree."""
+        if self.tree is not None:
+            branches = self.tree.branches()
+            self.walk_to(branches[(branches.index(self.tree.current) + count) % len(branches)])
 
-        self._start_drawing(redraw, "Drawing the branch")
-        self._set_position(step + 1)
+    def rename_branch(self, branch: Branch, name: str) -> None:
+        """Give a branch another name; an empty one leaves it as it is."""
+        if name.strip():
+            branch.name = name.strip()
+            self.branches_changed.emit()
+
+    def set_side_by_side(self, on: bool) -> None:
+        """Show the other future beside this one, or not."""
+        if on != self.side_by_side:
+            self.side_by_side = on
+            self.branches_changed.emit()
+
+    def other_future(self) -> Branch | None:
+        """The branch shown beside the current one, None if there is none or it is not wanted."""
+        return self.beside if self.tree is not None and self.side_by_side and self.beside is not self.tree.current else None
+
+    def _show_branch(self, branch: Branch, position: int) -> None:
+        self.show_trace(branch.trace, self.trace_card, focus=self.focus, position=position)
+        self.branches_changed.emit()
+
+    def _draw_on(self) -> None:
+        tree = self.tree
+
+        def draw(progress: TaskProgress) -> Any:
+            progress.publish(tree)
+            tree.run(progress)
+            return tree
+
+        self._start_drawing(draw, "Drawing the branch")
 
     def _start_drawing(self, work: Any, text: str) -> None:
         self._drawing = Task(work, text)
@@ -281,10 +325,11 @@ class Studio(QObject):
         self.drawing_changed.emit()
 
     @Slot(object)
-    def _trace_ready(self, sampler: Sampler) -> None:
-        self.sampler = sampler
-        if self.trace is not sampler.trace:
-            self.show_trace(sampler.trace, self.card)
+    def _trace_ready(self, tree: BranchTree) -> None:
+        if tree is not self.tree:
+            self.tree, self.beside = tree, None
+            self.show_trace(tree.current.trace, self._drawn_with[0])
+            self.branches_changed.emit()
         self.play()
 
     @Slot(object, str)
@@ -292,10 +337,16 @@ class Studio(QObject):
         self.status.emit(f"{self._drawing.objectName() if self._drawing else ''} · {text}", fraction)
 
     @Slot(object)
-    def _drawing_done(self, sampler: Sampler) -> None:
+    def _drawing_done(self, tree: BranchTree) -> None:
         self._drawing_ended()
-        card, settings, words = self._drawn_with
-        self.remember(sampler.trace, card, settings, f"{card.title}, seed {settings.seed}{words}")
+        card, settings = self._drawn_with
+        branch = tree.current
+        words = ""
+        if branch.parent is not None:
+            _, row, column = branch.trace.site(branch.step)
+            words = f", branched at row {row}, column {column}"
+        self.remember(branch.trace, card, settings, f"{card.title}, seed {settings.seed}{words}")
+        self.branches_changed.emit()
 
     @Slot(str, str)
     def _drawing_failed(self, sentence: str, trace: str) -> None:
@@ -316,7 +367,9 @@ class Studio(QObject):
             self._drawing_ended()
 
     def show_trace(self, trace: Trace, card: ModelCard | None, *, focus: int = 0, position: int | None = None) -> None:
-        """Show a trace, new or old. Branching needs the sampler that made it."""
+        """Show a trace, new or old, at its end or at `position`."""
+        if self.trace is not None and self.trace.spec != trace.spec:
+            self._forget_marks()
         self.trace, self.trace_card = trace, card
         self.focus = min(focus, trace.count - 1)
         if self.selection is not None and not self._fits(self.selection, trace):
@@ -331,80 +384,12 @@ class Studio(QObject):
     def _fits(selection: tuple[int, int, int], trace: Trace) -> bool:
         return all(0 <= i < n for i, n in zip(selection, trace.spec.shape, strict=True))
 
-    # -- playhead -------------------------------------------------------------------------------------------
-
     def play(self) -> None:
-        """Move the playhead; from the start if it is at the end."""
+        """Move the playhead; draw first where there is nothing."""
         if self.trace is None:
             self.generate()
-            return
-        if self.position >= self.trace.spec.sites and self.trace.complete:
-            self._set_position(0)
-        self.playing, self._last = True, time.perf_counter()
-        self._clock.start()
-        self.playing_changed.emit()
-
-    def pause(self) -> None:
-        """Hold the playhead. Drawing goes on behind it."""
-        self.playing = False
-        self._clock.stop()
-        self.playing_changed.emit()
-
-    def toggle(self) -> None:
-        """Play or pause."""
-        if self.playing:
-            self.pause()
         else:
-            self.play()
-
-    def seek(self, step: int) -> None:
-        """Pause at a step, as far as the trace goes."""
-        if self.trace is None:
-            return
-        if self.playing:
-            self.pause()
-        self._set_position(max(0, min(step, self.trace.cursor)))
-
-    def step_pixels(self, count: int) -> None:
-        """Move the playhead by whole pixels."""
-        if self.trace is not None:
-            c = self.trace.spec.channels
-            self.seek((self.position // c + count) * c if self.position % c == 0 or count > 0 else self.position // c * c)
-
-    def step_rows(self, count: int) -> None:
-        """Move the playhead by rows of the image (as many pixels as a row has)."""
-        if self.trace is not None:
-            row = self.trace.spec.width * self.trace.spec.channels
-            target = (self.position // row + count) * row
-            if count < 0 and self.position % row:
-                target += row
-            self.seek(target)
-
-    def set_speed(self, per_second: float, *, rows: bool = False) -> None:
-        """Speed of the playhead in pixels or rows a second; math.inf follows the drawing."""
-        self.speed, self.speed_in_rows = per_second, rows
-
-    def _set_position(self, step: int) -> None:
-        self._exact, self.position = float(step), step
-        self.position_changed.emit()
-
-    @Slot()
-    def _tick(self) -> None:
-        trace, now = self.trace, time.perf_counter()
-        if trace is None:
-            return
-        cursor = trace.cursor
-        if self.playing:
-            per_unit = trace.spec.channels * (trace.spec.width if self.speed_in_rows else 1)
-            advance = math.inf if math.isinf(self.speed) else self.speed * per_unit * (now - self._last)
-            self._exact = min(float(cursor), self._exact + advance)
-        self._last = now
-        position = int(self._exact)
-        if (position, cursor) != (self.position, self._seen):
-            self.position, self._seen = position, cursor
-            self.position_changed.emit()
-        if position >= trace.spec.sites and not self.drawing:
-            self.pause()
+            super().play()
 
     # -- selection ------------------------------------------------------------------------------------------
 
@@ -454,5 +439,7 @@ class Studio(QObject):
         self.settings = item.settings
         self._fit_class()
         self.settings_changed.emit()
+        self.tree = self.beside = None
         self.show_trace(item.trace, item.card)
+        self.branches_changed.emit()
         self.tab_requested.emit("generate")

@@ -192,6 +192,7 @@ def _sheet(c: Colours) -> str:
     QPushButton#primary:disabled {{ background: {c.raised}; color: {_mix(c.dim, c.panel)}; }}
     QPushButton#quiet, QToolButton#quiet {{ background: transparent; color: {c.dim}; }}
     QPushButton#quiet:hover, QToolButton#quiet:hover {{ background: {c.hover}; color: {c.text}; }}
+    QToolButton#quiet:checked {{ background: {c.hover}; color: {c.text}; border: 1px solid {c.accent}; }}
     QPushButton#link {{ background: transparent; color: {c.accent}; padding: 2px 0; text-align: left; border: none; }}
     QToolButton:checked {{ background: {c.accent}; color: {c.on_accent}; }}
     QFrame#segmented {{ background: {c.raised}; border-radius: 6px; }}

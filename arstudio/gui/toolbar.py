@@ -17,7 +17,8 @@ from PySide6.QtWidgets import (
 )
 
 from arstudio.gui import theme
-from arstudio.gui.studio import FULL_SPEED, Studio
+from arstudio.gui.playhead import FULL_SPEED
+from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.controls import Field, icon_button, label, retint
 from arstudio.models.modelfile import ModelCard
 

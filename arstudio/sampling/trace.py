@@ -100,6 +100,11 @@ class Trace:
         end = self.cursor if cursor is None else min(cursor, self.cursor)
         return float(-self.log_probs[index, :end].sum())
 
+    def bits(self, index: int, cursor: int | None = None) -> float:
+        """What an image holds before `cursor`, in bits; of reals at a precision of 1/256, as in `map`."""
+        end = self.cursor if cursor is None else min(cursor, self.cursor)
+        return float(self._surprise(index)[:end].sum() / math.log(2))
+
     def pixel_bits(self, index: int) -> np.ndarray:
         """(H·W,) bits of each pixel in drawing order, summed over its channels; NaN from the cursor on.
         Of reals at a precision of 1/256, as in `map`."""

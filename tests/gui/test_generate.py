@@ -310,7 +310,7 @@ def test_guidance_needs_a_chosen_class_and_is_drawn_and_shown(qtbot, ready, stud
     assert studio.settings.guidance == 2
     qtbot.waitUntil(lambda: studio.trace is not first, timeout=10_000)
     wait_drawn(qtbot, studio)
-    assert studio.sampler.settings.guidance == 2
+    assert studio.tree.sampler.settings.guidance == 2
     assert not np.array_equal(studio.trace.values, first.values)
     click_pixel(qtbot, ready.generate_panel.view, 4, 4)
     plot, step = ready.inspector.plot, studio.trace.step(0, 4, 4)

@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.controls import label, section
-from arstudio.gui.widgets.thumbnails import LibraryRow, ThumbnailGrid
+from arstudio.gui.widgets.library_row import LibraryRow
+from arstudio.gui.widgets.picture_grid import WrappingGrid
 from arstudio.models.modelfile import ModelCard, bundled_models
 
 
@@ -28,7 +29,7 @@ class LibraryPanel(QWidget):
         self._model_box = QVBoxLayout()
         self._run_box = QVBoxLayout()
         self._data_box = QVBoxLayout()
-        self.thumbnails = ThumbnailGrid()
+        self.thumbnails = WrappingGrid(self.tr("History of drawings"))
         self.thumbnails.chosen.connect(self._recall)
         self.no_history = label(self.tr("Finished drawings appear here."), "small", wrap=True)
         self.no_runs = label(self.tr("What you train appears here."), "small", wrap=True)

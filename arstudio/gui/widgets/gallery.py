@@ -6,11 +6,11 @@ Arrow keys and clicks choose one, a double click or Return takes it.
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
-from PySide6.QtWidgets import QScrollArea, QSizePolicy, QToolTip, QWidget
+from PySide6.QtCore import QPoint, QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtGui import QPixmap, QResizeEvent
+from PySide6.QtWidgets import QScrollArea, QSizePolicy
 
-from arstudio.gui import theme
+from arstudio.gui.widgets.picture_grid import PictureGrid
 from arstudio.gui.widgets.pixel_view import pixels, to_qimage
 from arstudio.image import ImageSpec
 
@@ -34,6 +34,9 @@ class Gallery(QScrollArea):
         self.setMinimumHeight(THUMB + 2 * FRAME)
         self.viewport().setAutoFillBackground(False)
         self.wall = _Wall(self)
+        self._current: int | None = None
+        self.wall.chosen.connect(self._chosen)
+        self.wall.taken.connect(self._taken)
         self.setWidget(self.wall)
         self.wall.setAutoFillBackground(False)
 
@@ -41,9 +44,11 @@ class Gallery(QScrollArea):
         """(N, C, H, W) levels, −1 where not drawn, in the order given (image indices); a tooltip per
         image."""
         self.wall.show_images(images, spec, order, tips)
+        self.set_current(self._current)
 
     def clear(self) -> None:
         """Show nothing."""
+        self._current = None
         self.wall.clear()
 
     @property
@@ -59,53 +64,53 @@ class Gallery(QScrollArea):
     @property
     def current(self) -> int | None:
         """Image index of the chosen thumbnail."""
-        return self.wall.current
+        return self._current
 
     def set_current(self, index: int | None) -> None:
         """Frame a thumbnail without a signal."""
-        self.wall.current = index
-        if index is not None and index in self.wall.order:
-            self.ensureVisible(*self.centre_of(index).toTuple(), 0, THUMB // 2 + GAP)
-        self.wall.update()
+        self._current = index
+        self.wall.set_current(self.wall.order.index(index) if index in self.wall.order else None)
+
+    @Slot(int)
+    def _chosen(self, place: int) -> None:
+        self._current = self.wall.order[place]
+        self.chosen.emit(self._current)
+
+    @Slot(int)
+    def _taken(self, place: int) -> None:
+        self.taken.emit(self.wall.order[place])
 
     def centre_of(self, index: int) -> QPoint:
         """Where to click on `wall` for an image."""
-        return self.wall.rect_of(self.wall.order.index(index)).center()
+        return self.wall.rect_of(self.wall.order.index(index)).center().toPoint()
 
 
-class _Wall(QWidget):
-    """Paints the thumbnails; rows as the width allows."""
+class _Wall(PictureGrid):
+    """Lays the thumbnails out in rows as the width allows; places are those of `order`."""
 
     def __init__(self, gallery: Gallery) -> None:
-        super().__init__()
+        super().__init__(self.tr("Completions"))
         self._gallery = gallery
         self.order: list[int] = []
-        self.current: int | None = None
-        self._pictures: list[QPixmap] = []
-        self._tips: list[str] = []
         self._side = QSize(THUMB, THUMB)
         self._gap = GAP
         self._one_row = False
-        self._hover: int | None = None
-        self.setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
-        self.setAccessibleName(self.tr("Completions"))
 
     def show_images(self, images: np.ndarray, spec: ImageSpec, order: list[int], tips: list[str]) -> None:
         scale = max(1, round(THUMB / max(spec.height, spec.width)))
         self._side = QSize(spec.width * scale, spec.height * scale)
-        self._pictures = [QPixmap.fromImage(to_qimage(pixels(image, spec))) for image in images]
-        self._tips, self.order = tips, list(order)
+        self.pictures = [QPixmap.fromImage(to_qimage(pixels(images[index], spec))) for index in order]
+        self.tips, self.order = [tips[index] for index in order] if tips else [], list(order)
         self._fit()
         self.update()
 
     def clear(self) -> None:
-        self.order, self._pictures, self._tips, self.current = [], [], [], None
+        self.order, self.pictures, self.tips, self.current = [], [], [], None
         self._fit()
         self.update()
 
-    def _columns(self) -> int:
+    def columns(self) -> int:
         if self._one_row:
             return max(1, len(self.order))
         return max(1, (self.width() - 2 * FRAME + self._gap) // (self._side.width() + self._gap))
@@ -115,103 +120,20 @@ class _Wall(QWidget):
         spare = (room - count * self._side.width()) // max(1, count - 1)
         self._one_row = spare >= TIGHT
         self._gap = min(spare, GAP) if self._one_row else GAP
-        rows = -(-count // self._columns())
+        rows = -(-count // self.columns())
         self.setMinimumHeight(max(0, rows * (self._side.height() + self._gap) - self._gap + 2 * FRAME))
 
-    def rect_of(self, place: int) -> QRect:
-        """Rectangle of the thumbnail at a place in the order."""
-        row, column = divmod(place, self._columns())
+    def rect_of(self, place: int) -> QRectF:
+        row, column = divmod(place, self.columns())
         across, down = self._side.width() + self._gap, self._side.height() + self._gap
-        corner = QPoint(FRAME + column * across, FRAME + row * down)
-        return QRect(corner, self._side)
+        return QRectF(FRAME + column * across, FRAME + row * down, self._side.width(), self._side.height())
 
-    def _at(self, point: QPoint) -> int | None:
-        half = self._gap // 2
-        for place, index in enumerate(self.order):
-            if self.rect_of(place).adjusted(-half, -half, half, half).contains(point):
-                return index
-        return None
-
-    def _choose(self, index: int) -> None:
-        self._gallery.set_current(index)
-        self._gallery.chosen.emit(index)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Choose."""
-        index = self._at(event.position().toPoint())
-        if index is not None and event.button() == Qt.MouseButton.LeftButton:
-            self._choose(index)
-
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Take."""
-        index = self._at(event.position().toPoint())
-        if index is not None:
-            self._gallery.taken.emit(index)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Light up and explain."""
-        index = self._at(event.position().toPoint())
-        if index != self._hover:
-            self._hover = index
-            self.update()
-        if index is not None and index < len(self._tips):
-            QToolTip.showText(event.globalPosition().toPoint(), self._tips[index], self)
-
-    def leaveEvent(self, event: QEvent) -> None:
-        """The mouse left."""
-        self._hover = None
-        self.update()
-
-    def event(self, event: QEvent) -> bool:
-        """Arrows and Return are not the window's shortcuts while the gallery has the focus."""
-        keys = (*_STEPS, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        if event.type() == QEvent.Type.ShortcutOverride and not event.modifiers() and event.key() in keys:
-            event.accept()
-            return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Move along the order; Return takes."""
-        rows = {Qt.Key.Key_Up: -self._columns(), Qt.Key.Key_Down: self._columns()}
-        step = _STEPS.get(event.key(), rows.get(event.key()))
-        if not self.order or event.modifiers():
-            super().keyPressEvent(event)
-        elif step is not None:
-            place = self.order.index(self.current) + step if self.current in self.order else 0
-            self._choose(self.order[min(max(place, 0), len(self.order) - 1)])
-        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.current is not None:
-            self._gallery.taken.emit(self.current)
-        else:
-            super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QEvent) -> None:
-        """Show the focus."""
-        self.update()
-        super().focusInEvent(event)
-
-    def focusOutEvent(self, event: QEvent) -> None:
-        """Hide it."""
-        self.update()
-        super().focusOutEvent(event)
+    def set_current(self, place: int | None) -> None:
+        super().set_current(place)
+        if place is not None:
+            self._gallery.ensureVisible(*self.rect_of(place).center().toPoint().toTuple(), 0, THUMB // 2 + GAP)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Other columns, other height."""
         self._fit()
         super().resizeEvent(event)
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        """Pictures, a frame on the chosen one and a thin one under the mouse."""
-        painter = QPainter(self)
-        for place, index in enumerate(self.order):
-            rect = self.rect_of(place)
-            painter.drawPixmap(rect, self._pictures[index])
-            if index in (self.current, self._hover):
-                chosen = index == self.current
-                painter.setPen(QPen(theme.colour("accent" if chosen else "dim"), 2 if chosen else 1))
-                painter.drawRect(QRectF(rect).adjusted(-2, -2, 2, 2))
-        if self.hasFocus() and self.current is None and self.order:
-            painter.setPen(QPen(theme.colour("accent"), 1))
-            painter.drawRect(QRectF(self.rect_of(0)).adjusted(-2, -2, 2, 2))
-
-
-_STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Home: -10**6, Qt.Key.Key_End: 10**6}

@@ -55,10 +55,13 @@ def to_qimage(rgb: np.ndarray) -> QImage:
 
 
 class PixelView(QWidget):
-    """One image. `clicked(row, column)`, `hovered(row, column)` or hovered(-1, -1) when the mouse leaves."""
+    """One image. `clicked(row, column)`, `hovered(row, column)` or hovered(-1, -1) when the mouse leaves; with `brush`
+    on, `painted(row, column)` for every pixel that the left button passes over, then `stroke_ended`."""
 
     clicked = Signal(int, int)
     hovered = Signal(int, int)
+    painted = Signal(int, int)
+    stroke_ended = Signal()
 
     def __init__(self, parent: QWidget | None = None, *, interactive: bool = True) -> None:
         super().__init__(parent)
@@ -73,10 +76,13 @@ class PixelView(QWidget):
         self.next: tuple[int, int] | None = None
         self.pointed: tuple[int, int] | None = None
         self.marked_value: int | None = None
+        self.differs: tuple[int, int] | None = None
+        self.brush = False
+        self._stroke: tuple[int, int] | None = None    # the pixel painted last
         self.zoom = 1.0
         self.pan = QPointF(0, 0)
         self.zoomable = False
-        self.align_top = False
+        self.align_top = self.align_left = False
         self._dragging: QPointF | None = None
         self._interactive = interactive
         self.setMouseTracking(interactive)
@@ -118,6 +124,12 @@ class PixelView(QWidget):
             self.selected, self.next, self.pointed, self.marked_value = state
             self.update()
 
+    def mark_difference(self, pixel: tuple[int, int] | None) -> None:
+        """Ring the pixel at which this image first differs from the one beside it."""
+        if pixel != self.differs:
+            self.differs = pixel
+            self.update()
+
     def image(self) -> np.ndarray | None:
         """What is shown."""
         return self._image
@@ -141,7 +153,10 @@ class PixelView(QWidget):
             return QRectF(self.rect())
         s, ratio = self.scale(), self.devicePixelRatioF()
         width, height = self.spec.width * s, self.spec.height * s
-        left = round(((self.width() - width) / 2 + self.pan.x()) * ratio) / ratio
+        beside = (self.width() - width) / 2
+        if self.align_left and self.zoom == 1:
+            beside = min(2.0, max(beside, 0))
+        left = round((beside + self.pan.x()) * ratio) / ratio
         above = (self.height() - height) / 2
         if self.align_top and self.zoom == 1:
             above = min(4.0, max(above, 0))
@@ -180,7 +195,11 @@ class PixelView(QWidget):
             return
         found = self.pixel_at(event.position())
         if event.button() == Qt.MouseButton.LeftButton and found is not None:
-            self.clicked.emit(*found)
+            if self.brush:
+                self._stroke = found
+                self.painted.emit(*found)
+            else:
+                self.clicked.emit(*found)
         event.accept()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -190,13 +209,22 @@ class PixelView(QWidget):
             self.update()
             return
         found = self.pixel_at(event.position())
+        if self._stroke is not None and found not in (None, self._stroke):
+            from arstudio.gui.widgets.sheet import segment
+
+            for pixel in segment(self._stroke, found)[1:]:    # a fast mouse leaves no gaps
+                self.painted.emit(*pixel)
+            self._stroke = found
         self.hovered.emit(*(found or (-1, -1)))
         if found is not None and self._interactive:
             QToolTip.showText(event.globalPosition().toPoint(), self.tip(*found), self)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """End panning."""
+        """End panning, or the stroke."""
         self._dragging = None
+        if self._stroke is not None and event.button() == Qt.MouseButton.LeftButton:
+            self._stroke = None
+            self.stroke_ended.emit()
 
     def leaveEvent(self, event: QEvent) -> None:
         """The mouse left."""
@@ -276,6 +304,12 @@ class PixelView(QWidget):
             places = self._image if self.spec.levels else self._image * self.spec.bins // 1
             for row, column in zip(*(places == self.marked_value).any(0).nonzero(), strict=True):
                 painter.drawRect(self.rect_of(int(row), int(column)).adjusted(1, 1, -1, -1))
+        if self.differs is not None:
+            ring = self.rect_of(*self.differs).adjusted(-3, -3, 3, 3)
+            painter.setPen(QPen(QColor(0, 0, 0, 160), 3))
+            painter.drawRect(ring)
+            painter.setPen(QPen(theme.colour("text"), 1.5, Qt.PenStyle.DashLine))
+            painter.drawRect(ring)
         for pixel, name, width in ((self.pointed, "text", 1), (self.next, "accent", 2), (self.selected, "selected", 2)):
             if pixel is None:
                 continue

@@ -1,4 +1,4 @@
-"""Bits per pixel over the drawing order: where information went. Drag to scrub, click to go there."""
+"""Bits per pixel over the drawing order: where information went. Drag to scrub, click to go there; marks and a loop."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 
 class Timeline(QWidget):
-    """`scrubbed(pixel rank)` while dragging. Shows bits (P,), NaN where nothing is drawn, a playhead and a mark."""
+    """`scrubbed(pixel rank)` while dragging and when a mark is clicked, `mark_removed(pixel rank)` on a right click on a
+    mark. Shows bits (P,), NaN where nothing is drawn, those of another drawing as a ghost, playhead, selection and marks."""
 
     scrubbed = Signal(int)
+    mark_removed = Signal(int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,20 +27,38 @@ class Timeline(QWidget):
         self._rank = 0
         self._mark: int | None = None
         self._row = 1
+        self._ghost: np.ndarray | None = None
+        self._marks: list[int] = []
+        self._loop: tuple[int, int] | None = None
         self.setMinimumHeight(64)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Timeline: bits per pixel in drawing order"))
-        self.setToolTip(self.tr("−log₂ p of each pixel, in drawing order. Drag to move through time."))
+        self.setToolTip(self.tr("−log₂ p of each pixel, in drawing order. Drag to move through time.\n"
+                                "Click a mark to jump to it, right click to remove it."))
 
     def sizeHint(self) -> QSize:
         """A strip."""
         return QSize(600, 96)
 
-    def show_bits(self, bits: np.ndarray, rank: int, mark: int | None, row: int) -> None:
-        """bits (P,) per pixel rank, playhead after `rank` pixels, marked rank or None, pixels per image row."""
-        self._bits, self._rank, self._mark, self._row = bits, rank, mark, max(row, 1)
+    def show_bits(
+        self, bits: np.ndarray, rank: int, mark: int | None, row: int, ghost: np.ndarray | None = None
+    ) -> None:
+        """bits (P,) per pixel rank, playhead after `rank` pixels, selected rank or None, pixels per image row, and the
+        bits (P,) of the drawing beside this one."""
+        self._bits, self._rank, self._mark, self._row, self._ghost = bits, rank, mark, max(row, 1), ghost
         self.update()
+
+    def show_marks(self, marks: list[int], loop: tuple[int, int] | None) -> None:
+        """Pixel ranks with a mark, and the ranks between which the playhead loops."""
+        if (marks, loop) != (self._marks, self._loop):
+            self._marks, self._loop = list(marks), loop
+            self.update()
+
+    def mark_near(self, x: float, y: float) -> int | None:
+        """Rank of the mark whose flag is under a point."""
+        near = [m for m in self._marks if abs(self.x_of(m) - x) <= 6]
+        return min(near, key=lambda m: abs(self.x_of(m) - x)) if near and y <= self._area().top() + 12 else None
 
     def _area(self) -> QRectF:
         return QRectF(8, 6, max(self.width() - 16, 1), max(self.height() - 16, 1))
@@ -55,9 +75,12 @@ class Timeline(QWidget):
         return int(min(max(round(share * len(self._bits)), 0), len(self._bits)))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Go there."""
+        """Go there, exactly to a mark; the right button removes a mark."""
+        mark = self.mark_near(event.position().x(), event.position().y())
         if event.button() == Qt.MouseButton.LeftButton and len(self._bits):
-            self.scrubbed.emit(self.rank_at(event.position().x()))
+            self.scrubbed.emit(self.rank_at(event.position().x()) if mark is None else mark)
+        elif event.button() == Qt.MouseButton.RightButton and mark is not None:
+            self.mark_removed.emit(mark)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Scrub."""
@@ -82,7 +105,12 @@ class Timeline(QWidget):
         for row in range(0, rows + 1, step):
             x = self.x_of(row * self._row)
             painter.drawLine(QPointF(x, area.bottom()), QPointF(x, area.bottom() + 4))
+        if self._loop is not None:
+            begin, end = (self.x_of(rank) for rank in self._loop)
+            painter.fillRect(QRectF(begin, area.top(), end - begin, area.height()), theme.colour("accent", 0.12))
         self._paint_bits(painter, area, count)
+        for mark in self._marks:
+            self._paint_mark(painter, area, self.x_of(mark))
         if self._mark is not None:
             painter.setPen(QPen(theme.colour("selected"), 1.5, Qt.PenStyle.DotLine))
             x = self.x_of(self._mark + 0.5)
@@ -94,14 +122,40 @@ class Timeline(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.drawEllipse(QPointF(x, area.top()), 4, 4)
 
+    def _paint_mark(self, painter: QPainter, area: QRectF, x: float) -> None:
+        painter.setPen(QPen(theme.colour("dim"), 1))
+        painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.colour("dim"))
+        top = area.top()
+        painter.drawPolygon(QPolygonF([QPointF(x, top), QPointF(x + 8, top + 4), QPointF(x, top + 8)]))
+
     def _paint_bits(self, painter: QPainter, area: QRectF, count: int) -> None:
-        seen = self._bits[:self._rank]
-        if not len(seen):
-            return
         import numpy as np
 
-        drawn = self._bits[~np.isnan(self._bits)]
+        shown = [self._bits] if self._ghost is None or len(self._ghost) != count else [self._bits, self._ghost]
+        drawn = np.concatenate([bits[~np.isnan(bits)] for bits in shown])
         top = max(float(drawn.max()) if len(drawn) else 1.0, 0.5)
+        if len(shown) > 1 and self._rank:
+            painter.setPen(QPen(theme.colour("dim"), 1, Qt.PenStyle.DotLine))
+            painter.drawPolyline(self._outline(self._ghost[:self._rank], area, count, top))
+        if not self._rank or not len(self._bits[:self._rank]):
+            return
+        line = self._outline(self._bits[:self._rank], area, count, top)
+        shape = QPolygonF(line)
+        shape.append(QPointF(line.last().x(), area.bottom()))
+        shape.prepend(QPointF(line.first().x(), area.bottom()))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.colour("accent", 0.35))
+        painter.drawPolygon(shape)
+        painter.setPen(QPen(theme.colour("accent"), 1))
+        painter.drawPolyline(line)
+
+    @staticmethod
+    def _outline(seen: np.ndarray, area: QRectF, count: int, top: float) -> QPolygonF:
+        """The upper edge of the bits seen so far."""
+        import numpy as np
+
         columns = int(area.width())
         if count > columns:    # keep peaks: the largest value of each screen column
             at = np.minimum((np.arange(len(seen)) * columns) // count, columns - 1)
@@ -113,12 +167,4 @@ class Timeline(QWidget):
             edges = np.arange(len(seen) + 1)
             xs = area.left() + np.repeat(edges, 2)[1:-1] / count * area.width()
         ys = area.bottom() - heights / top * (area.height() - 6)
-        line = QPolygonF([QPointF(x, y) for x, y in zip(xs.tolist(), ys.tolist(), strict=True)])
-        shape = QPolygonF(line)
-        shape.append(QPointF(float(xs[-1]), area.bottom()))
-        shape.prepend(QPointF(float(xs[0]), area.bottom()))
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme.colour("accent", 0.35))
-        painter.drawPolygon(shape)
-        painter.setPen(QPen(theme.colour("accent"), 1))
-        painter.drawPolyline(line)
+        return QPolygonF([QPointF(x, y) for x, y in zip(xs.tolist(), ys.tolist(), strict=True)])

@@ -1,0 +1,90 @@
+"""Painting on a drawing: a stroke over drawn pixels becomes a branch in which they hold the ink."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Qt, Slot
+
+from arstudio.gui.studio import Studio
+from arstudio.gui.widgets.controls import icon_button
+from arstudio.gui.widgets.ink import InkWell
+from arstudio.gui.widgets.side_by_side import SideBySide
+
+
+class PaintTool(QObject):
+    """The brush of Generate: `button` turns it on, `well` holds its ink. A stroke over drawn pixels becomes one branch."""
+
+    def __init__(self, studio: Studio, sides: SideBySide) -> None:
+        super().__init__(sides)
+        self.studio, self.sides = studio, sides
+        self._ink: tuple[float, ...] = ()
+        self._stroke: dict[tuple[int, int], None] = {}
+        self.button = icon_button(
+            "brush", self.tr("Brush (B): paint over drawn pixels; the past stays, the future is drawn again"), checkable=True
+        )
+        self.button.toggled.connect(self._toggled)
+        self.well = InkWell()
+        self.well.chosen.connect(self._take)
+        self.well.hide()
+        for view in sides.views:
+            view.painted.connect(self._painted)
+            view.stroke_ended.connect(self._ended)
+        studio.trace_changed.connect(self._fit)
+
+    @property
+    def on(self) -> bool:
+        """True while the brush is in hand."""
+        return self.button.isChecked()
+
+    def _toggled(self, on: bool) -> None:
+        self._fit()
+        self.well.setVisible(on)
+        for view in self.sides.views:
+            view.brush = on
+            view.setCursor(Qt.CursorShape.CrossCursor) if on else view.unsetCursor()
+        self.studio.branches_changed.emit()
+
+    @Slot()
+    def _fit(self) -> None:
+        """An ink that the model has: the brightest at first."""
+        trace = self.studio.trace
+        if trace is None:
+            return
+        spec = trace.spec
+        if len(self._ink) != spec.channels or max(self._ink) > spec.top:
+            self._ink = (spec.top,) * spec.channels
+        self._show()
+
+    def _show(self) -> None:
+        spec = self.studio.trace.spec
+        self.well.show_inks(self._ink, (0,) * spec.channels, spec)
+
+    @Slot(object)
+    def _take(self, ink: tuple[float, ...]) -> None:
+        self._ink = tuple(ink)
+        self._show()
+
+    @Slot(int, int)
+    def _painted(self, row: int, column: int) -> None:
+        """Remember the pixel if it is drawn already, and show it."""
+        studio, trace, view = self.studio, self.studio.trace, self.sides.view
+        shown = min(studio.position, trace.cursor)
+        if trace.step(trace.spec.channels - 1, row, column) < shown:
+            self._stroke[row, column] = None
+            image = view.image().copy()
+            image[:, row, column] = self._ink
+            view.show_image(image, trace.spec)
+
+    @Slot()
+    def _ended(self) -> None:
+        from arstudio.sampling import Change
+
+        stroke, self._stroke = list(self._stroke), {}
+        trace, focus = self.studio.trace, self.studio.focus
+        edits = [
+            Change(focus, trace.step(channel, row, column), value)
+            for row, column in stroke for channel, value in enumerate(self._ink)
+        ]
+        if edits:
+            self.studio.grow(edits)
+        else:
+            self.studio.message.emit("info", self.tr("Only pixels that are drawn can be painted: move the playhead on first."))

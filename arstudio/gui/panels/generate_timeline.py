@@ -1,0 +1,134 @@
+"""The strip below Generate: branches, bits per pixel in drawing order, marks and the loop."""
+
+from __future__ import annotations
+
+import time
+
+from PySide6.QtCore import QEvent, Slot
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from arstudio.gui.studio import Studio
+from arstudio.gui.widgets.branch_lanes import BranchLanes, Lane
+from arstudio.gui.widgets.controls import icon_button, label, section
+from arstudio.gui.widgets.timeline import Timeline
+
+
+class TimelineStrip(QWidget):
+    """Heading, figures, the lanes of the branches and the timeline of the focused image."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__()
+        self.setObjectName("side")
+        self.studio = studio
+        self._shown = 0.0
+        self.timeline = Timeline()
+        self.timeline.scrubbed.connect(self._scrubbed)
+        self.timeline.mark_removed.connect(studio.toggle_mark)
+        self.lanes = BranchLanes()
+        self.lanes.walked.connect(self._walked)
+        self.lanes.renamed.connect(self._renamed)
+        self.figures = label("", "small")
+        self.heading = section(self.tr("Bits per pixel, in drawing order"))
+        self.heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.mark = icon_button("pin", self.tr("Put a mark at the playhead, or take it away (Ctrl+M)"), kind="quiet")
+        self.mark.clicked.connect(lambda: studio.toggle_mark())
+        self.loop = icon_button(
+            "refresh", self.tr("Loop: play the part between the marks around the playhead again and again (Ctrl+L)"),
+            checkable=True, kind="quiet",
+        )
+        self.loop.clicked.connect(studio.set_loop)
+        self.beside = icon_button(
+            "compare", self.tr("Side by side: show the other future beside this one; the first pixel that differs is ringed"),
+            checkable=True, kind="quiet",
+        )
+        self.beside.clicked.connect(studio.set_side_by_side)
+        self.beside.hide()
+        head = QHBoxLayout()
+        head.addWidget(self.heading, 1)
+        head.addWidget(self.figures)
+        for button in (self.beside, self.mark, self.loop):
+            head.addWidget(button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 4, 16, 4)
+        column.setSpacing(2)
+        column.addLayout(head)
+        column.addWidget(self.lanes)
+        column.addWidget(self.timeline, 1)
+        for signal in (
+            studio.trace_changed, studio.position_changed, studio.selection_changed, studio.playing_changed,
+            studio.branches_changed, studio.marks_changed,
+        ):
+            signal.connect(self.refresh)
+
+    @Slot(int)
+    def _scrubbed(self, rank: int) -> None:
+        if self.studio.trace is not None:
+            self.studio.seek(rank * self.studio.trace.spec.channels)
+
+    @Slot(int)
+    def _walked(self, lane: int) -> None:
+        self.studio.walk_to(self.studio.tree.branches()[lane])
+
+    @Slot(int, str)
+    def _renamed(self, lane: int, name: str) -> None:
+        self.studio.rename_branch(self.studio.tree.branches()[lane], name)
+
+    def rename_current(self) -> None:
+        """Open the field for another name of the branch shown."""
+        tree = self.studio.tree
+        if tree is not None and self.lanes.count > 1:
+            self.lanes.rename(tree.branches().index(tree.current))
+        else:
+            self.studio.message.emit("info", self.tr("There are no branches yet: change a pixel or redraw from the playhead."))
+
+    @Slot()
+    def refresh(self) -> None:
+        """Pull bits, branches, marks and playhead."""
+        studio, trace = self.studio, self.studio.trace
+        if trace is None or not self.isVisible():
+            return
+        now = time.monotonic()
+        if studio.playing and now - self._shown < 0.08:    # a dozen times a second is enough for a strip
+            return
+        self._shown = now
+        spec, position = trace.spec, min(studio.position, trace.cursor)
+        rank = position // spec.channels
+        selection = studio.selection
+        mark = int(trace.order.rank[selection[1], selection[2]]) if selection else None
+        self._show_lanes()
+        other = studio.other_future()
+        ghost = None if other is None else other.trace.pixel_bits(min(studio.focus, other.trace.count - 1))
+        self.timeline.show_bits(trace.pixel_bits(studio.focus), rank, mark, spec.width, ghost)
+        self.timeline.show_marks(studio.marks, studio.loop)
+        self.loop.setChecked(studio.loop is not None)
+        unit = self.tr("bits so far") if spec.levels else self.tr("bits at 1/256")
+        bits = f"{trace.bits(studio.focus, position):,.1f}"
+        self.figures.setText(self.tr("{0} of {1} pixels · {2} {3}").format(rank, spec.pixels, bits, unit))
+
+    def _show_lanes(self) -> None:
+        tree = self.studio.tree
+        branches = tree.branches() if tree is not None else []
+        sites = self.studio.trace.spec.sites
+        lanes = [
+            Lane(
+                b.name, branches.index(b.parent) if b.parent else -1, b.step / sites, b.trace.cursor / sites, self._tip(b),
+            ) for b in branches
+        ]
+        self.lanes.show_lanes(lanes, branches.index(tree.current) if tree is not None else 0)
+        self.beside.setVisible(len(branches) > 1)
+        self.beside.setChecked(self.studio.side_by_side)
+
+    def _tip(self, branch: object) -> str:
+        if branch.parent is None:
+            return self.tr("The first drawing\nClick to go there, double click to rename")
+        _, row, column = branch.trace.site(branch.step)
+        values = [f"{e.value:g}" for e in branch.edits if hasattr(e, "value")]
+        what = self.tr("changed to {0}").format(", ".join(values[:6])) if values else self.tr("drawn with other noise")
+        return self.tr("Leaves {0} at row {1}, column {2}: {3}\nClick to go there, double click to rename").format(
+            branch.parent.name, row, column, what
+        )
+
+    def showEvent(self, event: QEvent) -> None:
+        """Catch up."""
+        super().showEvent(event)
+        self.refresh()

@@ -1,0 +1,177 @@
+"""The playhead: which moment of a trace the screen shows. It plays, steps, loops and remembers marks.
+
+It moves over the trace or follows the trace's cursor; whoever draws is never held up by it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+
+if TYPE_CHECKING:
+    from arstudio.sampling import Trace
+
+FULL_SPEED = math.inf
+
+
+class Playhead(QObject):
+    """`position` counts the steps shown of `trace`. `marks` are pixel ranks in drawing order; `loop` is a pair of ranks,
+    begin and end, or None."""
+
+    trace_changed = Signal()
+    position_changed = Signal()
+    playing_changed = Signal()
+    marks_changed = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.trace: Trace | None = None
+        self.position = 0
+        self.speed = 10.0                              # pixels or rows per second
+        self.speed_in_rows = True
+        self.playing = False
+        self.marks: list[int] = []
+        self.loop: tuple[int, int] | None = None
+        self._seen = -1
+        self._exact = 0.0
+        self._last = 0.0
+        self._clock = QTimer(self, interval=16)
+        self._clock.setTimerType(Qt.TimerType.PreciseTimer)
+        self._clock.timeout.connect(self._tick)
+
+    @property
+    def drawing(self) -> bool:
+        """True while somebody writes the trace."""
+        return False
+
+    # -- moving ---------------------------------------------------------------------------------------------
+
+    def play(self) -> None:
+        """Move the playhead; from the start, or that of the loop, if it is at the end."""
+        if self.trace is None:
+            return
+        if self.loop is not None:
+            begin, end = (rank * self.trace.spec.channels for rank in self.loop)
+            if not begin <= self.position < end:
+                self._set_position(min(begin, self.trace.cursor))
+        elif self.position >= self.trace.spec.sites and self.trace.complete:
+            self._set_position(0)
+        self.playing, self._last = True, time.perf_counter()
+        self._clock.start()
+        self.playing_changed.emit()
+
+    def pause(self) -> None:
+        """Hold the playhead. Drawing goes on behind it."""
+        self.playing = False
+        self._clock.stop()
+        self.playing_changed.emit()
+
+    def toggle(self) -> None:
+        """Play or pause."""
+        if self.playing:
+            self.pause()
+        else:
+            self.play()
+
+    def seek(self, step: int) -> None:
+        """Pause at a step, as far as the trace goes."""
+        if self.trace is None:
+            return
+        if self.playing:
+            self.pause()
+        self._set_position(max(0, min(step, self.trace.cursor)))
+
+    def step_channels(self, count: int) -> None:
+        """Move the playhead by sites: channels of a pixel."""
+        if self.trace is not None:
+            self.seek(self.position + count)
+
+    def step_pixels(self, count: int) -> None:
+        """Move the playhead by whole pixels."""
+        if self.trace is not None:
+            c = self.trace.spec.channels
+            self.seek((self.position // c + count) * c if self.position % c == 0 or count > 0 else self.position // c * c)
+
+    def step_rows(self, count: int) -> None:
+        """Move the playhead by rows of the image (as many pixels as a row has)."""
+        if self.trace is not None:
+            row = self.trace.spec.width * self.trace.spec.channels
+            target = (self.position // row + count) * row
+            if count < 0 and self.position % row:
+                target += row
+            self.seek(target)
+
+    def set_speed(self, per_second: float, *, rows: bool = False) -> None:
+        """Speed of the playhead in pixels or rows a second; math.inf follows the drawing."""
+        self.speed, self.speed_in_rows = per_second, rows
+
+    def _set_position(self, step: int) -> None:
+        self._exact, self.position = float(step), step
+        self.position_changed.emit()
+
+    @Slot()
+    def _tick(self) -> None:
+        trace, now = self.trace, time.perf_counter()
+        if trace is None:
+            return
+        cursor = trace.cursor
+        if self.playing:
+            per_unit = trace.spec.channels * (trace.spec.width if self.speed_in_rows else 1)
+            advance = math.inf if math.isinf(self.speed) else self.speed * per_unit * (now - self._last)
+            end = cursor if self.loop is None else min(cursor, self.loop[1] * trace.spec.channels)
+            if self.loop is not None and self._exact >= self.loop[1] * trace.spec.channels:
+                self._exact = float(min(self.loop[0] * trace.spec.channels, cursor))    # the end was on the screen
+            else:
+                self._exact = min(float(end), self._exact + advance)
+        self._last = now
+        position = int(self._exact)
+        if (position, cursor) != (self.position, self._seen):
+            self.position, self._seen = position, cursor
+            self.position_changed.emit()
+        if position >= trace.spec.sites and not self.drawing and self.loop is None:
+            self.pause()
+
+    # -- marks and loop -------------------------------------------------------------------------------------
+
+    @property
+    def rank(self) -> int:
+        """Pixels shown."""
+        return self.position // self.trace.spec.channels if self.trace is not None else 0
+
+    def toggle_mark(self, rank: int | None = None) -> None:
+        """Put a mark at a pixel rank (by default at the playhead), or take away the one that is there."""
+        if self.trace is None:
+            return
+        rank = self.rank if rank is None else rank
+        self.marks = [m for m in self.marks if m != rank] if rank in self.marks else sorted([*self.marks, rank])
+        if self.loop is not None:
+            self.loop = self._around(self.loop[0])
+        self.marks_changed.emit()
+
+    def to_mark(self, direction: int) -> None:
+        """Jump to the next mark (1) or the one before (−1); to the end or the start if there is none."""
+        if self.trace is not None:
+            here, pixels = self.rank, self.trace.spec.pixels
+            later, earlier = [m for m in self.marks if m > here], [m for m in self.marks if m < here]
+            rank = (later[0] if later else pixels) if direction > 0 else (earlier[-1] if earlier else 0)
+            self.seek(rank * self.trace.spec.channels)
+
+    def set_loop(self, on: bool) -> None:
+        """Play the part between the marks around the playhead again and again, all of it without marks."""
+        self.loop = self._around(self.rank) if on and self.trace is not None else None
+        self.marks_changed.emit()
+
+    def _around(self, rank: int) -> tuple[int, int]:
+        pixels = self.trace.spec.pixels
+        begin = max((m for m in self.marks if m <= rank), default=0)
+        end = min((m for m in self.marks if m > begin), default=pixels)
+        return (begin, end) if begin < end else (0, pixels)
+
+    def _forget_marks(self) -> None:
+        """Marks and loop belong to images of one size."""
+        if self.marks or self.loop is not None:
+            self.marks, self.loop = [], None
+            self.marks_changed.emit()

@@ -1,0 +1,82 @@
+"""Rows with a picture and two lines, for the Library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtWidgets import QAbstractButton, QSizePolicy
+
+from arstudio.gui import theme
+
+
+class LibraryRow(QAbstractButton):
+    """A picture or icon, a title and a quiet second line. Checkable: the row in use is raised."""
+
+    def __init__(self, title: str, second: str, picture: Path | None = None, icon: str = "") -> None:
+        super().__init__()
+        self.setText(title)
+        self._second = second
+        self._picture = QPixmap(str(picture)) if picture is not None and picture.exists() else None
+        self._icon = icon
+        self.setCheckable(True)
+        self.setAutoExclusive(False)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName(f"{title}, {second}")
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+
+    def sizeHint(self) -> QSize:
+        """One row."""
+        return QSize(190, 44)
+
+    def set_second(self, text: str) -> None:
+        """Change the second line."""
+        if text != self._second:
+            self._second = text
+            self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Background when used or under the mouse, picture, two elided lines."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        area = QRectF(self.rect()).adjusted(0, 1, 0, -1)
+        if self.isChecked() or self.underMouse():
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(theme.colour("raised" if self.isChecked() else "hover", 1.0 if self.isChecked() else 0.5))
+            painter.drawRoundedRect(area, 6, 6)
+        if self.hasFocus():
+            painter.setPen(QPen(theme.colour("accent"), 1))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(area.adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+        box = QRectF(8, (self.height() - 32) / 2, 32, 32)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
+        if self._picture is not None:
+            painter.drawPixmap(box, self._picture, QRectF(self._picture.rect()))
+        elif self._icon:
+            theme.icon(self._icon, "dim").paint(painter, box.adjusted(6, 6, -6, -6).toRect())
+        left, width = 50, self.width() - 58
+        font = QFont(self.font())
+        font.setPixelSize(13)
+        font.setWeight(QFont.Weight.DemiBold if self.isChecked() else QFont.Weight.Normal)
+        painter.setFont(font)
+        painter.setPen(theme.colour("text"))
+        text = QFontMetrics(font).elidedText(self.text(), Qt.TextElideMode.ElideRight, width)
+        painter.drawText(QPoint(left, self.height() // 2 - 3), text)
+        font.setPixelSize(11)
+        font.setWeight(QFont.Weight.Normal)
+        painter.setFont(font)
+        painter.setPen(theme.colour("dim"))
+        text = QFontMetrics(font).elidedText(self._second, Qt.TextElideMode.ElideRight, width)
+        painter.drawText(QPoint(left, self.height() // 2 + 13), text)
+
+    def enterEvent(self, event: QEvent) -> None:
+        """Light up."""
+        self.update()
+        super().enterEvent(event)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """And down."""
+        self.update()
+        super().leaveEvent(event)

@@ -1,0 +1,222 @@
+"""Small pictures in rows: hover, focus and keys for every grid of them. Subclasses say where each picture lies.
+
+Arrow keys, Home and End move the chosen picture, a click chooses, Return or a double click takes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from arstudio.gui import theme
+from arstudio.gui.widgets.pixel_view import pixels, same_image, to_qimage
+from arstudio.image import ImageSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Home: -10**6, Qt.Key.Key_End: 10**6}
+KEYS = (*STEPS, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Return, Qt.Key.Key_Enter)
+
+
+class PictureGrid(QWidget):
+    """`chosen(place)` when a picture is chosen, `taken(place)` on Return or a double click. `current` is framed."""
+
+    chosen = Signal(int)
+    taken = Signal(int)
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.pictures: list[QPixmap] = []
+        self.tips: list[str] = []
+        self.current: int | None = None
+        self.hovered = -1
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(name)
+
+    def columns(self) -> int:
+        """Pictures in a row."""
+        raise NotImplementedError
+
+    def rect_of(self, place: int) -> QRectF:
+        """Where a picture lies."""
+        raise NotImplementedError
+
+    def count(self) -> int:
+        """How many are shown."""
+        return len(self.pictures)
+
+    def set_current(self, place: int | None) -> None:
+        """Frame a picture without a signal."""
+        if place != self.current:
+            self.current = place
+            self.update()
+
+    def place_at(self, point: QPointF) -> int:
+        """Picture under a point, −1 if none."""
+        return next((i for i in range(len(self.pictures)) if self.rect_of(i).contains(point)), -1)
+
+    def _choose(self, place: int) -> None:
+        self.set_current(place)
+        self.chosen.emit(place)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Choose."""
+        place = self.place_at(event.position())
+        if place >= 0 and event.button() == Qt.MouseButton.LeftButton:
+            self._choose(place)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Take."""
+        place = self.place_at(event.position())
+        if place >= 0:
+            self.taken.emit(place)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Light up and explain."""
+        place = self.place_at(event.position())
+        if place != self.hovered:
+            self.hovered = place
+            self.update()
+        if 0 <= place < len(self.tips):
+            QToolTip.showText(event.globalPosition().toPoint(), self.tips[place], self)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """The mouse left."""
+        self.hovered = -1
+        self.update()
+
+    def event(self, event: QEvent) -> bool:
+        """Arrows and Return are not the window's shortcuts while the grid has the focus."""
+        if event.type() == QEvent.Type.ShortcutOverride and not event.modifiers() and event.key() in KEYS:
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Move; Return takes."""
+        rows = {Qt.Key.Key_Up: -self.columns(), Qt.Key.Key_Down: self.columns()}
+        step = STEPS.get(event.key(), rows.get(event.key()))
+        if not self.pictures or event.modifiers():
+            super().keyPressEvent(event)
+        elif step is not None:
+            place = self.current + step if self.current is not None else 0
+            self._choose(min(max(place, 0), len(self.pictures) - 1))
+        elif event.key() in KEYS and self.current is not None:
+            self.taken.emit(self.current)
+        else:
+            super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QEvent) -> None:
+        """Show the focus."""
+        self.update()
+        super().focusInEvent(event)
+
+    def focusOutEvent(self, event: QEvent) -> None:
+        """Hide it."""
+        self.update()
+        super().focusOutEvent(event)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Pictures, a frame on the chosen one and a quiet one under the mouse or the focus."""
+        painter = QPainter(self)
+        for place, picture in enumerate(self.pictures):
+            rect = self.rect_of(place)
+            painter.drawPixmap(rect, picture, QRectF(picture.rect()))
+            if place in (self.current, self.hovered):
+                chosen = place == self.current
+                painter.setPen(QPen(theme.colour("accent" if chosen else "dim"), 2 if chosen else 1))
+                painter.drawRect(rect.adjusted(-2, -2, 2, 2))
+            if self.hasFocus() and place == (self.current or 0):
+                painter.setPen(QPen(theme.colour("text", 0.7), 1, Qt.PenStyle.DotLine))
+                painter.drawRect(rect.adjusted(0, 0, -1, -1))
+
+
+class FittingGrid(PictureGrid):
+    """The images of a drawing, as large as the room allows."""
+
+    GAP, LARGEST = 8, 148
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._images: list[np.ndarray] = []
+        self._spec: ImageSpec | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+
+    def show_images(self, images: list[np.ndarray], spec: ImageSpec, current: int) -> None:
+        """(C, H, W) levels each; only images that changed are converted again."""
+        for i, image in enumerate(images):
+            if i >= len(self._images) or spec != self._spec or not same_image(image, self._images[i]):
+                picture = QPixmap.fromImage(to_qimage(pixels(image, spec)))
+                self.pictures[i:i + 1] = [picture]
+        del self.pictures[len(images):]
+        self._images, self._spec, self.current = images, spec, current
+        self.update()
+
+    def forget(self) -> None:
+        """The palette changed: convert everything again."""
+        self._images, self.pictures = [], []
+
+    def layout_of(self, count: int) -> tuple[int, float]:
+        """(columns, widget pixels per image pixel) that make the pictures as large as fit, at whole multiples if possible."""
+        best, gap, ratio = (1, 0.0), self.GAP, self.devicePixelRatioF()
+        wide, high = self._spec.width, self._spec.height
+        for columns in range(1, count + 1):
+            rows = -(-count // columns)
+            unit = min(
+                (self.width() - 4 - gap * (columns - 1)) / columns / wide, (self.height() - 4 - gap * (rows - 1)) / rows / high
+            )
+            unit = min(unit, self.LARGEST / max(wide, high))
+            unit = int(unit * ratio) / ratio if unit * ratio >= 1 else unit
+            if unit > best[1]:
+                best = (columns, unit)
+        return best
+
+    def columns(self) -> int:
+        return self.layout_of(len(self.pictures))[0]
+
+    def rect_of(self, place: int) -> QRectF:
+        columns, unit = self.layout_of(len(self.pictures))
+        row, column = divmod(place, columns)
+        width, height = self._spec.width * unit, self._spec.height * unit
+        return QRectF(2 + column * (width + self.GAP), 2 + row * (height + self.GAP), width, height)
+
+
+class WrappingGrid(PictureGrid):
+    """Pictures of one size in as many rows as they need."""
+
+    CELL, GAP, EDGE = 44, 6, 2
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def show_items(self, items: list[tuple[np.ndarray, ImageSpec, str]]) -> None:
+        """(image levels (C, H, W), spec, tooltip) each."""
+        self.pictures = [QPixmap.fromImage(to_qimage(pixels(image, spec))) for image, spec, _ in items]
+        self.tips = [tip for _, _, tip in items]
+        self.setMinimumHeight(self.heightForWidth(max(self.width(), 150)))
+        self.updateGeometry()
+        self.update()
+
+    def _fit(self, width: int) -> int:
+        return max(1, (width - 2 * self.EDGE + self.GAP) // (self.CELL + self.GAP))
+
+    def columns(self) -> int:
+        return self._fit(self.width())
+
+    def heightForWidth(self, width: int) -> int:
+        """As many rows as needed."""
+        rows = -(-len(self.pictures) // self._fit(width))
+        return max(0, rows * (self.CELL + self.GAP) - self.GAP + 2 * self.EDGE)
+
+    def rect_of(self, place: int) -> QRectF:
+        row, column = divmod(place, self.columns())
+        step = self.CELL + self.GAP
+        return QRectF(self.EDGE + column * step, self.EDGE + row * step, self.CELL, self.CELL)

@@ -1,0 +1,160 @@
+"""One to four images side by side, as large as fit: two futures of a drawing, or the lanes of a comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from arstudio.gui.widgets.controls import label
+from arstudio.gui.widgets.pixel_view import PixelView
+from arstudio.image import ImageSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MOST = 4
+GAP = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One image: (C, H, W) levels, a title, a line of figures, and the pixel (row, column) at which it first differs."""
+
+    image: np.ndarray
+    spec: ImageSpec
+    title: str = ""
+    figures: str = ""
+    differs: tuple[int, int] | None = None
+    following: tuple[int, int] | None = None
+
+
+class SideBySide(QWidget):
+    """`clicked(side, row, column)`, `painted(row, column)` and `stroke_ended()` of the current side,
+    `hovered(row, column)`, (−1, −1) when the mouse left."""
+
+    clicked = Signal(int, int, int)
+    hovered = Signal(int, int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.current = 0
+        self.count = 1
+        self.views: list[PixelView] = []
+        self.heads: list[QVBoxLayout] = []
+        self._titles, self._figures, self._cells = [], [], []
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(GAP)
+        self._columns = 0
+        for index in range(MOST):
+            self._add_cell(index)
+        self._arrange(1)
+
+    def _add_cell(self, index: int) -> None:
+        cell, view = QWidget(self), PixelView()
+        view.zoomable = view.align_top = view.align_left = True
+        view.clicked.connect(lambda row, column: self.clicked.emit(index, row, column))
+        view.hovered.connect(self.hovered)
+        title, figures = label("", "strong"), label("", "small")
+        for words in (title, figures):
+            words.setMinimumWidth(0)
+            words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        head = QVBoxLayout()
+        head.addWidget(title)
+        column = QVBoxLayout(cell)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addLayout(head)
+        column.addWidget(figures)
+        column.addWidget(view, 1)
+        self.views.append(view)
+        self.heads.append(head)
+        self._titles.append(title)
+        self._figures.append(figures)
+        self._cells.append(cell)
+
+    @property
+    def view(self) -> PixelView:
+        """The current side's image."""
+        return self.views[self.current]
+
+    def figures_of(self, side: int) -> str:
+        """The line of figures above an image."""
+        return self._figures[side].text()
+
+    def title_of(self, side: int) -> str:
+        """The title above an image."""
+        return self._titles[side].text()
+
+    def show_sides(self, sides: list[Side], current: int) -> None:
+        """Show one to four images; the current one answers to overlays and marks."""
+        if len(sides) != self.count or current != self.current:
+            for view in self.views:
+                view.show_overlay(None)
+            self.count, self.current = len(sides), current
+            self._arrange(len(sides))
+        alone = len(sides) == 1
+        for i, side in enumerate(sides):
+            self.views[i].show_image(side.image, side.spec)
+            self.views[i].mark_difference(side.differs)
+            self.views[i].setAccessibleName(side.title or self.tr("Image"))
+            self._titles[i].setVisible(not alone and bool(side.title))
+            self._titles[i].setText(side.title)
+            self._figures[i].setVisible(not alone)
+            self._figures[i].setText(side.figures)
+
+    def mark(
+        self, selected: tuple[int, int] | None, following: list[tuple[int, int] | None],
+        pointed: tuple[int, int] | None, value: int | None,
+    ) -> None:
+        """The same selection and pointed pixel on every side, the next pixel of each."""
+        for i, (view, upcoming) in enumerate(zip(self.views, following, strict=False)):
+            if view.spec is None:
+                continue
+            fits = [p if p is not None and p[0] < view.spec.height and p[1] < view.spec.width else None
+                    for p in (selected, upcoming, pointed)]
+            view.mark(*fits, value if i == self.current else None)
+
+    def _arrange(self, count: int) -> None:
+        columns = self._best_columns(count)
+        self._columns = columns
+        for i, cell in enumerate(self._cells):
+            self._grid.removeWidget(cell)
+            cell.setVisible(i < count)
+            if i < count:
+                self._grid.addWidget(cell, *divmod(i, columns))
+        rows = -(-count // columns)
+        for i in range(MOST):
+            self._grid.setColumnStretch(i, 1 if i < columns else 0)
+            self._grid.setRowStretch(i, 1 if i < rows else 0)
+
+    def _best_columns(self, count: int) -> int:
+        if count < 3:
+            return count
+        wide, high = self.width(), self.height()
+        return max((2, count), key=lambda n: min(wide / n - GAP, high / -(-count // n) - 84))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another shape may want other columns."""
+        super().resizeEvent(event)
+        if self._best_columns(self.count) != self._columns:
+            self._arrange(self.count)
+
+    def sizeHint(self) -> QSize:
+        """Room for a picture that can be read."""
+        return QSize(360, 360)
+
+    def reset_view(self) -> None:
+        """Fit all images again."""
+        for view in self.views:
+            view.reset_view()
+
+    def set_cursor(self, shape: Qt.CursorShape | None) -> None:
+        """Another mouse cursor over the current image, None for the usual one."""
+        for view in self.views:
+            view.unsetCursor() if shape is None else view.setCursor(shape)
