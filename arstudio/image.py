@@ -245,13 +245,9 @@ def grid(x: np.ndarray, spec: ImageSpec, columns: int | None = None, scale: int 
     return sheet
 
 
-def from_pil(picture: Any, spec: ImageSpec, *, fit: bool = False) -> np.ndarray:
-    """Pillow image -> levels (C, H, W) for `spec`.
-
-    Transparency is laid on black; 16-bit greys keep their relative brightness. Without `fit` the size and the
-    colour must already be right: a picture of another size, or a coloured one for a grey model, raises
-    SpecMismatch. With `fit` it is cropped to the middle, resized with a box filter and made grey as needed.
-    """
+def flattened(picture: Any) -> Any:
+    """Pillow picture of any mode -> mode L or RGB, 8 bits: transparency is laid on black, 16-bit greys keep their
+    relative brightness."""
     import numpy as np
     from PIL import Image
 
@@ -268,9 +264,20 @@ def from_pil(picture: Any, spec: ImageSpec, *, fit: bool = False) -> np.ndarray:
         picture = Image.alpha_composite(ground, picture).convert("RGB")
     if picture.mode in ("1", "F"):
         picture = picture.convert("L")
-    if picture.mode not in ("L", "RGB"):
-        picture = picture.convert("RGB")
+    return picture if picture.mode in ("L", "RGB") else picture.convert("RGB")
 
+
+def from_pil(picture: Any, spec: ImageSpec, *, fit: bool = False) -> np.ndarray:
+    """Pillow image -> levels (C, H, W) for `spec`, read as `flattened` says.
+
+    Without `fit` the size and the colour must already be right: a picture of another size, or a coloured one for a
+    grey model, raises SpecMismatch. With `fit` it is cropped to the middle, resized with a box filter and made grey
+    as needed.
+    """
+    import numpy as np
+    from PIL import Image
+
+    picture = flattened(picture)
     width, height = picture.size
     if (height, width) != (spec.height, spec.width):
         if not fit:
@@ -278,10 +285,7 @@ def from_pil(picture: Any, spec: ImageSpec, *, fit: bool = False) -> np.ndarray:
                 f"The picture is {width}×{height} pixels but the model draws {spec.width}×{spec.height}; "
                 "resize it, or ask for fitting (--fit on the command line)."
             )
-        factor = min(width / spec.width, height / spec.height)
-        crop_w, crop_h = spec.width * factor, spec.height * factor
-        left, top_edge = (width - crop_w) / 2, (height - crop_h) / 2
-        box = (left, top_edge, left + crop_w, top_edge + crop_h)
+        box = middle_box(width, height, spec)
         picture = picture.resize((spec.width, spec.height), Image.Resampling.BOX, box=box)
     array = np.asarray(picture)
     if array.ndim == 2:
@@ -300,8 +304,17 @@ def from_pil(picture: Any, spec: ImageSpec, *, fit: bool = False) -> np.ndarray:
     return requantise(array.astype(np.uint8), 256, spec.levels)
 
 
+def middle_box(width: int, height: int, spec: ImageSpec) -> tuple[float, float, float, float]:
+    """(left, top, right, bottom) of the largest part in the middle of a picture that has the proportions of `spec`."""
+    factor = min(width / spec.width, height / spec.height)
+    crop_w, crop_h = spec.width * factor, spec.height * factor
+    left, top = (width - crop_w) / 2, (height - crop_h) / 2
+    return left, top, left + crop_w, top + crop_h
+
+
 def open_picture(path: str | Path) -> Any:
-    """Open a picture file with Pillow, decoded and upright. Raises ImageError saying what is wrong."""
+    """Open a picture file with Pillow, decoded and upright; of an animation the first frame, with the number of frames
+    in `info["frames"]`. Raises ImageError saying what is wrong."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     path = Path(path)
@@ -312,9 +325,12 @@ def open_picture(path: str | Path) -> Any:
                     f"{path.name} has {picture.size[0]}×{picture.size[1]} pixels; "
                     "use one under 64 megapixels."
                 )
+            frames = getattr(picture, "n_frames", 1)
             picture.seek(0)
             picture.load()
-            return ImageOps.exif_transpose(picture)
+            upright = ImageOps.exif_transpose(picture)
+            upright.info["frames"] = frames
+            return upright
     except ImageError:
         raise
     except FileNotFoundError:

@@ -91,3 +91,51 @@ def drawn(qtbot, studio):
     qtbot.waitUntil(lambda: studio.trace is not None and studio.trace.complete and not studio.drawing, timeout=20_000)
     qtbot.waitUntil(lambda: not studio.playing, timeout=5_000)
     return studio
+
+
+@pytest.fixture
+def messages(studio):
+    """What the studio says, as (kind, sentence)."""
+    heard = []
+    studio.message.connect(lambda kind, sentence: heard.append((kind, sentence)))
+    return heard
+
+
+@pytest.fixture
+def complete_panel(qtbot, studio, messages):
+    """The panel with its docks, shown, with a test image of digits on the canvas."""
+    import dataclasses
+
+    from arstudio.gui.panels.complete import CompletePanel
+    from arstudio.models.modelfile import Facts
+
+    studio.use_model(studio.model, dataclasses.replace(studio.card, facts=Facts(dataset="digits")))
+    panel = CompletePanel(studio)
+    for widget in (panel, panel.side, panel.bottom):
+        qtbot.addWidget(widget)
+    panel.resize(760, 560)
+    panel.bottom.resize(760, 130)
+    with qtbot.waitExposed(panel):
+        panel.show()
+    panel.side.show()
+    panel.bottom.show()
+    qtbot.waitUntil(lambda: panel.canvas.sheet is not None, timeout=10_000)
+    panel.page.count.setCurrentText("4")
+    return panel
+
+
+@pytest.fixture
+def other_model():
+    """Makes an untrained model for a spec: other_model(spec, dataset="digits") -> (model, card)."""
+    import torch
+
+    from arstudio.models import create
+    from arstudio.models.checkpoint import card_of
+    from arstudio.models.modelfile import Facts
+
+    def make(spec, **facts):
+        with torch.random.fork_rng():
+            model = create("fvsbn" if spec.levels == 2 else "pixelcnn", spec).eval()
+        return model, card_of(model, (), Facts(**facts))
+
+    return make

@@ -1,51 +1,23 @@
 """The Complete panel as a person uses it: hide, complete, choose, accept, go on; files, clipboard, models,
 errors."""
 
-import dataclasses
 import threading
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
-from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import Qt
 
 from arstudio.gui.panels.complete import CompletePanel
 from arstudio.gui.widgets.completions import max_bits
 from arstudio.gui.widgets.toolbox import KEYS
-from arstudio.image import ImageSpec, to_pil
-from arstudio.models import create
-from arstudio.models.checkpoint import card_of
-from arstudio.models.modelfile import Facts
+from arstudio.image import ImageSpec
 
 LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
-def messages(studio):
-    heard = []
-    studio.message.connect(lambda kind, sentence: heard.append((kind, sentence)))
-    return heard
-
-
-@pytest.fixture
-def panel(qtbot, studio, messages):
-    """The panel with its docks, shown, with a test image of digits on the canvas."""
-    studio.use_model(studio.model, dataclasses.replace(studio.card, facts=Facts(dataset="digits")))
-    panel = CompletePanel(studio)
-    for widget in (panel, panel.side, panel.bottom):
-        qtbot.addWidget(widget)
-    panel.resize(760, 560)
-    panel.bottom.resize(760, 130)
-    with qtbot.waitExposed(panel):
-        panel.show()
-    panel.side.show()
-    panel.bottom.show()
-    qtbot.waitUntil(lambda: panel.canvas.sheet is not None, timeout=10_000)
-    panel.page.count.setCurrentText("4")
-    return panel
+def panel(complete_panel):
+    return complete_panel
 
 
 @pytest.fixture
@@ -324,38 +296,6 @@ def test_a_tool_button_and_an_ink_from_the_popup(qtbot, panel):
     assert panel.canvas.ink == (6,)
 
 
-def test_blank_hides_everything_and_strokes_become_evidence(qtbot, panel):
-    panel.new_blank()
-    assert panel.canvas.sheet.hidden.all()
-    panel.canvas.use((2, 2), (2, 5))
-    found = complete(qtbot, panel)
-    assert (found.images[:, 0, 2, 2:6] == 16).all()
-
-
-def test_new_from_the_dataset_keeps_the_mask_and_is_undoable(qtbot, panel):
-    panel.hide_part("left")
-    before = panel.canvas.sheet
-    with qtbot.waitSignal(panel.canvas.edited, timeout=10_000):
-        panel.page.menu.actions()[1].trigger()
-    assert np.array_equal(panel.canvas.sheet.hidden, before.hidden)
-    assert not np.array_equal(panel.canvas.sheet.content, before.content)
-    panel.undo_stack.undo()
-    assert panel.canvas.sheet.same(before)
-
-
-def test_new_from_the_drawing_hides_what_is_not_drawn_yet(qtbot, panel, studio, messages):
-    panel.new_from_drawing()
-    assert "no drawing yet" in messages[-1][1]
-    studio.set(count=1)
-    studio.generate()
-    qtbot.waitUntil(lambda: studio.trace is not None and not studio.drawing, timeout=10_000)
-    studio.seek(24)
-    panel.new_from_drawing()
-    assert panel.canvas.sheet.hidden[3:].all()
-    assert not panel.canvas.sheet.hidden[:3].any()
-    assert (panel.canvas.sheet.content[0, :3] == studio.trace.image(0)[0, :3]).all()
-
-
 def test_open_in_generate_shows_the_trace_and_the_chosen_image(qtbot, panel, studio):
     found = complete(qtbot, panel)
     click_thumb(qtbot, panel, 2)
@@ -377,97 +317,7 @@ def test_compare_shows_the_original_while_held(qtbot, panel):
     assert panel.side.title.text() == "4 completions"
 
 
-def test_a_large_photo_is_fitted_and_the_notice_says_how(qtbot, panel, messages, tmp_path):
-    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8))
-    photo.save(tmp_path / "photo.png")
-    with qtbot.waitSignal(panel.canvas.edited, timeout=10_000):
-        panel.open_file(tmp_path / "photo.png")
-    assert messages[-1] == ("info", (
-        "photo.png was 640×480 in colour: "
-        "made grey, cropped to the middle, reduced to 8×8, brought to 17 levels."
-    ))
-    assert not panel.canvas.sheet.hidden.any()
-
-
-def test_a_picture_of_our_own_comes_back_level_by_level_in_silence(qtbot, panel, messages, tmp_path):
-    content = np.arange(64).reshape(1, 8, 8) % 17
-    for scale in (1, 8):
-        to_pil(content, panel.canvas.spec, scale).save(tmp_path / "ours.png")
-        panel.new_blank()
-        with qtbot.waitSignal(panel.canvas.edited, timeout=10_000):
-            panel.open_file(tmp_path / "ours.png")
-        assert np.array_equal(panel.canvas.sheet.content, content)
-    assert not messages
-
-
-@pytest.mark.parametrize("mode", ["1", "LA", "P", "RGBA", "CMYK", "I;16", "YCbCr", "F"])
-def test_every_colour_mode_opens(qtbot, panel, messages, tmp_path, mode):
-    grey = Image.fromarray((np.arange(256, dtype=np.uint8) % 251).reshape(16, 16))
-    wide = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
-    picture = wide if mode == "I;16" else grey.convert(mode)
-    path = tmp_path / ("odd.tif" if mode in ("CMYK", "F", "YCbCr") else "odd.png")
-    picture.save(path)
-    with qtbot.waitSignal(panel.canvas.edited, timeout=10_000):
-        panel.open_file(path)
-    assert messages[-1][0] == "info"
-    assert "reduced to 8×8" in messages[-1][1]
-
-
-def test_bad_files_are_said_in_a_sentence_and_change_nothing(qtbot, panel, messages, studio, tmp_path):
-    (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
-    (tmp_path / "text.png").write_text("not a picture")
-    to_pil(np.zeros((1, 8, 8), int), panel.canvas.spec, 40).save(tmp_path / "whole.png")
-    (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:100])
-    before = panel.canvas.sheet
-    for path in (*(tmp_path / f"{name}.png" for name in ("cut", "text", "half", "none")), tmp_path):
-        with qtbot.waitSignal(studio.message, timeout=10_000):
-            panel.open_file(path)
-        kind, sentence = messages[-1]
-        assert kind == "error"
-        assert path.name in sentence
-        assert "Traceback" not in sentence
-    assert panel.canvas.sheet.same(before)
-
-
-def test_copy_and_paste_return_the_same_picture(qtbot, panel, messages):
-    panel.hide_part("clear")
-    before = panel.canvas.sheet
-    panel.copy()
-    assert QGuiApplication.clipboard().image().size().toTuple() == (64, 64)
-    panel.new_blank()
-    panel.paste()
-    assert panel.canvas.sheet.same(before)
-    assert messages == [("info", "The image is on the clipboard.")]
-    QGuiApplication.clipboard().clear()
-    panel.paste()
-    assert "no picture on the clipboard" in messages[-1][1]
-
-
-def test_a_dropped_picture_opens_and_other_files_are_left_to_the_window(qtbot, panel, tmp_path):
-    from PySide6.QtGui import QDragEnterEvent
-
-    path = tmp_path / "drop.png"
-    to_pil(np.full((1, 8, 8), 3), panel.canvas.spec).save(path)
-    for name, welcome in (("drop.png", True), ("model.safetensors", False)):
-        data = QMimeData()
-        data.setUrls([QUrl.fromLocalFile(str(tmp_path / name))])
-        args = (Qt.DropAction.CopyAction, data, LEFT, Qt.KeyboardModifier.NoModifier)
-        enter = QDragEnterEvent(QPoint(5, 5), *args)
-        QApplication.sendEvent(panel, enter)
-        assert enter.isAccepted() == welcome
-        if welcome:
-            with qtbot.waitSignal(panel.canvas.edited, timeout=10_000):
-                QApplication.sendEvent(panel, QDropEvent(QPoint(5, 5), *args))
-            assert (panel.canvas.sheet.content == 3).all()
-
-
-def other_model(spec, **facts):
-    with torch.random.fork_rng():
-        model = create("fvsbn" if spec.levels == 2 else "pixelcnn", spec).eval()
-    return model, card_of(model, (), Facts(**facts))
-
-
-def test_a_model_of_the_same_size_keeps_the_work(qtbot, panel, studio, messages):
+def test_a_model_of_the_same_size_keeps_the_work(qtbot, panel, studio, messages, other_model):
     found = complete(qtbot, panel)
     sheet = panel.canvas.sheet
     studio.use_model(*other_model(panel.canvas.spec))
@@ -477,7 +327,7 @@ def test_a_model_of_the_same_size_keeps_the_work(qtbot, panel, studio, messages)
     assert not messages
 
 
-def test_a_model_of_another_size_begins_with_a_new_picture_and_says_so(qtbot, panel, studio, messages, held):
+def test_a_model_of_another_size_begins_with_a_new_picture_and_says_so(qtbot, panel, studio, messages, held, other_model):
     panel.canvas.use((0, 0), (3, 3))
     click(qtbot, panel.complete_button)
     qtbot.waitUntil(lambda: panel.run.trace is not None, timeout=10_000)
@@ -494,7 +344,7 @@ def test_a_model_of_another_size_begins_with_a_new_picture_and_says_so(qtbot, pa
     assert complete(qtbot, panel).images.max() <= 1
 
 
-def test_a_colour_model_without_a_dataset_starts_blank(qtbot, panel, studio, messages):
+def test_a_colour_model_without_a_dataset_starts_blank(qtbot, panel, studio, messages, other_model):
     studio.use_model(*other_model(ImageSpec(3, 6, 5, 4)))
     qtbot.waitUntil(lambda: panel.canvas.spec.channels == 3, timeout=10_000)
     assert panel.canvas.sheet.hidden.all()
@@ -522,7 +372,7 @@ def test_without_a_model_there_is_one_button_and_no_errors(qtbot, messages):
     assert panel.empty.button.isVisible()
     panel.complete()
     panel.open_file("x.png")
-    panel.new_from_dataset()
+    panel.new.source.take_from_dataset()
     panel.new_blank()
     panel.hide_part("top")
     panel.copy()
@@ -537,5 +387,7 @@ def test_everything_can_be_reached_and_named_from_the_keyboard(panel):
         for control in [*root.findChildren(QAbstractButton), *root.findChildren(QComboBox)]:
             if control.objectName().startswith("qt_") or not control.isVisibleTo(root):
                 continue
-            assert control.focusPolicy() & Qt.FocusPolicy.TabFocus, control.accessibleName()
+            group = control.group() if isinstance(control, QAbstractButton) else None
+            stops = group.buttons() if group is not None else [control]    # Tab stops once at a group, arrows move inside it
+            assert any(stop.focusPolicy() & Qt.FocusPolicy.TabFocus for stop in stops), control.accessibleName()
             assert control.accessibleName() or control.text(), control

@@ -39,7 +39,7 @@ def test_a_model_is_drawn_inspected_branched_and_completed(name, qtbot, window, 
 
     window.show_complete()
     panel = window.complete
-    panel.new_from_drawing()
+    panel.new.source.take_from_drawing()
     panel.hide_part("bottom")
     panel.page.count.setCurrentText("4")
     qtbot.mouseClick(panel.complete_button, Qt.MouseButton.LeftButton)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QEvent, QMimeData, Qt, Slot
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QUndoStack
-from PySide6.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, Qt, Slot
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QUndoStack
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
+from arstudio.gui.panels.complete_new import NewPictures
 from arstudio.gui.panels.complete_page import CompletePage
 from arstudio.gui.panels.complete_run import CompletionRun
 from arstudio.gui.panels.complete_shelf import CompletionShelf
@@ -22,8 +23,9 @@ from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.canvas import Canvas
 from arstudio.gui.widgets.completions import Completions
 from arstudio.gui.widgets.controls import EmptyState, retint
-from arstudio.gui.widgets.picture_source import PictureSource
-from arstudio.gui.widgets.pictures import SUFFIXES, qimage_of
+from arstudio.gui.widgets.fit_page import FitPage
+from arstudio.gui.widgets.fitting import Incoming
+from arstudio.gui.widgets.pictures import qimage_of
 from arstudio.gui.widgets.sheet import grown
 from arstudio.image import is_hidden
 
@@ -40,7 +42,6 @@ class CompletePanel(QWidget):
         self.studio = studio
         self.result: Completions | None = None
         self._follow = True              # the canvas shows the chosen completion
-        self._words = ""                 # where the picture came from
         self._random = 0
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(300)
@@ -52,7 +53,11 @@ class CompletePanel(QWidget):
         self.side = CompletionSide()
         self.bottom = CompletionShelf()
         self.gallery = self.bottom.gallery
-        self.pictures = PictureSource(studio, self)
+        blank = self.page.menu.addAction(self.tr("Blank"))
+        blank.setToolTip(self.tr("Everything hidden: what you draw becomes known"))
+        blank.triggered.connect(self.new_blank)
+        self.new = NewPictures(studio, self.page.menu, self)
+        self.fitting = FitPage()
         self.run = CompletionRun(studio, self)
         self.empty = EmptyState(
             self.tr("Complete a picture"), self.tr("Hide a part of a picture and a model draws it.")
@@ -60,6 +65,7 @@ class CompletePanel(QWidget):
         self._pages = QStackedWidget()
         self._pages.addWidget(self.empty)
         self._pages.addWidget(self.page)
+        self._pages.addWidget(self.fitting)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._pages)
@@ -72,8 +78,11 @@ class CompletePanel(QWidget):
         studio, canvas, side, run = self.studio, self.canvas, self.side, self.run
         studio.model_changed.connect(self._model_changed)
         studio.model_loading.connect(self._model_loading)
-        self.pictures.ready.connect(self._place)
-        self.empty.acted.connect(self.pictures.open_first_model)
+        self.new.source.ready.connect(self._place)
+        self.new.source.offered.connect(self._offer)
+        self.empty.acted.connect(self.new.source.open_first_model)
+        self.fitting.taken.connect(self._take_fitted)
+        self.fitting.dropped.connect(self._show_page)
         canvas.edited.connect(self._edited)
         canvas.preview_left.connect(self._preview_left)
         canvas.hovered.connect(self._caption)
@@ -89,17 +98,6 @@ class CompletePanel(QWidget):
         side.taken.connect(self.use_as_canvas)
         side.opened.connect(self.open_in_generate)
         side.compared.connect(self._compare)
-        for text, tip, act in (
-            (self.tr("Blank"), self.tr("Everything hidden: what you draw becomes known"), self.new_blank),
-            (self.tr("From the dataset"), self.tr("A random test image the model has never seen"),
-             self.new_from_dataset),
-            (self.tr("From the drawing"), self.tr("What Generate shows now"), self.new_from_drawing),
-            (self.tr("Open file…"), self.tr("Fitted to the model's size and levels"), self.choose_file),
-            (self.tr("Paste"), self.tr("The picture on the clipboard"), self.paste),
-        ):
-            action = self.page.menu.addAction(text)
-            action.setToolTip(tip)
-            action.triggered.connect(act)
 
     # -- what the window calls ------------------------------------------------------------------------------
 
@@ -108,22 +106,12 @@ class CompletePanel(QWidget):
         self.tools.set_tool(name)
 
     def open_file(self, path: str | Path) -> None:
-        """Put a picture file on the canvas, fitted; a notice says what was done. Bad files change nothing."""
-        self.pictures.read_file(path)
+        """Put a picture file on the canvas, fitted as the person likes. Bad files change nothing."""
+        self.new.open_file(path)
 
-    @Slot()
-    def choose_file(self) -> None:
-        """Ask for a file and open it."""
-        kinds = self.tr("Pictures ({0})").format(" ".join(f"*{suffix}" for suffix in SUFFIXES))
-        path, _ = QFileDialog.getOpenFileName(self, self.tr("Open picture"), "", kinds)
-        if path:
-            self.open_file(path)
-
-    @Slot()
     def paste(self) -> None:
         """Put the clipboard's picture on the canvas."""
-        if not self._accept(QGuiApplication.clipboard().mimeData()):
-            self.studio.message.emit("info", self.tr("There is no picture on the clipboard: copy one first."))
+        self.new.paste()
 
     def copy(self) -> None:
         """Put what the canvas shows on the clipboard, eight times enlarged; hidden pixels are transparent."""
@@ -137,9 +125,12 @@ class CompletePanel(QWidget):
         return self.run.running
 
     def complete(self) -> None:
-        """Draw completions of the canvas."""
+        """Draw completions of the canvas; a picture that is being fitted is taken first."""
         sheet = self.canvas.sheet
         if self.running:
+            return
+        if self.fitting.incoming is not None:
+            self.fitting.accept()
             return
         if self.studio.model is None or sheet is None or self.canvas.spec != self.studio.card.spec:
             words = self.tr("Choose a model first: the Library on the left lists them.")
@@ -153,8 +144,10 @@ class CompletePanel(QWidget):
             self.page.show_running(True)
 
     def cancel(self) -> None:
-        """Stop drawing and keep what is there; when nothing runs, go back from a preview to the canvas."""
-        if self.running:
+        """Leave a picture that is being fitted; stop drawing and keep what is there; go back from a preview to the canvas."""
+        if self.fitting.incoming is not None:
+            self.fitting.leave()
+        elif self.running:
             self.run.stop()
         else:
             self.canvas.leave_preview()
@@ -173,19 +166,9 @@ class CompletePanel(QWidget):
         """An empty canvas, all hidden: strokes become what is known."""
         if self.canvas.sheet is not None:
             spec = self.canvas.spec
-            self._words = self.tr("Blank: what you draw becomes known")
+            self.caption.words = self.tr("Blank: what you draw becomes known")
             self.canvas.change(self.tr("Blank"), np.zeros(spec.shape), np.ones((spec.height, spec.width)))
             self.set_tool("brush")
-
-    @Slot()
-    def new_from_dataset(self) -> None:
-        """A random test image of the model's dataset, in the model's view of it."""
-        self.pictures.take_from_dataset()
-
-    @Slot()
-    def new_from_drawing(self) -> None:
-        """The image Generate shows, as far as it is drawn."""
-        self.pictures.take_from_drawing()
 
     @Slot(str)
     def hide_part(self, name: str) -> None:
@@ -213,7 +196,7 @@ class CompletePanel(QWidget):
     def _model_loading(self, title: str) -> None:
         if self.studio.model is None:
             self.empty.show_state(self.tr("Opening {0}").format(title), self.tr("This takes a moment."))
-            self._pages.setCurrentWidget(self.empty)
+            self._show_page()
 
     @Slot()
     def _model_changed(self) -> None:
@@ -223,9 +206,7 @@ class CompletePanel(QWidget):
                 self.tr("Complete a picture"), self.tr("Hide a part of a picture and a model draws it."),
                 self.tr("Open a model"),
             )
-            self._pages.setCurrentWidget(self.empty)
         elif sheet is not None and self.canvas.spec == card.spec:
-            self._pages.setCurrentWidget(self.page)
             self._show_words()
         else:
             self.run.abandon()
@@ -234,17 +215,40 @@ class CompletePanel(QWidget):
                 self.studio.message.emit("info", self.tr(
                     "The canvas in Complete held {0}; this model draws {1}, so it begins with a new picture."
                 ).format(self.canvas.spec, card.spec))
-            words = self.tr("A test image for this model is on its way.")
-            self.empty.show_state(self.tr("Taking a picture"), words)
+            self.empty.show_state(self.tr("Taking a picture"), self.tr("A test image for this model is on its way."))
+            if self.fitting.incoming is not None:
+                self.fitting.offer(self.fitting.incoming, card.spec)
+            self.new.source.take_from_dataset(first=True)
+        self._show_page()
+
+    @Slot()
+    def _show_page(self) -> None:
+        """The page that belongs to the state: nothing to draw with, a picture being fitted, or the canvas."""
+        card = self.studio.card
+        if self.studio.model is None or card is None:
             self._pages.setCurrentWidget(self.empty)
-            self.pictures.take_from_dataset(first=True)
+        elif self.fitting.incoming is not None:
+            self._pages.setCurrentWidget(self.fitting)
+        elif self.canvas.sheet is not None and self.canvas.spec == card.spec:
+            self._pages.setCurrentWidget(self.page)
+        else:
+            self._pages.setCurrentWidget(self.empty)
+
+    @Slot(object)
+    def _offer(self, incoming: Incoming) -> None:
+        self.fitting.offer(incoming, self.studio.card.spec)
+        self._show_page()
+
+    @Slot(object, object, str)
+    def _take_fitted(self, content: np.ndarray, hidden: np.ndarray, name: str) -> None:
+        self._place(content, hidden, name, "")
 
     @Slot(object, object, str, str)
     def _place(self, content: np.ndarray, hidden: np.ndarray | None, words: str, notice: str) -> None:
         """A picture arrived: content (C, H, W), what is hidden or None to keep the mask, caption, notice."""
         spec, sheet = self.studio.card.spec, self.canvas.sheet
         fresh = sheet is None or self.canvas.spec != spec
-        self._words = words
+        self.caption.words = words
         if hidden is None:
             hidden = _lower_half(spec.height, spec.width) if fresh or sheet.hidden.all() else sheet.hidden
         if fresh:
@@ -258,36 +262,20 @@ class CompletePanel(QWidget):
         else:
             self.canvas.change(self.tr("New picture"), content, hidden)
         self._caption()
-        self._pages.setCurrentWidget(self.page)
+        self._show_page()
         if notice:
             self.studio.message.emit("info", notice)
 
-    def _accept(self, data: QMimeData | None) -> bool:
-        """Take a picture from the clipboard (None when it is empty) or a drop."""
-        if data is None:
-            return False
-        files = [url.toLocalFile() for url in data.urls() if url.isLocalFile()]
-        if files:
-            self.open_file(files[0])
-            return True
-        image = data.imageData() if data.hasImage() else None
-        if isinstance(image, QImage) and not image.isNull():
-            self.pictures.take_image(image, self.tr("The pasted picture"))
-            return True
-        return False
-
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Pictures may be dropped; other files are the window's."""
-        data = event.mimeData()
-        files = [url.toLocalFile() for url in data.urls() if url.isLocalFile()]
-        if (files and Path(files[0]).suffix.lower() in SUFFIXES) or (not files and data.hasImage()):
+        if self.new.welcomes(event.mimeData()):
             event.acceptProposedAction()
         else:
             event.ignore()
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
-        if self._accept(event.mimeData()):
+        if self.new.accept(event.mimeData()):
             event.acceptProposedAction()
 
     # -- completions ----------------------------------------------------------------------------------------
@@ -352,7 +340,7 @@ class CompletePanel(QWidget):
         index = self.gallery.current
         if self.result is not None and index is not None:
             image = self.result.images[index]
-            self._words = self.tr("A completion: hide another part of it and go on")
+            self.caption.words = self.tr("A completion: hide another part of it and go on")
             content = np.where(is_hidden(image), self.result.sheet.content, image)
             self.canvas.change(self.tr("Use completion"), content, is_hidden(image).any(0))
             self._caption()
@@ -390,23 +378,7 @@ class CompletePanel(QWidget):
 
     @Slot(int, int)
     def _caption(self, row: int = -1, column: int = -1) -> None:
-        """The line below the canvas: the pixel under the mouse, or what is on the canvas."""
-        sheet = self.canvas.sheet
-        if sheet is None:
-            return
-        if row >= 0:
-            values = self.canvas.image()[:, row, column]
-            state = self.tr("level {0}").format(", ".join(f"{v:.3g}" for v in values))
-            if is_hidden(values).any():
-                state = self.tr("not drawn yet") if self.canvas.previewing else self.tr("hidden")
-            words = self.tr("row {0}, column {1} · {2}").format(row, column, state)
-        elif self.canvas.previewing:
-            words = self.tr("A completion · Esc or drawing goes back to your canvas")
-        else:
-            words = self.tr("{0} of {1} pixels hidden").format(int(sheet.hidden.sum()), sheet.hidden.size)
-            words = f"{self._words} · {words}" if self._words else words
-        if words != self.caption.text():
-            self.caption.setText(words)
+        self.caption.describe(self.canvas, row, column)
 
     def _title_shelf(self) -> None:
         title, found = "", self.result

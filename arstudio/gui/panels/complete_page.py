@@ -6,6 +6,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
+    QLabel,
     QMenu,
     QPushButton,
     QSizePolicy,
@@ -19,6 +20,7 @@ from arstudio.gui.widgets.canvas import Canvas
 from arstudio.gui.widgets.controls import Field, label
 from arstudio.gui.widgets.easel import Easel
 from arstudio.gui.widgets.toolbox import HideBar, ToolColumn
+from arstudio.image import is_hidden
 
 COUNTS = (4, 8, 12, 16, 32, 64)
 ROW = 30     # height of the controls below the canvas
@@ -33,8 +35,7 @@ class CompletePage(QWidget):
         self.tools = ToolColumn(canvas, keys_in)
         self.agreement = AgreementColumn()
         self.easel = Easel(canvas, self.agreement)
-        self.caption = label("", "small")
-        self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.caption = Caption()
         self.hide_bar = HideBar()
         self.hide_words = label(self.tr("Hide"), "dim")
         self.go = QPushButton(self.tr("Complete"))
@@ -97,3 +98,32 @@ class CompletePage(QWidget):
     def show_running(self, running: bool) -> None:
         """The primary button completes, or stops."""
         self.go.setText(self.tr("Stop") if running else self.tr("Complete"))
+
+
+class Caption(QLabel):
+    """The line below the canvas: the pixel under the mouse, or what is on the canvas. `words` say where that came from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = ""
+        self.setObjectName("small")
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def describe(self, canvas: Canvas, row: int = -1, column: int = -1) -> None:
+        """Say it anew; row −1 when no pixel is pointed at."""
+        sheet = canvas.sheet
+        if sheet is None:
+            return
+        if row >= 0:
+            values = canvas.image()[:, row, column]
+            state = self.tr("level {0}").format(", ".join(f"{v:.3g}" for v in values))
+            if is_hidden(values).any():
+                state = self.tr("not drawn yet") if canvas.previewing else self.tr("hidden")
+            words = self.tr("row {0}, column {1} · {2}").format(row, column, state)
+        elif canvas.previewing:
+            words = self.tr("A completion · Esc or drawing goes back to your canvas")
+        else:
+            words = self.tr("{0} of {1} pixels hidden").format(int(sheet.hidden.sum()), sheet.hidden.size)
+            words = f"{self.words} · {words}" if self.words else words
+        if words != self.text():
+            self.setText(words)

@@ -1,7 +1,7 @@
-"""Where the canvas gets its pictures: the model's dataset, the current drawing, a file, the clipboard.
+"""Where the canvas gets its pictures: the model's dataset, the current drawing, the history, a file, the clipboard.
 
-Reading happens in a Task; `ready` carries what came of it. An error leaves the canvas as it is and is said
-once.
+Reading happens in a Task. `ready` carries what fits as it is, `offered` what a person should see fitted first. An
+error leaves the canvas as it is and is said once.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QImage
 
-from arstudio.gui.studio import Studio
+from arstudio.gui.studio import HistoryItem, Studio
 from arstudio.gui.tasks import Task, TaskProgress
-from arstudio.gui.widgets.pictures import fit_picture, pil_of
+from arstudio.gui.widgets.fitting import Fit, Incoming
+from arstudio.gui.widgets.pictures import pil_of
 from arstudio.image import ImageSpec, filled, is_hidden
 from arstudio.models.modelfile import ModelCard
 
 
 class PictureSource(QObject):
-    """`ready(content (C, H, W), hidden (H, W) or None to keep the mask, caption, notice or "")`."""
+    """`ready(content (C, H, W), hidden (H, W) or None to keep the mask, caption, notice or "")`; `offered(Incoming)`."""
 
     ready = Signal(object, object, str, str)
+    offered = Signal(object)
 
     def __init__(self, studio: Studio, parent: QObject) -> None:
         super().__init__(parent)
@@ -77,19 +79,25 @@ class PictureSource(QObject):
             words = self.tr("There is no drawing yet: press play in Generate first.")
             self._studio.message.emit("info", words)
             return
-        if trace.spec != self._studio.card.spec:
-            self._studio.message.emit("info", self.tr("The drawing is {0} but the model draws {1}.").format(
-                trace.spec, self._studio.card.spec
+        self._take(trace.image(self._studio.focus, self._studio.position), trace.spec, self.tr("The drawing in Generate"))
+
+    def take_from_history(self, item: HistoryItem) -> None:
+        """The first image of a remembered drawing."""
+        if not self._refuse():
+            self._take(item.image, item.trace.spec, item.label)
+
+    def _take(self, image: np.ndarray, spec: ImageSpec, words: str) -> None:
+        if spec != self._studio.card.spec:
+            self._studio.message.emit("info", self.tr("That drawing is {0} but the model draws {1}.").format(
+                spec, self._studio.card.spec
             ))
             return
-        image = trace.image(self._studio.focus, self._studio.position)
         hidden = is_hidden(image).any(0)
-        self.ready.emit(
-            filled(image), hidden if hidden.any() else None, self.tr("The drawing in Generate"), ""
-        )
+        self._asked += 1
+        self.ready.emit(filled(image), hidden if hidden.any() else None, words, "")
 
     def read_file(self, path: str | Path) -> None:
-        """A picture file, fitted to the model; nothing hidden."""
+        """A picture file: one of our own goes on the canvas as it is, any other is offered for fitting."""
         if self._refuse():
             return
         spec, path = self._studio.card.spec, Path(path)
@@ -97,29 +105,21 @@ class PictureSource(QObject):
         def read(progress: TaskProgress) -> Any:
             from arstudio.image import open_picture
 
-            content, notice = fit_picture(open_picture(path), spec, path.name)
-            return content, np.zeros(content.shape[1:], bool), path.name, notice
+            return _fitted(Incoming.of(open_picture(path), path.name), spec)
 
         self._start(read, self.tr("Opening {0}").format(path.name))
 
     def take_image(self, image: QImage, name: str) -> None:
-        """A picture from the clipboard or dropped as such; nothing hidden."""
+        """A picture from the clipboard or a drop, treated as a file is."""
         if self._refuse():
             return
-        spec: ImageSpec = self._studio.card.spec
-        try:
-            content, notice = fit_picture(pil_of(image), spec, name)
-        except ValueError as error:
-            self._studio.message.emit("error", str(error))
-            return
-        self.ready.emit(content, np.zeros(content.shape[1:], bool), name, notice)
+        spec, copy = self._studio.card.spec, QImage(image)
+        self._start(lambda progress: _fitted(Incoming.of(pil_of(copy), name), spec), self.tr("Reading the picture"))
 
     def _refuse(self) -> bool:
         if self._studio.card is None:
-            words = self.tr("Choose a model first: the Library on the left lists them.")
-            self._studio.message.emit("info", words)
-            return True
-        return False
+            self._studio.message.emit("info", self.tr("Choose a model first: the Library on the left lists them."))
+        return self._studio.card is None
 
     def _start(self, read: Any, name: str) -> None:
         self._asked += 1
@@ -133,12 +133,23 @@ class PictureSource(QObject):
     @Slot(object)
     def _arrived(self, result: Any) -> None:
         asked, spec, picture = result
-        if asked == self._asked and self._studio.card is not None and spec == self._studio.card.spec:
+        if asked != self._asked or self._studio.card is None:
+            return
+        if isinstance(picture, Incoming):
+            self.offered.emit(picture)
+        elif spec == self._studio.card.spec:
             self.ready.emit(*picture)
 
     @Slot(str, str)
     def _failed(self, sentence: str, _trace: str) -> None:
         self._studio.message.emit("error", sentence)
+
+
+def _fitted(incoming: Incoming, spec: ImageSpec) -> Any:
+    """What `ready` carries for a picture that loses nothing, else the picture itself."""
+    if not incoming.is_ours(spec):
+        return incoming
+    return incoming.levels(spec, Fit()), incoming.hidden(spec, Fit()), incoming.name, ""
 
 
 def _dataset(card: ModelCard, shelf: tuple[Any, Any] | None) -> tuple[Any, Any]:
