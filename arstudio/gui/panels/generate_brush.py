@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QObject, Qt, Slot
+from PySide6.QtWidgets import QHBoxLayout
 
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.controls import icon_button
-from arstudio.gui.widgets.ink import InkWell
 from arstudio.gui.widgets.side_by_side import SideBySide
+
+if TYPE_CHECKING:
+    from arstudio.gui.widgets.ink import InkWell
 
 
 class PaintTool(QObject):
-    """The brush of Generate: `button` turns it on, `well` holds its ink. A stroke over drawn pixels becomes one branch."""
+    """The brush of Generate: `row` holds its button and, once it is in hand, the well with its ink."""
 
     def __init__(self, studio: Studio, sides: SideBySide) -> None:
         super().__init__(sides)
@@ -22,9 +27,9 @@ class PaintTool(QObject):
             "brush", self.tr("Brush (B): paint over drawn pixels; the past stays, the future is drawn again"), checkable=True
         )
         self.button.toggled.connect(self._toggled)
-        self.well = InkWell()
-        self.well.chosen.connect(self._take)
-        self.well.hide()
+        self.well: InkWell | None = None
+        self.row = QHBoxLayout()
+        self.row.addWidget(self.button)
         for view in sides.views:
             view.painted.connect(self._painted)
             view.stroke_ended.connect(self._ended)
@@ -36,6 +41,12 @@ class PaintTool(QObject):
         return self.button.isChecked()
 
     def _toggled(self, on: bool) -> None:
+        if self.well is None:    # made when first needed: it loads NumPy
+            from arstudio.gui.widgets.ink import InkWell
+
+            self.well = InkWell()
+            self.well.chosen.connect(self._take)
+            self.row.addWidget(self.well)
         self._fit()
         self.well.setVisible(on)
         for view in self.sides.views:
@@ -47,7 +58,7 @@ class PaintTool(QObject):
     def _fit(self) -> None:
         """An ink that the model has: the brightest at first."""
         trace = self.studio.trace
-        if trace is None:
+        if trace is None or self.well is None:
             return
         spec = trace.spec
         if len(self._ink) != spec.channels or max(self._ink) > spec.top:
