@@ -158,7 +158,7 @@ def complete(
     from arstudio.image import load_levels, to_pil
     from arstudio.models.modelfile import write_atomically
     from arstudio.sampling import SampleSettings
-    from arstudio.sampling.completion import completion_sampler, finish
+    from arstudio.sampling.completion import completion_sampler
     from arstudio.sampling.export import agreement_picture, drawing_info, fit_scale, png_bytes, sheet
 
     settings = SampleSettings(
@@ -172,7 +172,7 @@ def complete(
     out.mkdir(parents=True, exist_ok=True)
     with Bar() as bar:
         sampler.run(bar)
-    result = finish(sampler, ~hidden)
+    result = sampler.finish()
 
     ranked = result.images[result.ranking]
     nats = -result.log_prob[result.ranking]

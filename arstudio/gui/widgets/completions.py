@@ -101,19 +101,10 @@ def live_images(trace: Any, sheet: Sheet) -> np.ndarray:
 
 
 def collect(sampler: Any, sheet: Sheet, card: ModelCard, seconds: float) -> Completions:
-    """The Completions of a sampler that has run to the end or was stopped. Imports the sampling room."""
-    from arstudio.sampling.completion import clamp_sentence, finish, ignored_pixels
-
-    trace, known = sampler.trace, ~sheet.hidden
-    if trace.complete:
-        found = finish(sampler, known)
-        images = found.images.astype(trace.spec.dtype)
-        return Completions(sheet, images, found.log_prob, trace, card, found.ignored, found.sentence, seconds)
-    hidden = np.broadcast_to(sheet.hidden, trace.spec.shape).reshape(-1)[trace.sites[:trace.cursor]]
-    log_prob = trace.log_probs[:, :trace.cursor][:, hidden].sum(1)
-    ignored = ignored_pixels(sampler.model, known)
-    images, sentence = live_images(trace, sheet), clamp_sentence(known, ignored)
-    return Completions(sheet, images, log_prob, trace, card, ignored, sentence, seconds)
+    """The Completions of a sampler that has run to the end or was stopped."""
+    found = sampler.finish()
+    images = found.images.astype(found.trace.spec.dtype)
+    return Completions(sheet, images, found.log_prob, found.trace, card, found.ignored, found.sentence, seconds)
 
 
 def _spread(flat: np.ndarray, first: int) -> list[int]:

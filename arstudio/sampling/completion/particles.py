@@ -1,0 +1,306 @@
+"""Particles: sequential Monte Carlo over the decoder, so that everything known counts.
+
+N images are drawn side by side. At a hidden site each draws from p(x_t | x_<t); at a known one each takes the known value
+and its weight is multiplied by p(x_t | x_<t). Before the next hidden site, if the effective number of particles has fallen
+below `threshold` · N, they are resampled in proportion to their weights. Then
+
+    Ẑ = Π (mean weight since the last resampling)      E Ẑ = p(observed), for any N
+    weighted particles  →  p(hidden | observed)        as N grows
+    −log p(hidden | observed) = −log p(x) + log Ẑ      in expectation too small, until N suffices: see the spread
+
+Gordon et al. 1993; Doucet & Johansen 2009, "A tutorial on particle filtering and smoothing". Weights are float64
+logarithms; resampling is systematic, and waits for the next hidden site, since in between it could only lose particles.
+What comes before the first hidden site is computed for one image; particles whose weight has fallen by e^−40 after the
+last one are no longer followed.
+
+With `moves`, resampling is followed by Metropolis moves (`moves.py`) that draw blocks of hidden sites anew, weights are
+also evened out while only known sites follow, and a collapse is met in stages: the weights are raised to the power that
+leaves half of the particles effective, resampled, moved, and so on (tempering; Del Moral et al. 2006).
+
+What each site does is in `proposal.py`, also where the settings or soft evidence come in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arstudio.image import filled
+from arstudio.models.base import AutoregressiveModel
+from arstudio.sampling.completion.clamp import Completer
+from arstudio.sampling.completion.evidence import Evidence
+from arstudio.sampling.completion.moves import rejuvenate
+from arstudio.sampling.completion.proposal import Proposal
+from arstudio.sampling.completion.result import Completion, Population
+from arstudio.sampling.completion.weights import effective, log_mean, normalised, systematic, tempered
+from arstudio.sampling.draw import SampleSettings, SettingsError
+from arstudio.sampling.trace import DRAWN, KNOWN, Trace
+
+LOST = 40.0         # nats below the best at which a particle is no longer followed
+MOST = 1 << 20      # particles of all populations together
+STAGES = 16         # of tempering at most; the last takes what is left
+CHUNK = 1 << 24     # log-probabilities held at once when the distributions of the images kept are filled in
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParticleSettings:
+    """`particles` N in each of `repeats` independent populations, whose spread tells how well log Ẑ is known; `moves`
+    Metropolis moves after each resampling; `threshold` the share of effective particles that brings it about."""
+
+    particles: int = 128
+    repeats: int = 1
+    moves: int = 0
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.particles < 2:
+            raise SettingsError(f"particles must be at least 2, not {self.particles}.")
+        if self.repeats < 1:
+            raise SettingsError(f"repeats must be at least 1, not {self.repeats}.")
+        if self.particles * self.repeats > MOST:
+            raise SettingsError(f"particles times repeats must be at most {MOST:,}, not {self.particles * self.repeats:,}.")
+        if self.moves < 0:
+            raise SettingsError(f"moves must be 0 (none) or more, not {self.moves}.")
+        if not 0 < self.threshold <= 1:
+            raise SettingsError(f"threshold must be above 0 and at most 1, not {self.threshold}.")
+
+
+class ParticleCompleter(Completer):
+    """Completes by particles. `trace` shows `count` of them as they are drawn, and at the end `count` draws by weight.
+
+    In drawing order, with a column for each of the repeats · N particles: `values` (D, B), `log_p` of the values at T = 1,
+    `log_q` of what was drawn (0 where known), `potential` what the weight was multiplied by, nats. `log_w` (B,) is the weight
+    since the last resampling, `log_z` (repeats,) everything before it.
+    """
+
+    def __init__(
+        self, model: AutoregressiveModel, x: np.ndarray, known: np.ndarray, count: int, settings: SampleSettings,
+        y: Tensor | int | None = None, *, particles: ParticleSettings | None = None, evidence: Evidence | None = None,
+        reason: str = "",
+    ) -> None:
+        if count < 1:
+            raise SettingsError(f"The number of images must be at least 1, not {count}.")
+        if isinstance(y, Tensor) and y.numel() > 1:
+            if len(y.unique()) > 1:
+                raise SettingsError("Particles complete one image of one class; give a single class.")
+            y = y.reshape(-1)[:1]
+        super().__init__(model, x, known, 1, settings, y, kind="particles", reason=reason)
+        self.particles, self.evidence = particles or ParticleSettings(), evidence
+        shape, classes = (self.particles.repeats, self.particles.particles), self.trace.classes
+        self.shape, sites = shape, model.spec.sites
+        self.trace = Trace(model.spec, model.order, count)
+        self.trace.classes[:] = classes
+        self.shown = np.linspace(0, shape[0] * shape[1] - 1, count).astype(np.int64)
+        hidden = np.flatnonzero(~self._is_given)
+        self.first_hidden, self.last_hidden = int(hidden[0]), int(hidden[-1])
+        self.rng = np.random.default_rng(settings.seed % 2**64)
+        self.values = np.zeros((sites, 1), dtype=self._given.dtype)
+        self.log_p, self.log_q, self.potential = (np.zeros((sites, 1)) for _ in range(3))
+        self.log_w, self.log_z = np.zeros(1), np.zeros(shape[0])
+        self.since = np.zeros(shape[0], dtype=np.int64)    # the first step whose potential is in log_w, a population
+        self.weighed = False                               # whether anything was weighed since weights were evened out
+        self.followed: np.ndarray | slice = slice(None)    # columns the decoder still has
+        self.resamplings = self.moves_tried = 0
+        self.moves_taken = 0.0
+        self.proposal = Proposal(model, settings, self._given, self._is_given, evidence)
+        self._nothing = np.zeros((count, model.spec.bins), dtype=np.float32)
+
+    @property
+    def classes(self) -> Tensor:
+        """(count,) class rows of the images; num_classes means none."""
+        return self.decoder.classes[:1].expand(self.trace.count)
+
+    # -- drawing --------------------------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def step(self, limit: int | None = None) -> bool:
+        """Draw the next site of every particle, or weigh it where it is known; False when all are complete."""
+        trace, t = self.trace, self.trace.cursor
+        if t >= trace.spec.sites:
+            return False
+        if t == self.first_hidden:
+            self._spread_out()
+        elif self._due(t):
+            self._balance(t)
+        columns, site = self.followed, self.decoder.site()
+        params = self.decoder.params().cpu().numpy().astype(np.float64)
+        found = self.proposal.outcome(t, site, params, self.rng)
+        for record, column in zip(self.records(), found, strict=True):
+            record[t, columns] = column
+        self.log_w[columns] += found[3]
+        self.weighed = self.weighed or self._is_given[t] or self.evidence is not None
+        self.push(found[0])
+        shown = self.shown if self.values.shape[1] > 1 else np.zeros_like(self.shown)
+        origin = KNOWN if self._is_given[t] else DRAWN
+        trace.write(self.values[t, shown], self.log_p[t, shown], 0.0, origin, self._nothing)
+        if self.particles.moves and t + 1 == trace.spec.sites and self.weighed:
+            self._balance(t + 1)
+        elif t > self.last_hidden and t % 16 == 0 and not self.particles.moves:
+            self._let_go()
+        return True
+
+    def records(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """`values`, `log_p`, `log_q` and `potential`, (D, B) each."""
+        return self.values, self.log_p, self.log_q, self.potential
+
+    def push(self, values: np.ndarray) -> None:
+        """Give (B,) values to the decoder, twice where it holds every image with its class and without."""
+        values = np.concatenate([values, values]) if self.guided else values
+        self.decoder.push(torch.from_numpy(values).to(self.decoder.x.device))
+
+    def select(self, rows: np.ndarray) -> None:
+        """Keep these rows of the decoder, in both halves where it has two."""
+        if self.guided:
+            rows = np.concatenate([rows, rows + self.decoder.batch // 2])
+        self.decoder.select(torch.from_numpy(rows).to(self.decoder.x.device))
+
+    def rewind(self, step: int) -> None:
+        """Raises SettingsError: particles have been chosen by what came later."""
+        raise SettingsError("Particles have been chosen by what came later and cannot go back; complete the picture again.")
+
+    # -- weights --------------------------------------------------------------------------------------------
+
+    def _spread_out(self) -> None:
+        """From the one image that served the known beginning to all particles."""
+        rows = np.zeros(self.shape[0] * self.shape[1], dtype=np.int64)
+        self.select(rows)
+        self.log_z += self.log_w[0]
+        for name in ("values", "log_p", "log_q", "potential"):
+            setattr(self, name, np.repeat(getattr(self, name), len(rows), axis=1))
+        self.log_w, self.weighed = np.zeros(len(rows)), False
+        self.since[:] = self.trace.cursor
+
+    def _due(self, t: int) -> bool:
+        """Whether weights may be evened out before step t: a hidden site after evidence, or with moves a new row."""
+        if not self.weighed or t <= self.first_hidden:
+            return False
+        a_row = self.trace.spec.width * self.trace.spec.channels
+        return not self._is_given[t] or (self.particles.moves > 0 and t > self.last_hidden and t % a_row == 0)
+
+    def _balance(self, t: int) -> None:
+        """Resample the populations in which too few particles are effective, in stages where `moves` can use them."""
+        repeats, particles = self.shape
+        wanted = self.particles.threshold * particles
+        used = np.zeros(repeats)    # the power to which pending evidence has been used up
+        poor = effective(self.log_w.reshape(self.shape)) < wanted
+        for stage in range(STAGES):
+            if not poor.any():
+                break
+            log_w = self.log_w.reshape(self.shape)
+            tempering = self.particles.moves > 0 and stage < STAGES - 1
+            power = np.where(poor, tempered(log_w, min(wanted, particles / 2)) if tempering else 1.0, 0.0)[:, None]
+            share = np.where(power == 1, log_w, power * np.maximum(log_w, -1e300))
+            self.log_z += np.where(poor, log_mean(share), 0.0)
+            index = systematic(normalised(share), self.rng.random(repeats)) + particles * np.arange(repeats)[:, None]
+            columns = np.arange(self.log_w.size).reshape(self.shape)
+            self._resample(np.where(poor[:, None], index, columns).reshape(-1), t)
+            used = used + (1 - used) * power[:, 0]
+            for _ in range(self.particles.moves):
+                self.moves_tried += 1
+                self.moves_taken += rejuvenate(self, t, used, np.repeat(poor, particles))
+            self._weigh(t, used)
+            poor = poor & (used < 1)
+        self.since = np.where(used > 0, t, self.since)
+        self.weighed = False
+
+    def _weigh(self, t: int, used: np.ndarray) -> None:
+        """Set the weights to what is left of the evidence since each population's last resampling."""
+        pending = np.arange(t)[:, None] >= self.since                                  # (t, R)
+        sums = np.where(pending[:, :, None], self.potential[:t].reshape(t, *self.shape), 0.0).sum(0)
+        self.log_w = np.where(used[:, None] < 1, (1 - used)[:, None] * np.maximum(sums, -1e300), 0.0).reshape(-1)
+
+    def _resample(self, index: np.ndarray, t: int) -> None:
+        """Particle i becomes what particle index[i] was, in the decoder, the records and the images shown."""
+        self.resamplings += 1
+        self.select(index)
+        for record in self.records():
+            record[:t] = record[:t, index]
+        self.log_w = self.log_w[index]
+        self.show_again(t)
+
+    def show_again(self, t: int) -> None:
+        """Bring the images shown in line with the particles before step t."""
+        self.trace.values[:, :t] = self.values[:t, self.shown].T
+        self.trace.log_probs[:, :t] = self.log_p[:t, self.shown].T
+
+    def _let_go(self) -> None:
+        """Stop following particles that have no weight left; no hidden site is to come, so they cannot return."""
+        log_w = self.log_w.reshape(self.shape)
+        kept = np.flatnonzero((log_w >= log_w.max(1, keepdims=True) - LOST).reshape(-1))
+        rows = np.arange(len(self.log_w))[self.followed]
+        if len(kept) < 0.8 * len(rows):
+            self.select(np.searchsorted(rows, kept))
+            self.log_w[np.setdiff1d(rows, kept)] = -np.inf
+            self.followed = kept
+
+    # -- the result -----------------------------------------------------------------------------------------
+
+    def log_evidence(self) -> np.ndarray:
+        """(repeats,) log Ẑ of what has been met so far, nats."""
+        if len(self.log_w) == 1:
+            return self.log_z + self.log_w[0]
+        return self.log_z + log_mean(self.log_w.reshape(self.shape))
+
+    def weights(self) -> np.ndarray:
+        """(repeats, N) weights of all particles, which sum to one; populations count by their Ẑ."""
+        log_w = self.log_w.reshape(self.shape) if len(self.log_w) > 1 else np.zeros(self.shape)
+        return normalised((self.log_z[:, None] + log_w).reshape(1, -1)).reshape(self.shape)
+
+    def finish(self) -> Completion:
+        """The Completion: `count` draws by weight. See `Completer.finish`."""
+        end, log_z = self.trace.cursor, self.log_evidence()
+        if end <= self.first_hidden:    # stopped before there was anything to draw
+            self._show(np.zeros(self.trace.count, dtype=np.int64), end)
+            return self._completion(np.zeros(self.trace.count), None)
+        weights = self.weights().reshape(1, -1)
+        total, u = weights.shape[1], np.random.default_rng([self.settings.seed % 2**64, 1]).random(2)
+        chosen = systematic(weights, u[:1], self.trace.count)[0]
+        self._show(chosen, end)
+        begun = np.flatnonzero(~self._is_given[:end])
+        begun = begun[:(len(begun) + 1) // 2]
+        survivors = np.unique(systematic(weights, u[1:], total)[0])
+        population = Population(
+            self.shape[1], log_z, float(1 / np.square(weights).sum()),
+            len(np.unique(self.values[begun][:, survivors], axis=1).T), self.resamplings, self.moves_tried,
+            self.moves_taken / max(1, self.moves_tried),
+        )
+        joint = (self.log_q[:end] + self.potential[:end]).sum(0)[chosen]
+        return self._completion(joint - population.log_evidence, population)
+
+    def _completion(self, log_prob: np.ndarray, population: Population | None) -> Completion:
+        return Completion(
+            self.trace, self._images(), log_prob, self.known, 0, self.kind, self._sentence(), self.reason, population
+        )
+
+    def _sentence(self) -> str:
+        repeats, count = self.shape
+        told = "" if self.evidence is None else ", and what is told about others,"
+        many = f"{count} particles" if repeats == 1 else f"{repeats} times {count} particles"
+        return (
+            f"Particles: {many} weigh all {int(self.known.sum())} known pixels{told}, those after a hidden one too. "
+            "Exact in the limit of many."
+        )
+
+    @torch.inference_mode()
+    def _show(self, chosen: np.ndarray, end: int) -> None:
+        """Put particles into the trace up to step `end`, with their distributions from passes of the whole model."""
+        trace, spec, model = self.trace, self.trace.spec, self.decoder.model
+        trace.values[:, :end] = self.values[:end, chosen].T
+        trace.log_probs[:, :end] = self.log_p[:end, chosen].T
+        if model.slow_exact:
+            return
+        images = filled(trace.images(end))
+        y = int(trace.classes[0]) if model.num_classes else None
+        some = max(1, CHUNK // (spec.sites * spec.bins))
+        for start in range(0, len(images), some):
+            x = torch.from_numpy(images[start:start + some]).to(model.device)
+            x = x.long() if spec.levels else x.to(model.dtype)
+            log_pmf = model.likelihood.log_pmf(model(x, y)).double().flatten(2)[:, :, model.site_index[:end]]
+            log_pmf = log_pmf.transpose(1, 2).cpu().numpy()                            # (n, steps, bins)
+            pmf = np.exp(log_pmf)
+            trace.entropies[start:start + some, :end] = -(pmf * np.maximum(log_pmf, -1e30)).sum(2)
+            kept = trace.pmfs[start:start + some]
+            kept[:, :end] = pmf[:len(kept)]
