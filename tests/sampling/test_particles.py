@@ -97,7 +97,7 @@ def test_an_exact_completion_comes_as_often_as_its_own_posterior_says(size, mask
     model = random_model(LMCONV[0], ImageSpec(1, size, size, 2), seed=1, gain=2.5, **LMCONV[1])
     x, known = observed(size), ~preset_mask(mask, size, size, seed=1)
     first = exact_model(model, known)
-    images, p, log_z = posterior(first, x, known)
+    images, p, _ = posterior(first, x, known)
     result = complete(model, x, known, 1500, SampleSettings(seed=4), method="exact")
     value, freedom = distance(result.images.reshape(1500, -1), images, p)
     assert value < chi_square_999(freedom)
