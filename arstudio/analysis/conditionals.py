@@ -106,6 +106,11 @@ class Conditional:
             return math.sqrt(float((m.weights * (m.sds**2 + (m.means - self.mean) ** 2)).sum()))
         return math.sqrt(max(0.0, float(((self.values - self.mean) ** 2 * self.pmf).sum())))
 
+    def divergence(self, other: Conditional) -> float:
+        """KL(this ‖ other) in bits: how far `other` has moved from this one."""
+        p, q = (np.maximum(part.pmf.astype(np.float64), 1e-300) for part in (self, other))
+        return max(0.0, float((self.pmf * (np.log2(p) - np.log2(q))).sum()))
+
     def top(self, count: int = 5) -> list[tuple[float, float]]:
         """The most probable values with their probabilities; of reals the middles of bins."""
         values = self.values.tolist()

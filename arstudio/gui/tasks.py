@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QEventLoop, QThread, QTimer, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QEventLoop, QObject, QThread, QTimer, Signal, Slot
 
 from arstudio.progress import Cancelled, Progress
 
@@ -145,6 +145,75 @@ class Task(QThread):
             self.cancelled.emit()
         else:
             self.done.emit(self._result)
+
+
+class Latest(QObject):
+    """Work of which only the latest asked for counts: asking cancels what runs, and begins when that has ended, so there
+    is never more than one thread and never a wait. Nothing is delivered of what was superseded."""
+
+    partial = Signal(object)
+    done = Signal(object)
+    failed = Signal(str)
+
+    def __init__(self, parent: QObject, name: str) -> None:
+        super().__init__(parent)
+        self.setObjectName(name)
+        self._task: Task | None = None
+        self._waiting: Callable[[TaskProgress], Any] | None = None
+        self._wanted = False
+
+    @property
+    def busy(self) -> bool:
+        """True while an answer is to be expected."""
+        return self._wanted
+
+    def ask(self, work: Callable[[TaskProgress], Any]) -> None:
+        """Do this instead of whatever was asked before."""
+        self._waiting, self._wanted = work, True
+        if self._task is None:
+            self._begin()
+        else:
+            self._task.cancel()
+
+    def forget(self) -> None:
+        """Ask for nothing."""
+        self._waiting, self._wanted = None, False
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task, self._waiting = Task(self._waiting, self.objectName()), None
+        self._task.partial.connect(self._partial)
+        self._task.done.connect(self._done)
+        self._task.failed.connect(self._failed)
+        self._task.cancelled.connect(self._ended)
+        self._task.start()
+
+    @Slot(object)
+    def _partial(self, found: Any) -> None:
+        if self._wanted and self._waiting is None:
+            self.partial.emit(found)
+
+    @Slot(object)
+    def _done(self, found: Any) -> None:
+        if self._ended():
+            self._wanted = False
+            self.done.emit(found)
+
+    @Slot(str, str)
+    def _failed(self, sentence: str, _trace: str) -> None:
+        if self._ended():
+            self._wanted = False
+            self.failed.emit(sentence)
+
+    @Slot()
+    def _ended(self) -> bool:
+        """Begin what waits; True if nothing does and the answer is still wanted."""
+        self._task = None
+        if self._waiting is not None:
+            self._begin()
+            return False
+        return self._wanted
 
 
 def running() -> list[Task]:

@@ -181,6 +181,10 @@ def _sheet(c: Colours) -> str:
                    border-radius: 6px; padding: 6px 12px; }}
     QToolButton {{ padding: 6px; }}
     QToolButton#quiet {{ padding: 2px; }}
+    QToolButton#fold {{ background: transparent; color: {c.dim}; border: 1px solid transparent; padding: 4px 0;
+                       font-size: 11px; font-weight: 600; letter-spacing: 1px; text-align: left; }}
+    QToolButton#fold:hover {{ color: {c.text}; }}
+    QToolButton#fold:focus {{ border: 1px solid {c.accent}; }}
     QToolButton#field {{ padding: 6px 22px 6px 10px; text-align: left; }}
     QToolButton#field::menu-indicator {{ image: url("{_asset("chevron-down", c)}"); width: 12px; height: 12px;
         subcontrol-origin: padding; subcontrol-position: right center; right: 6px; }}

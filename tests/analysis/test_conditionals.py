@@ -61,6 +61,14 @@ def test_figures_by_hand():
     assert len(known.top(99)) == 4
 
 
+def test_divergence_by_hand():
+    own, moved = (Conditional(np.array(pmf), None, 0, (0, 0, 0)) for pmf in ([0.5, 0.5, 0.0], [0.125, 0.5, 0.375]))
+    assert own.divergence(moved) == pytest.approx(0.5 * 2)
+    assert own.divergence(own) == 0
+    assert math.isfinite(moved.divergence(own))
+    assert moved.divergence(own) > 100
+
+
 def test_a_certain_value_and_an_impossible_one():
     certain = Conditional(np.array([0.0, 1.0]), 1, 0, (0, 0, 0))
     assert (certain.surprise, certain.entropy, certain.rank, certain.sd) == (0, 0, 1, 0)

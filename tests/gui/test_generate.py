@@ -251,7 +251,7 @@ def test_a_distribution_the_trace_did_not_keep_is_computed_for_its_class(qtbot, 
     studio.trace.pmfs = studio.trace.pmfs[:0]
     studio.set(class_index=-1)
     studio.select(studio.trace.site(30))
-    qtbot.waitUntil(lambda: any(key[1] == 30 for key in ready.inspector._cache), timeout=10_000)
+    qtbot.waitUntil(lambda: ready.inspector.plot.pmf() is not None, timeout=10_000)
     assert np.allclose(ready.inspector.plot.pmf(), kept, atol=1e-5)
 
 

@@ -1,23 +1,29 @@
 """Inspect: the conditional distribution of the selected site at its moment in time, with live numbers.
 
-Distributions come from the trace, where the sampler recorded them; if the trace kept too few, one forward pass gives
-them. Both are the model at T = 1. With a temperature, truncation or guidance the distribution drawn from is shown over
-its ghost. Of reals the trace keeps the masses of 256 bins, and one forward pass adds the mixture they come from.
+All figures are the model's at T = 1. With a temperature, truncation or guidance the distribution drawn from is shown over
+its ghost; with a changed past (`inspect_past.py`) the distribution that would follow is, over the one that does.
+Maps on the image, the changed past, and what concerns the model are sections with files of their own.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, Qt, Slot
+from PySide6.QtCore import QEvent, Qt, QTimer, Slot
 from PySide6.QtWidgets import QDoubleSpinBox, QScrollArea, QVBoxLayout, QWidget
 
+from arstudio.gui import theme
+from arstudio.gui.panels.inspect_model import DevelopmentSection, LayersSection
+from arstudio.gui.panels.inspect_overlays import OverlaySection
+from arstudio.gui.panels.inspect_past import PastSection
+from arstudio.gui.panels.inspect_pictures import PicturesSection
+from arstudio.gui.panels.inspect_reader import Reader
 from arstudio.gui.studio import Studio
-from arstudio.gui.tasks import Task, TaskProgress
-from arstudio.gui.widgets.colour_scale import ColourScale
 from arstudio.gui.widgets.controls import Field, Figures, Segmented, label, section
 from arstudio.gui.widgets.distribution_plot import DistributionPlot
+from arstudio.gui.widgets.fold import Fold
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,94 +31,154 @@ if TYPE_CHECKING:
     from arstudio.analysis.conditionals import Conditional
     from arstudio.image import ImageSpec
 
-OVERLAYS = (("none", "None"), ("surprise", "Surprise"), ("entropy", "Entropy"), ("sees", "Sees"))
+FRAME = 0.05                 # seconds between two looks at the trace while it plays: figures are read, not watched
+CHANNELS = (("bad", "p(R | x<t)"), ("good", "p(G | R, x<t)"), ("accent", "p(B | R, G, x<t)"))
+GREY = (("accent", ""),)
 
 
 class InspectPanel(QWidget):
-    """The Inspector's page for Generate. `overlay_changed` calls the stage through the window."""
+    """The Inspector's page for Generate. Maps go to the stage through `stage.show_overlay`."""
 
     def __init__(self, studio: Studio, stage: Any) -> None:
         super().__init__()
         self.setObjectName("side")
-        self.studio, self.stage = studio, stage
-        self._cache: dict[tuple, Conditional] = {}
-        self._trace: Any = None
-        self._task: Task | None = None
-        self._sees_task: Task | None = None
+        self.studio = studio
+        self.reader = Reader(studio, self)
+        self._looked = 0.0
+        self._continuous: bool | None = None
         self.title = label(self.tr("Pixel"), "title")
         self.place = label("", "small")
         self.formula = label("", "formula")
+        self.formula.setToolTip(self.tr("x<t: every value that comes before site t in the model's order"))
         self.channels = Segmented((("0", "R"), ("1", "G"), ("2", "B")))
         self.channels.setToolTip(self.tr("Inside a pixel the order is R, then G given R, then B given R and G"))
         self.channels.chosen.connect(self._channel_chosen)
-        self.plot = DistributionPlot()
-        self.plot.hint = self.tr("Click to force this value and redraw what follows")
-        self.plot.bar_clicked.connect(self._bar_clicked)
-        self.plot.bar_hovered.connect(self._bar_hovered)
+        self.plots = [self._make_plot(channel, *look) for channel, look in enumerate((*GREY, *CHANNELS))]
         self.figures = Figures((
             ("value", self.tr("Drawn value")), ("p", self.tr("Probability")), ("surprise", self.tr("Surprise −log₂ p")),
             ("entropy", self.tr("Entropy")), ("mean", self.tr("Mean ± sd")),
         ))
-        self._continuous: bool | None = None
+        self.top = Figures([(str(k), "–") for k in range(5)])
         self.sum = label("", "formula", wrap=True)
         self.sum.setToolTip(self.tr("The chain rule: log p(x) is the sum of log p(xₜ | x<t) over all sites in order"))
-        self.overlays = Segmented(OVERLAYS, {
-            "surprise": self.tr("−log₂ p of each pixel's value, in bits"),
-            "entropy": self.tr("Entropy of each pixel's distribution, in bits"),
-            "sees": self.tr("Which pixels can influence this one: |∂ params / ∂ x|, exactly 0 where there is no path"),
-        })
-        self.overlays.chosen.connect(self._overlay_chosen)
-        self.scale = ColourScale()
-        self.legend = label("", "small", wrap=True)
+        self.maps = OverlaySection(studio, stage, self.reader)
+        self.overlays, self.scale, self.legend = self.maps.choice, self.maps.scale, self.maps.legend
+        self.past = PastSection(studio, self.reader)
+        self.past.moved.connect(self.refresh)
+        self.development, self.layers = DevelopmentSection(studio, self.reader), LayersSection(studio, self.reader)
+        self.pictures = PicturesSection(studio)
         self.value = QDoubleSpinBox(decimals=0)
         self.value.setToolTip(self.tr("Give the pixel this value; the past stays, the future is drawn again"))
         self.value.setKeyboardTracking(False)
         self.value.valueChanged.connect(self._value_typed)
         self.what_if = label("", "small", wrap=True)
+        self._make_folds()
         self._build()
         self._speak_of(continuous=False)
-        self.channels.hide()
+        self._show_channels(1)
         self.value.setEnabled(False)
-        self._show_legend("none")
-        for signal in (studio.trace_changed, studio.position_changed, studio.selection_changed, studio.settings_changed):
+        self._late = QTimer(self, singleShot=True, interval=int(FRAME * 1000))
+        self._late.timeout.connect(self.refresh)
+        for signal in (studio.trace_changed, studio.selection_changed, studio.settings_changed, studio.playing_changed,
+                       self.reader.arrived):
             signal.connect(self.refresh)
-        studio.playing_changed.connect(self.refresh)
-        studio.selection_changed.connect(self._refresh_sees)
-        studio.trace_changed.connect(self._trace_changed)
+        studio.position_changed.connect(self._moved)
+        studio.selection_changed.connect(self._followed)
+        studio.playing_changed.connect(self._followed)
+        studio.trace_changed.connect(self.maps.start_over)
+        studio.trace_changed.connect(self.development.refresh)
+        studio.model_changed.connect(self.maps.start_over)
+        studio.model_changed.connect(self.layers.refresh)
+        studio.drawing_changed.connect(self._followed)
         studio.hover_changed.connect(self._hover)
+        self.reader.arrived.connect(self.maps.refresh)
+
+    def _make_plot(self, index: int, tint: str, caption: str) -> DistributionPlot:
+        plot = DistributionPlot(tint, caption)
+        plot.setProperty("channel", max(index - 1, 0))
+        plot.hint = self.tr("Click to force this value and redraw what follows")
+        plot.bar_clicked.connect(self._bar_clicked)
+        plot.bar_hovered.connect(self._bar_hovered)
+        return plot
+
+    def _make_folds(self) -> None:
+        fold = Fold
+        self.fold_top = fold("top", self.tr("Most probable"), self.top, tooltip=self.tr("The five most probable values"))
+        self.fold_past = fold(
+            "past", self.tr("What came before"), self.past, open_at_first=True,
+            tooltip=self.tr("x<t as a picture. Change a past pixel in it and watch this distribution move."),
+        )
+        self.fold_value = fold(
+            "value", self.tr("Another value"), Field(self.tr("Value"), self.value), self.what_if, open_at_first=True,
+            tooltip=self.tr("Give this pixel another value and draw the future again"),
+        )
+        self.fold_time = fold(
+            "time", self.tr("Over time"), self.development,
+            tooltip=self.tr("How p of this pixel's value developed as context arrived: p(xₜ | the first k pixels)"),
+        )
+        self.fold_layers = fold(
+            "layers", self.tr("Masks and kernels"), self.layers, tooltip=self.tr("What each layer of the model may look at"),
+        )
+        self.fold_picture = fold(
+            "picture", self.tr("Inspect a picture"), self.pictures, tooltip=self.tr("Any image, not only what was drawn"),
+        )
+        self.fold_past.unfolded.connect(self.refresh)
+        self.fold_top.unfolded.connect(self.refresh)
+        self.fold_time.unfolded.connect(self.development.refresh)
+        self.fold_layers.unfolded.connect(self.layers.refresh)
 
     def _build(self) -> None:
-        area = QScrollArea()    # from the outside in: whatever gets a parent is styled again with all that it holds
+        whole = QVBoxLayout(self)    # from the outside in: whatever gets a parent is styled again with all that it holds
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        head, area, inner = QWidget(), QScrollArea(), QWidget()    # the distribution stays in sight while the rest scrolls
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(area)
-        inner = QWidget()
+        whole.addWidget(head)
+        whole.addWidget(area, 1)
         inner.setObjectName("side")
         area.setWidget(inner)
-        column = QVBoxLayout(inner)
-        column.setContentsMargins(16, 12, 16, 12)
-        column.setSpacing(6)
-        column.addWidget(self.title)
-        column.addWidget(self.place)
-        column.addSpacing(4)
-        column.addWidget(self.formula)
-        column.addWidget(self.channels)
-        column.addWidget(self.plot)
+        top, column = QVBoxLayout(head), QVBoxLayout(inner)
+        top.setContentsMargins(16, 12, 16, 6)
+        column.setContentsMargins(16, 0, 16, 12)
+        for layout in (top, column):
+            layout.setSpacing(6)
+        for widget in (self.title, self.place, self.formula, self.channels, *self.plots):
+            top.addWidget(widget)
         column.addWidget(self.figures)
-        for heading, *widgets in (
-            (self.tr("So far"), self.sum),
-            (self.tr("Show on the image"), self.overlays, self.scale, self.legend),
-            (self.tr("What if"), Field(self.tr("Value"), self.value), self.what_if),
-        ):
-            column.addSpacing(10)
+        for heading, widget in ((self.tr("So far"), self.sum), (self.tr("Show on the image"), self.maps)):
+            column.addSpacing(8)
             column.addWidget(section(heading))
-            for widget in widgets:
-                column.addWidget(widget)
+            column.addWidget(widget)
+        column.addSpacing(6)
+        for fold in (self.fold_top, self.fold_past, self.fold_value, self.fold_time, self.fold_layers, self.fold_picture):
+            column.addWidget(fold)
         column.addStretch(1)
 
+    @property
+    def plot(self) -> DistributionPlot:
+        """The plot of the inspected channel."""
+        rgb = self.studio.trace is not None and self.studio.trace.spec.channels == 3
+        return self.plots[1 + int(self.channels.key())] if rgb else self.plots[0]
+
     # -- reading --------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _moved(self) -> None:
+        """The playhead moved: sixty times a second while it plays."""
+        self.maps.follow()
+        if self.studio.playing and time.monotonic() - self._looked < FRAME:
+            if not self._late.isActive():
+                self._late.start()
+            return
+        self.refresh()
+        if not self.studio.playing:
+            self.development.refresh()
+
+    @Slot()
+    def _followed(self) -> None:
+        self.maps.follow()
+        self.development.refresh()
 
     @Slot()
     def refresh(self) -> None:
@@ -120,35 +186,86 @@ class InspectPanel(QWidget):
         studio, trace = self.studio, self.studio.trace
         if not self.isVisible():
             return
+        self._looked = time.monotonic()
         step = studio.inspected_step()
         if trace is None or step is None:
             self.title.setText(self.tr("No pixel yet"))
-            self.plot.show_distribution(None)
+            self.past.show_nothing()
+            for plot in self.plots:
+                plot.show_distribution(None)
             return
         channel, row, column = trace.site(step)
-        self.channels.setVisible(trace.spec.channels == 3)
+        shown = self.reader.shown
+        self._show_channels(trace.spec.channels)
         self.channels.set_key(str(channel))
-        known = step < min(studio.position, trace.cursor)
+        known = step < shown
         following = "" if known or studio.selection else self.tr(" · next")
         self.title.setText(self.tr("Pixel ({0}, {1})").format(row, column) + following)
         self.place.setText(self.tr("site {0} of {1}").format(step + 1, trace.spec.sites))
-        self.formula.setText(f"p(x<sub>{step}</sub> | x<sub>&lt;{step}</sub>)")
-        ahead = step > min(studio.position, trace.cursor)    # its past is not on the screen yet
-        self.plot.empty = self.tr("Known once the pixels before it are drawn") if ahead else self.tr("Computing…")
+        ahead = step > shown    # its past is not on the screen yet
         self._speak_of(continuous=trace.spec.levels == 0)
-        value = trace.values[studio.focus, step].item() if known else None
-        found = None if ahead else self._found(step, value)
-        shown, ghost = self._as_drawn(found, step)
-        self.plot.show_distribution(shown, None if found is None else found.place, ghost)
-        self.plot.show_real(trace.spec.levels == 0, value, found.mixture if found else None)
+        if self.fold_past.is_open:
+            if ahead:
+                self.past.show_nothing()
+            elif not studio.playing:
+                self.past.show_step(step)
+        found = self._show_plots(step, channel)
+        self.formula.setText(f"p(x<sub>{step}</sub> | x<sub>&lt;{step}</sub>{self._supposed()})")
         self._figures(found, trace.spec)
         self._running_sum(step, known, ahead)
         self.value.setEnabled(known)
         self.value.blockSignals(True)
         self.value.setMaximum(trace.spec.top)
-        if value is not None and not self.value.hasFocus():
-            self.value.setValue(value)
+        if known and not self.value.hasFocus():
+            self.value.setValue(trace.values[studio.focus, step].item())
         self.value.blockSignals(False)
+
+    def _show_channels(self, channels: int) -> None:
+        rgb = channels == 3
+        self.channels.setVisible(rgb)
+        for plot in self.plots:
+            plot.setVisible((plot is not self.plots[0]) == rgb)
+
+    def _show_plots(self, step: int, channel: int) -> Conditional | None:
+        """Draw the distribution of every channel of the pixel; returns that of the inspected one, with its figures."""
+        trace, inspected = self.studio.trace, None
+        for c in range(trace.spec.channels):
+            plot = self.plots[1 + c] if trace.spec.channels == 3 else self.plots[0]
+            here = step - channel + c
+            ahead = here > self.reader.shown
+            plot.empty = self.tr("Known once the pixels before it are drawn") if ahead else self.tr("Computing…")
+            own = None if ahead else self.reader.conditional(here)
+            moved = self._what_if(own, here) if own is not None else None
+            found = moved or own
+            shown, ghost = self._as_drawn(found, here, moved=moved is not None)
+            if moved is not None:
+                ghost = self._as_drawn(own, here)[0]
+            plot.choose(c == channel)
+            components = found.components if found is not None and ghost is None else None
+            plot.show_distribution(shown, None if found is None else found.place, ghost, components)
+            plot.show_real(trace.spec.levels == 0, None if found is None else found.value, found.mixture if found else None)
+            if c == channel:
+                inspected = found
+                if moved is not None:
+                    self.past.say_how_far(own.divergence(moved))
+        return inspected
+
+    def _what_if(self, own: Conditional, step: int) -> Conditional | None:
+        if not self.past.active or self.studio.trace.step(*self.past.site()) >= step:
+            return None
+        found = self.past.conditional(own)
+        if found is None:
+            self.past.say_how_far(None)
+        return found
+
+    def _supposed(self) -> str:
+        """What the formula is conditioned on besides the past as it is."""
+        if not self.past.active:
+            return ""
+        value = self.past.value
+        shown = f"{value}" if self.studio.trace.spec.levels else f"{value:.3f}"
+        colour, changed = theme.colour("selected").name(), self.studio.trace.step(*self.past.site())
+        return f", <b style='color:{colour}'>x<sub>{changed}</sub> ← {shown}</b>"
 
     def _speak_of(self, *, continuous: bool) -> None:
         """Names and explanations for levels or for reals."""
@@ -173,72 +290,16 @@ class InspectPanel(QWidget):
         self.value.setDecimals(3 if continuous else 0)
         self.value.setSingleStep(1 / 16 if continuous else 1)
 
-    def _found(self, step: int, value: float | None) -> Conditional | None:
-        """The conditional at a step of the focused image, None while it is being computed or not yet known."""
-        from dataclasses import replace
-
-        from arstudio.analysis.conditionals import Conditional
-
-        trace, focus = self.studio.trace, self.studio.focus
-        if step >= trace.cursor:
-            return None
-        kept, found = focus < len(trace.pmfs), None
-        if not kept or (self._continuous and not self.studio.playing):    # the trace does not know the mixture of a real
-            found = self._computed_at(step, int(trace.classes[focus]))
-        if found is None:
-            if not kept:
-                return None
-            found = Conditional(trace.pmfs[focus, step], None, step, trace.site(step), self._continuous)
-        density = float(trace.log_probs[focus, step]) if self._continuous and value is not None else None
-        return replace(found, value=value, log_density=density)
-
-    def _computed_at(self, step: int, y: int) -> Conditional | None:
-        """The conditional of class y (−1: none) from one forward pass, None while it is being computed."""
-        studio, trace = self.studio, self.studio.trace
-        if studio.model is None or studio.trace_card is not studio.card:
-            return None
-        key = (studio.focus, step, y, trace.values[studio.focus, :step].tobytes())
-        if key not in self._cache:
-            self._compute(key, step, y)
-        return self._cache.get(key)
-
-    def _compute(self, key: tuple, step: int, y: int) -> None:
-        if self._task is not None:
-            return
-        model, trace = self.studio.model, self.studio.trace
-        image, site = trace.image(self.studio.focus, step), trace.site(step)
-
-        def work(progress: TaskProgress) -> Any:
-            from arstudio.analysis.conditionals import conditional
-
-            return key, conditional(model, image, site, y)
-
-        self._task = Task(work, "inspect")
-        self._task.done.connect(self._computed)
-        self._task.failed.connect(self._compute_failed)
-        self._task.start()
-
-    @Slot(object)
-    def _computed(self, result: tuple) -> None:
-        self._task = None
-        if len(self._cache) > 512:
-            self._cache.clear()
-        self._cache[result[0]] = result[1]
-        self.refresh()
-
-    @Slot(str, str)
-    def _compute_failed(self, sentence: str, _trace: str) -> None:
-        self._task = None
-        self.studio.message.emit("error", sentence)
-
-    def _as_drawn(self, found: Conditional | None, step: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    def _as_drawn(
+        self, found: Conditional | None, step: int, *, moved: bool = False
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """(distribution drawn from, the T = 1 ghost where it differs)."""
         s, guidance = self.studio.settings, self.studio.guidance
         if found is None:
             return None, None
         without = None
-        if guidance and self.studio.trace.classes[self.studio.focus] >= 0:
-            without = self._computed_at(step, -1)
+        if guidance and self.reader.label >= 0 and not moved:
+            without = self.reader.without_class(step)
         if without is None and s.temperature == 1 and s.top_k == 0 and s.top_p == 1:
             return found.pmf, None
         import numpy as np
@@ -258,10 +319,15 @@ class InspectPanel(QWidget):
         if found is None:
             for key in ("value", "p", "surprise", "entropy", "mean"):
                 f.set(key, "–")
+            for k in range(5):
+                self.top.rename(str(k), "–")
+                self.top.set(str(k), "")
             return
         digits = 2 if spec.levels else 3
         f.set("entropy", f"{found.entropy:.3f} bits")
         f.set("mean", f"{found.mean:.{digits}f} ± {found.sd:.{digits}f}")
+        if self.fold_top.is_open:
+            self._most_probable(found, spec)
         if found.value is None:
             f.set("value", self.tr("not drawn yet"), "value")
             f.set("p", "–")
@@ -272,17 +338,36 @@ class InspectPanel(QWidget):
         f.set("p", f"{p:.4f} · rank {found.rank}" if spec.levels else f"{p:.4g} · rank {found.rank}")
         f.set("surprise", f"{_signed(found.surprise, 3)} bits")
 
+    def _most_probable(self, found: Conditional, spec: ImageSpec) -> None:
+        rows = found.top(5)
+        for k in range(5):
+            if k >= len(rows):
+                self.top.rename(str(k), "")
+                self.top.set(str(k), "")
+                continue
+            value, p = rows[k]
+            here = found.place is not None and spec.bin_of(value) == found.place
+            self.top.rename(str(k), str(value) if spec.levels else self.tr("around {0:.3f}").format(value))
+            bits = f" · {-math.log2(p):.2f} bits" if p > 0 else ""
+            self.top.set(str(k), f"{p:.4f}{bits}", "selectedValue" if here else "value")
+
     def _running_sum(self, step: int, known: bool, ahead: bool) -> None:
         trace, focus = self.studio.trace, self.studio.focus
         if ahead:
             self.sum.setText("–")
-        elif known:
-            before, term = -trace.nats(focus, step), float(trace.log_probs[focus, step])
-            self.sum.setText(
-                f"log p(x<sub>≤{step}</sub>) = {_signed(before)} <b>{_term(term)}</b><br>= {_signed(before + term)} nats"
-            )
-        else:
-            self.sum.setText(f"log p(x<sub>&lt;{step}</sub>) = {_signed(-trace.nats(focus, step))}<br>nats")
+            return
+        before = -trace.nats(focus, step)
+        if not known:
+            self.sum.setText(f"log p(x<sub>&lt;{step}</sub>) = {_signed(before)}<br>nats")
+            return
+        term, colour = float(trace.log_probs[focus, step]), theme.colour("selected").name()
+        whole = ""
+        if trace.complete and self.reader.shown == trace.spec.sites:
+            whole = f"<br>log p(x) = {_signed(-trace.nats(focus))} nats in all"
+        self.sum.setText(
+            f"log p(x<sub>≤{step}</sub>) = {_signed(before)} <b style='color:{colour}'>{_term(term)}</b>"
+            f"<br>= {_signed(before + term)} nats{whole}"
+        )
 
     # -- acting ---------------------------------------------------------------------------------------------
 
@@ -295,21 +380,23 @@ class InspectPanel(QWidget):
 
     @Slot(int)
     def _bar_clicked(self, level: int) -> None:
-        if self.studio.trace is not None:
-            self._force(self.studio.trace.spec.value_of(level))
-
-    def _force(self, value: float) -> None:
-        step = self.studio.inspected_step()
+        trace, step = self.studio.trace, self.studio.inspected_step()
         if step is not None:
-            self.studio.select(self.studio.trace.site(step))
-            self.studio.branch(step, value)
+            channel, row, column = trace.site(step)
+            if trace.spec.channels == 3:
+                channel = int(self.sender().property("channel"))
+            self._force(trace.step(channel, row, column), trace.spec.value_of(level))
+
+    def _force(self, step: int, value: float) -> None:
+        self.studio.select(self.studio.trace.site(step))
+        self.studio.branch(step, value)
 
     @Slot(float)
     def _value_typed(self, value: float) -> None:
         step, trace = self.studio.inspected_step(), self.studio.trace
         value = int(value) if trace is not None and trace.spec.levels else value
         if step is not None and step < trace.cursor and value != trace.values[self.studio.focus, step]:
-            self._force(value)
+            self._force(step, value)
 
     @Slot(int)
     def _bar_hovered(self, level: int) -> None:
@@ -320,104 +407,28 @@ class InspectPanel(QWidget):
         hover, trace = self.studio.hover, self.studio.trace
         if hover is None or trace is None:
             if self.studio.hover_value is None:
-                self.plot.highlight(None)
+                for plot in self.plots:
+                    plot.highlight(None)
             return
-        channel = self.studio.selection[0] if self.studio.selection else 0
-        step = trace.step(channel, *hover)
-        drawn = step < min(self.studio.position, trace.cursor)
-        self.plot.highlight(trace.spec.bin_of(trace.values[self.studio.focus, step].item()) if drawn else None)
+        for c in range(trace.spec.channels):
+            plot = self.plots[1 + c] if trace.spec.channels == 3 else self.plots[0]
+            step = trace.step(c, *hover)
+            drawn = step < self.reader.shown
+            plot.highlight(trace.spec.bin_of(trace.values[self.studio.focus, step].item()) if drawn else None)
 
-    @Slot(str)
-    def _overlay_chosen(self, key: str) -> None:
-        self._show_legend(key)
-        self.stage.show_overlay(key)
-        self._refresh_sees()
-
-    def _show_legend(self, key: str) -> None:
-        """Scale and words for the map on the image."""
-        trace = self.studio.trace
-        in_bits = key in ("surprise", "entropy")
-        if in_bits and trace is not None:
-            most = math.log2(trace.spec.bins) * trace.spec.channels
-            self.scale.set_high(most, self.tr("log₂ of the number of values a pixel can take; more is shown as the brightest"))
-        self.scale.setVisible(in_bits and trace is not None)
-        words = {
-            "surprise": self.tr("−log₂ p of the value drawn: what an ideal code would spend on it."),
-            "entropy": self.tr("How open each pixel was before it was drawn."),
-        }
-        if in_bits and trace is not None and trace.spec.levels == 0:
-            words[key] += self.tr(" At a precision of 1/256.")
-        self.legend.setText(words.get(key, ""))
-        self.legend.setVisible(key != "none")
-
-    @Slot()
-    def _trace_changed(self) -> None:
-        if self.studio.trace is not self._trace:    # not only another image of the same drawing
-            self._trace = self.studio.trace
-            self._cache.clear()
-        self._show_legend(self.overlays.key())
-        self._refresh_sees()
-
-    @Slot()
-    def _refresh_sees(self) -> None:
-        """Compute the receptive field of the inspected site when it is asked for."""
-        studio = self.studio
-        trace, model = studio.trace, studio.model
-        if self.overlays.key() != "sees" or trace is None:
-            return
-        if model is None or studio.trace_card is not studio.card:
-            self.stage.show_overlay("sees")
-            self.legend.setText(self.tr("Open the model of this drawing to see what its pixels can see."))
-            return
-        if self._sees_task is not None:
-            return
-        step = self.studio.inspected_step()
-        site = trace.site(step)
-
-        def work(progress: TaskProgress) -> Any:
-            from arstudio.analysis.maps import sees
-
-            return trace, site, sees(model, site).sum(0)
-
-        self._sees_task = Task(work, "receptive field")
-        self._sees_task.done.connect(self._show_sees)
-        self._sees_task.failed.connect(self._sees_failed)
-        self._sees_task.start()
-
-    @Slot(object)
-    def _show_sees(self, result: tuple) -> None:
-        self._sees_task = None
-        trace, site, field = result
-        if self.overlays.key() != "sees":
-            return
-        if trace is not self.studio.trace:
-            self._refresh_sees()
-            return
-        import numpy as np
-
-        with np.errstate(divide="ignore"):
-            scaled = np.where(field > 0, np.log10(field), np.nan)
-        top = np.nanmax(scaled) if (field > 0).any() else 0.0
-        past = trace.order.rank < trace.order.rank[site[1], site[2]]
-        seen, past = int((field > 0)[past].sum()), int(past.sum())
-        self.legend.setText(
-            self.tr("Pixel ({0}, {1}) can see {2} of {3} past pixels. Bright: strong influence; uncoloured: none.").format(
-                site[1], site[2], seen, past
-            )
-        )
-        self.stage.show_overlay("sees", (scaled, top - 4, top))
-        if self.studio.inspected_step() != self.studio.trace.step(*site) and self.studio.selection is not None:
-            self._refresh_sees()
-
-    @Slot(str, str)
-    def _sees_failed(self, sentence: str, _trace: str) -> None:
-        self._sees_task = None
-        self.studio.message.emit("error", sentence)
+    def changeEvent(self, event: QEvent) -> None:
+        """The highlighted term is written in a colour of the palette."""
+        if event.type() == QEvent.Type.PaletteChange:
+            self.refresh()
+        super().changeEvent(event)
 
     def showEvent(self, event: QEvent) -> None:
         """Catch up."""
         super().showEvent(event)
         self.refresh()
+        self.maps.refresh()
+        self.layers.refresh()
+        self.development.refresh()
 
 
 def _signed(value: float, digits: int = 2) -> str:

@@ -12,26 +12,27 @@ from arstudio.image import colour_map
 
 
 class ColourScale(QWidget):
-    """The colour map from 0 to `high` bits, with both ends labelled."""
+    """The colour map with both ends labelled; from 0 to 1 bit at first."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.high = 1.0
         self.setFixedHeight(14)
-        self._show()
+        self.set_high(1.0, "")
 
     def set_high(self, bits: float, tooltip: str) -> None:
-        """Upper end of the scale."""
+        """From 0 to so many bits."""
         self.high = bits
-        self.setToolTip(tooltip)
-        self._show()
+        self.show_ends(self.tr("0"), in_bits(bits), tooltip)
 
-    def _show(self) -> None:
-        self.setAccessibleName(self.tr("Colour scale from 0 to {0:g} bits").format(round(self.high, 1)))
+    def show_ends(self, low: str, high: str, tooltip: str) -> None:
+        """Labels of the dark and the bright end."""
+        self.ends = low, high
+        self.setToolTip(tooltip)
+        self.setAccessibleName(self.tr("Colour scale from {0} to {1}").format(low, high))
         self.update()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        """0 bits ▁▂▃ high bits."""
+        """low ▁▂▃ high."""
         import numpy as np
 
         painter = QPainter(self)
@@ -39,9 +40,7 @@ class ColourScale(QWidget):
         font.setPixelSize(11)
         painter.setFont(font)
         painter.setPen(theme.colour("dim"))
-        low = self.tr("0")
-        high = self.tr("{0:g} bits").format(round(self.high, 1)) if self.high != 1 else self.tr("1 bit")
-        metrics = painter.fontMetrics()
+        metrics, (low, high) = painter.fontMetrics(), self.ends
         left, right = metrics.horizontalAdvance(low) + 6, metrics.horizontalAdvance(high) + 6
         middle = Qt.AlignmentFlag.AlignVCenter
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignLeft | middle, low)
@@ -49,3 +48,9 @@ class ColourScale(QWidget):
         bar = QRectF(left, 3, self.width() - left - right, 8)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(bar, to_qimage(colour_map(np.linspace(0, 1, 128))[None]))
+
+
+def in_bits(bits: float) -> str:
+    """A number of bits as an end of a scale: 1 bit, 0.25 bits, 3 bits."""
+    shown = f"{bits:.1f}".removesuffix(".0") if bits >= 1 else f"{bits:.2g}"
+    return f"{shown} bit" if shown == "1" else f"{shown} bits"

@@ -55,19 +55,21 @@ class Field(QFrame):
 
 
 class Segmented(QFrame):
-    """A row of exclusive choices. `chosen(str)` carries the key."""
+    """Exclusive choices in one row, or in rows of `columns`. `chosen(str)` carries the key."""
 
     chosen = Signal(str)
 
-    def __init__(self, choices: Sequence[tuple[str, str]], tooltips: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, choices: Sequence[tuple[str, str]], tooltips: dict[str, str] | None = None, *, columns: int = 99
+    ) -> None:
         super().__init__()
         self.setObjectName("segmented")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(1, 1, 1, 1)
-        row.setSpacing(0)
+        rows = QGridLayout(self)
+        rows.setContentsMargins(1, 1, 1, 1)
+        rows.setSpacing(0)
         self._group = QButtonGroup(self)
         self._buttons: dict[str, QToolButton] = {}
-        for key, text in choices:
+        for place, (key, text) in enumerate(choices):
             button = QToolButton(text=text, checkable=True)
             button.setToolTip((tooltips or {}).get(key, ""))
             button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -75,7 +77,7 @@ class Segmented(QFrame):
             button.setProperty("key", key)
             self._group.addButton(button)
             self._buttons[key] = button
-            row.addWidget(button)
+            rows.addWidget(button, *divmod(place, columns))
         self._group.buttonClicked.connect(self._clicked)
         self._buttons[choices[0][0]].setChecked(True)
 

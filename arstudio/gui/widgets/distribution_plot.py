@@ -1,7 +1,8 @@
 """The distribution of one site: a bar for each level, the drawn value marked, the T = 1 distribution as a ghost.
 
 The density of a real is a curve over [0, 1], the mixture's components faint below it. What lies beyond [0, 1] is in
-the first and the last of the 256 bins, so the curve may rise at its ends.
+the first and the last of the 256 bins, so the curve may rise at its ends. A mixture over many levels is a curve too; the
+share each component has in every level is faint over it.
 """
 
 from __future__ import annotations
@@ -21,14 +22,22 @@ if TYPE_CHECKING:
     from arstudio.analysis.conditionals import Mixture
 
 
+CURVE_FROM = 32    # levels from which a mixture is drawn as a curve
+
+
 class DistributionPlot(QWidget):
-    """Bars over levels 0 … L-1. `bar_clicked(level)` and `bar_hovered(level)`, −1 when the mouse leaves."""
+    """Bars over levels 0 … L-1. `bar_clicked(level)` and `bar_hovered(level)`, −1 when the mouse leaves.
+
+    `tint` is the palette's colour of the bars; `caption` stands in the upper right corner; `chosen` underlines it.
+    """
 
     bar_clicked = Signal(int)
     bar_hovered = Signal(int)
 
-    def __init__(self) -> None:
+    def __init__(self, tint: str = "accent", caption: str = "") -> None:
         super().__init__()
+        self.tint, self.caption, self.chosen = tint, caption, False
+        self._components: np.ndarray | None = None
         self._pmf: np.ndarray | None = None
         self._ghost: np.ndarray | None = None
         self._value: int | None = None
@@ -37,22 +46,34 @@ class DistributionPlot(QWidget):
         self._real: float | None = None
         self._mixture: Mixture | None = None
         self.hint = ""
-        self.empty = self.tr("No pixel yet")
+        self.empty = self._empty_shown = self.tr("No pixel yet")
         self.setMouseTracking(True)
-        self.setMinimumHeight(120)
+        self.setMinimumHeight(88 if caption else 120)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(self.tr("Distribution of the selected pixel"))
 
     def sizeHint(self) -> QSize:
-        """Wide and low."""
-        return QSize(260, 150)
+        """Wide and low; lower where three stand above each other."""
+        return QSize(260, 96 if self.caption else 150)
 
-    def show_distribution(self, pmf: np.ndarray | None, value: int | None = None, ghost: np.ndarray | None = None) -> None:
-        """pmf (levels,) as sampled from; `ghost` (levels,) the model's own where that differs; `value` marked if given."""
-        if pmf is not None and value == self._value and _same(pmf, self._pmf) and _same(ghost, self._ghost):
+    def show_distribution(
+        self, pmf: np.ndarray | None, value: int | None = None, ghost: np.ndarray | None = None,
+        components: np.ndarray | None = None,
+    ) -> None:
+        """pmf (levels,) as sampled from; `ghost` (levels,) the model's own where that differs; `value` marked if given;
+        `components` (K, levels) what each component of a mixture adds to the pmf."""
+        same = value == self._value and _same(ghost, self._ghost) and _same(components, self._components)
+        if same and _same(pmf, self._pmf) and (pmf is not None or self._empty_shown == self.empty):
             return
-        self._pmf, self._value, self._ghost = pmf, value, ghost
+        self._pmf, self._value, self._ghost, self._components = pmf, value, ghost, components
+        self._empty_shown = self.empty
         self.update()
+
+    def choose(self, on: bool) -> None:
+        """Underline the caption: the figures below are about this one."""
+        if on != self.chosen:
+            self.chosen = on
+            self.update()
 
     def show_real(self, continuous: bool, value: float | None, mixture: Mixture | None) -> None:
         """Whether the distribution is that of a real: then the bins are drawn as a curve, `value` is marked where it
@@ -61,6 +82,10 @@ class DistributionPlot(QWidget):
         if state != (self._continuous, self._real, self._mixture):
             self._continuous, self._real, self._mixture = state
             self.update()
+
+    def ghost(self) -> np.ndarray | None:
+        """What is shown behind it."""
+        return self._ghost
 
     def pmf(self) -> np.ndarray | None:
         """What is shown."""
@@ -76,12 +101,16 @@ class DistributionPlot(QWidget):
         return QRectF(1, 16, self.width() - 2, self.height() - 16 - 18)
 
     def _bar(self, level: int, height: float = 1.0) -> QRectF:
-        area, count = self._area(), len(self._pmf)
-        width = area.width() / count
-        gap = 0.0 if width < 4 else min(4.0, width * 0.18)
+        area, gap = self._area(), self._gap()
+        width = area.width() / len(self._pmf)
         return QRectF(
             area.left() + level * width + gap / 2, area.bottom() - height * area.height(), width - gap, height * area.height()
         )
+
+    def _gap(self) -> float:
+        """Room between two bars."""
+        width = self._area().width() / len(self._pmf)
+        return 0.0 if width < 4 else min(4.0, width * 0.18)
 
     def level_at(self, point: QPointF) -> int | None:
         """Level of the bar whose column holds the point."""
@@ -141,20 +170,48 @@ class DistributionPlot(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         if self._continuous:
             self._paint_curve(painter, area, top)
-            return
-        for level, p in enumerate(self._pmf):
-            name = "selected" if level == self._value else "accent"
-            strength = 1.0 if level in (self._value, self._hovered) else 0.8
-            height = float(p) / top
-            if height > 0.002:
-                painter.fillRect(self._bar(level, height), theme.colour(name, strength))
+        else:
+            self._paint_levels(painter, area, top)
+        if self.caption:
+            painter.setPen(theme.colour(self.tint if self.chosen else "dim"))
+            font.setBold(self.chosen)
+            painter.setFont(font)
+            painter.drawText(QRectF(area.left(), 0, area.width(), 14), Qt.AlignmentFlag.AlignRight, self.caption)
+
+    def _paint_levels(self, painter: QPainter, area: QRectF, top: float) -> None:
+        count, strength = len(self._pmf), 0.8
+        if self._components is not None and count >= CURVE_FROM:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            line = self._polyline(area, self._pmf, top)
+            painter.setBrush(theme.colour(self.tint, 0.25))
+            painter.drawPolygon(QPolygonF([area.bottomLeft(), *line, area.bottomRight()]))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(theme.colour(self.tint), 1.5))
+            painter.drawPolyline(line)
+            painter.setPen(Qt.PenStyle.NoPen)
+        elif area.width() / count < 4:    # no gaps: one outline costs a fraction of so many rectangles
+            painter.setBrush(theme.colour(self.tint, strength))
+            painter.drawPolygon(QPolygonF([area.bottomLeft(), *self._steps(self._pmf, top), area.bottomRight()]))
+        else:
+            painter.setBrush(theme.colour(self.tint, strength))
+            painter.drawRects([self._bar(k, p / top) for k, p in enumerate(self._pmf.tolist()) if p / top > 0.002])
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        if self._components is not None:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(theme.colour("text", 0.35), 1))
+            for component in self._components:
+                painter.drawPolyline(self._polyline(area, component, top))
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         if self._value is not None:
-            mark = self._bar(self._value)
+            mark = self._bar(self._value, float(self._pmf[self._value]) / top)
+            painter.fillRect(mark, theme.colour("selected"))
             painter.fillRect(QRectF(mark.center().x() - 0.5, area.top(), 1, area.height()), theme.colour("selected", 0.55))
         if self._hovered is not None:
+            painter.fillRect(self._bar(self._hovered, float(self._pmf[self._hovered]) / top), theme.colour(self.tint))
             painter.fillRect(self._bar(self._hovered), theme.colour("text", 0.08))
         if self._ghost is not None:
-            self._paint_ghost(painter, top)
+            painter.setPen(QPen(theme.colour("dim"), 1, Qt.PenStyle.DashLine))
+            painter.drawPolyline(QPolygonF(self._steps(self._ghost, top)))
         self._paint_axis(painter, area, top)
 
     def _paint_curve(self, painter: QPainter, area: QRectF, top: float) -> None:
@@ -163,7 +220,7 @@ class DistributionPlot(QWidget):
         painter.save()
         painter.setClipRect(area)
         line = self._polyline(area, self._pmf, top)
-        painter.setBrush(theme.colour("accent", 0.25))
+        painter.setBrush(theme.colour(self.tint, 0.25))
         painter.drawPolygon(QPolygonF([area.bottomLeft(), *line, area.bottomRight()]))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         if self._mixture is not None:
@@ -173,7 +230,7 @@ class DistributionPlot(QWidget):
             for component in self._mixture.densities(v):
                 painter.setPen(QPen(theme.colour("text", 0.35), 1))
                 painter.drawPolyline(self._polyline(area, component / count, top, ends=True))
-        painter.setPen(QPen(theme.colour("accent"), 1.5))
+        painter.setPen(QPen(theme.colour(self.tint), 1.5))
         painter.drawPolyline(line)
         if self._ghost is not None:
             painter.setPen(QPen(theme.colour("dim"), 1, Qt.PenStyle.DashLine))
@@ -203,13 +260,14 @@ class DistributionPlot(QWidget):
             for i, p in enumerate(heights.tolist())
         ])
 
-    def _paint_ghost(self, painter: QPainter, top: float) -> None:
-        painter.setPen(QPen(theme.colour("dim"), 1, Qt.PenStyle.DashLine))
-        points = []
-        for level, p in enumerate(self._ghost):
-            bar = self._bar(level, float(p) / top)
-            points += [QPointF(bar.left(), bar.top()), QPointF(bar.right(), bar.top())]
-        painter.drawPolyline(points)
+    def _steps(self, heights: np.ndarray, top: float) -> list[QPointF]:
+        """The outline of all bars, from left to right."""
+        area, points = self._area(), []
+        width, gap, bottom, scale = area.width() / len(heights), self._gap(), area.bottom(), area.height() / top
+        for level, p in enumerate(heights.tolist()):
+            left, y = area.left() + level * width + gap / 2, bottom - p * scale
+            points += (QPointF(left, y), QPointF(left + width - gap, y))
+        return points
 
     def _paint_axis(self, painter: QPainter, area: QRectF, top: float) -> None:
         painter.setPen(theme.colour("dim"))

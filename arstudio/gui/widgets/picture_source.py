@@ -54,19 +54,14 @@ class PictureSource(QObject):
 
         def read(progress: TaskProgress) -> Any:
             try:
-                key, data = _dataset(card, shelf)
+                self._shelf, content, _, words = test_image(card, shelf, draw)
             except ValueError as error:
                 if not first:
                     raise
                 content = np.zeros(card.spec.shape, card.spec.dtype)
                 words = self.tr("Blank: what you draw becomes known")
                 return content, np.ones(content.shape[1:], bool), words, str(error)
-            self._shelf = key, data
-            index = draw % len(data.test)
-            words = self.tr("{0} test image {1}").format(data.info.title, index)
-            if data.test.y is not None:
-                words += self.tr(" · class {0}").format(card.class_name(int(data.test.y[index])))
-            return data.test.x[index].astype(card.spec.dtype), None, words, ""
+            return content, None, words, ""
 
         self._start(read, self.tr("Taking a picture from the dataset"))
 
@@ -150,6 +145,17 @@ def _fitted(incoming: Incoming, spec: ImageSpec) -> Any:
     if not incoming.is_ours(spec):
         return incoming
     return incoming.levels(spec, Fit()), incoming.hidden(spec, Fit()), incoming.name, ""
+
+
+def test_image(card: ModelCard, shelf: Any, draw: int) -> tuple[Any, np.ndarray, int, str]:
+    """Test image number `draw`, modulo their count, in the view a model was trained on: (what to pass as `shelf` the next
+    time, (C, H, W) levels, class or −1, a name for people). Raises DatasetError."""
+    shelf = _dataset(card, shelf)
+    data = shelf[1]
+    index = draw % len(data.test)
+    y = -1 if data.test.y is None else int(data.test.y[index])
+    words = f"{data.info.title} test image {index}" + (f" · class {card.class_name(y)}" if y >= 0 else "")
+    return shelf, data.test.x[index].astype(card.spec.dtype), y, words
 
 
 def _dataset(card: ModelCard, shelf: tuple[Any, Any] | None) -> tuple[Any, Any]:

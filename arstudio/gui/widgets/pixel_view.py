@@ -70,6 +70,7 @@ class PixelView(QWidget):
         self._picture: QImage | None = None
         self._overlay: np.ndarray | None = None
         self._overlay_range = (0.0, 1.0)
+        self._blind: np.ndarray | None = None
         self._grid: list[QLineF] = []
         self._grid_place: tuple[float, ...] = ()
         self.selected: tuple[int, int] | None = None
@@ -105,12 +106,16 @@ class PixelView(QWidget):
         self._picture = None
         self.update()
 
-    def show_overlay(self, values: np.ndarray | None, low: float = 0.0, high: float = 1.0) -> None:
-        """(H, W) map drawn instead of the image's own colours where it is a number, NaN elsewhere; None to remove it."""
+    def show_overlay(
+        self, values: np.ndarray | None, low: float = 0.0, high: float = 1.0, blind: np.ndarray | None = None
+    ) -> None:
+        """(H, W) map drawn instead of the image's own colours where it is a number, NaN elsewhere; None to remove it.
+        A picture, (H, W, 3) uint8, takes the image's place as it is. `blind` (H, W) bool pixels are tinted as unseen."""
         if values is None and self._overlay is None:
             return
-        self._overlay = None if values is None else values.astype("float64")
-        self._overlay_range = (low, high)
+        if values is not None and values.dtype != "uint8":
+            values = values.astype("float64")
+        self._overlay, self._blind, self._overlay_range = values, blind, (low, high)
         self._picture = None
         self.update()
 
@@ -278,11 +283,17 @@ class PixelView(QWidget):
         import numpy as np
 
         rgb = pixels(self._image, self.spec)
-        if self._overlay is not None and self._overlay.shape == rgb.shape[:2]:
-            low, high = self._overlay_range
-            known = ~np.isnan(self._overlay)
-            mapped = colour_map((self._overlay - low) / max(high - low, 1e-12))
-            rgb = np.where(known[..., None], mapped, rgb).astype(np.uint8)
+        if self._overlay is None or self._overlay.shape[:2] != rgb.shape[:2]:
+            return rgb
+        if self._overlay.ndim == 3:
+            return self._overlay
+        low, high = self._overlay_range
+        known = ~np.isnan(self._overlay)
+        mapped = colour_map((self._overlay - low) / max(high - low, 1e-12))
+        rgb = np.where(known[..., None], mapped, rgb).astype(np.uint8)
+        if self._blind is not None:
+            tint = np.array(theme.colour("bad").getRgb()[:3])
+            rgb = np.where(self._blind[..., None], rgb // 3 + tint * 2 // 3, rgb).astype(np.uint8)
         return rgb
 
     def _draw_grid(self, painter: QPainter, target: QRectF, s: float) -> None:
