@@ -89,11 +89,12 @@ class Completer(Sampler):
         super().__init__(model, settings, count, y, x=x, known=known)
         self.content, self.known, self.kind, self.reason = np.asarray(x), known, kind, reason
         self.ignored = ignored_pixels(model, known)
+        self.is_given = np.broadcast_to(known, model.spec.shape).reshape(-1)[self.trace.sites]    # by step
 
     def finish(self) -> Completion:
         """The Completion, also of a run that was stopped: hidden sites it did not reach are hidden in `images`."""
         trace, end = self.trace, self.trace.cursor
-        drawn = ~self._is_given[:end]
+        drawn = ~self.is_given[:end]
         log_prob = trace.log_probs[:, :end][:, drawn].sum(1)
         return Completion(
             trace, self._images(), log_prob, self.known, self.ignored, self.kind, self._sentence(), self.reason

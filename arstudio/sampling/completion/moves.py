@@ -26,7 +26,7 @@ def rejuvenate(work: ParticleCompleter, t: int, power: np.ndarray, may: np.ndarr
 
     `power` (repeats,) is b for the evidence since `work.since`. The decoder holds old and new images side by side meanwhile.
     """
-    hidden = np.flatnonzero(~work._is_given[:t])
+    hidden = np.flatnonzero(~work.is_given[:t])
     longest = int(np.log2(len(hidden)))
     length = 2 ** int(work.rng.integers(longest + 1))
     first = int(work.rng.integers(len(hidden)))

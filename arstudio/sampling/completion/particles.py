@@ -94,19 +94,20 @@ class ParticleCompleter(Completer):
         self.trace = Trace(model.spec, model.order, count)
         self.trace.classes[:] = classes
         self.shown = np.linspace(0, shape[0] * shape[1] - 1, count).astype(np.int64)
-        hidden = np.flatnonzero(~self._is_given)
+        hidden = np.flatnonzero(~self.is_given)
         self.first_hidden, self.last_hidden = int(hidden[0]), int(hidden[-1])
         self.rng = np.random.default_rng(settings.seed % 2**64)
-        self.values = np.zeros((sites, 1), dtype=self._given.dtype)
+        given = np.asarray(x).reshape(-1)[self.trace.sites].astype(np.int64 if model.spec.levels else np.float64)
+        self.values = np.zeros((sites, 1), dtype=given.dtype)
         self.log_p, self.log_q, self.potential = (np.zeros((sites, 1)) for _ in range(3))
         self.log_w, self.log_z = np.zeros(1), np.zeros(shape[0])
         self.since = np.zeros(shape[0], dtype=np.int64)    # the first step whose potential is in log_w, a population
         self.weighed = False                               # whether anything was weighed since weights were evened out
         self.followed: np.ndarray | slice = slice(None)    # columns the decoder still has
+        self.fewest = float(shape[1])                      # effective particles of a population, the lowest so far
         self.resamplings = self.moves_tried = 0
         self.moves_taken = 0.0
-        self.proposal = Proposal(model, settings, self._given, self._is_given, evidence)
-        self._nothing = np.zeros((count, model.spec.bins), dtype=np.float32)
+        self.proposal = Proposal(model, settings, given, self.is_given, evidence)
 
     @property
     def classes(self) -> Tensor:
@@ -131,11 +132,12 @@ class ParticleCompleter(Completer):
         for record, column in zip(self.records(), found, strict=True):
             record[t, columns] = column
         self.log_w[columns] += found[3]
-        self.weighed = self.weighed or self._is_given[t] or self.evidence is not None
+        self.weighed = self.weighed or self.is_given[t] or self.evidence is not None
         self.push(found[0])
         shown = self.shown if self.values.shape[1] > 1 else np.zeros_like(self.shown)
-        origin = KNOWN if self._is_given[t] else DRAWN
-        trace.write(self.values[t, shown], self.log_p[t, shown], 0.0, origin, self._nothing)
+        trace.values[:, t], trace.log_probs[:, t] = self.values[t, shown], self.log_p[t, shown]
+        trace.origin[:, t] = KNOWN if self.is_given[t] else DRAWN
+        trace.cursor = t + 1
         if self.particles.moves and t + 1 == trace.spec.sites and self.weighed:
             self._balance(t + 1)
         elif t > self.last_hidden and t % 16 == 0 and not self.particles.moves:
@@ -178,14 +180,17 @@ class ParticleCompleter(Completer):
         if not self.weighed or t <= self.first_hidden:
             return False
         a_row = self.trace.spec.width * self.trace.spec.channels
-        return not self._is_given[t] or (self.particles.moves > 0 and t > self.last_hidden and t % a_row == 0)
+        return not self.is_given[t] or (self.particles.moves > 0 and t > self.last_hidden and t % a_row == 0)
 
     def _balance(self, t: int) -> None:
         """Resample the populations in which too few particles are effective, in stages where `moves` can use them."""
         repeats, particles = self.shape
         wanted = self.particles.threshold * particles
         used = np.zeros(repeats)    # the power to which pending evidence has been used up
-        poor = effective(self.log_w.reshape(self.shape)) < wanted
+        before = effective(self.log_w.reshape(self.shape))
+        poor = before < wanted
+        if not self.particles.moves:
+            self.fewest = min(self.fewest, float(before.min()))
         for stage in range(STAGES):
             if not poor.any():
                 break
@@ -259,11 +264,11 @@ class ParticleCompleter(Completer):
         total, u = weights.shape[1], np.random.default_rng([self.settings.seed % 2**64, 1]).random(2)
         chosen = systematic(weights, u[:1], self.trace.count)[0]
         self._show(chosen, end)
-        begun = np.flatnonzero(~self._is_given[:end])
+        begun = np.flatnonzero(~self.is_given[:end])
         begun = begun[:(len(begun) + 1) // 2]
         survivors = np.unique(systematic(weights, u[1:], total)[0])
         population = Population(
-            self.shape[1], log_z, float(1 / np.square(weights).sum()),
+            self.shape[1], log_z, min(self.fewest, float(effective(self.log_w.reshape(self.shape)).min())),
             len(np.unique(self.values[begun][:, survivors], axis=1).T), self.resamplings, self.moves_tried,
             self.moves_taken / max(1, self.moves_tried),
         )

@@ -28,7 +28,8 @@ class Population:
     """What the particles tell of themselves.
 
     `particles` a population; `log_z` (repeats,) nats, each population's estimate log Ẑ of log p(observed); `effective`
-    the effective number of all particles, 1 / Σ w²; `ancestors` how many different beginnings (first halves of the hidden
+    the lowest effective number of particles, 1 / Σ w², that a population had when weights were evened out or at the end
+    (with moves: at the end); `ancestors` how many different beginnings (first halves of the hidden
     sites) are left among as many draws as there are particles; `resamplings` how often they were resampled; `moves` the
     rejuvenation moves tried and `accepted` the share of particles that took them.
     """
@@ -66,7 +67,7 @@ class Population:
         if self.repeats > 1:
             words += f"; log Ẑ differs by {self.spread:.1f} nats between {self.repeats} repeats"
         apart = self.repeats > 1 and not self.spread < FAR
-        if self.effective < 2 or self.ancestors < min(3, total) or (apart and self.spread > 3 * FAR):
+        if self.effective < 3 or self.ancestors < 3 or (apart and not self.spread < 3 * FAR):
             return Trust("poor", f"{words}: far more particles are needed.")
         if self.effective < FEW or self.ancestors < FEW or apart:
             return Trust("fair", f"{words}: more particles would help.")
