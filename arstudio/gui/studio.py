@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from arstudio.gui.compare import CompareLane, Comparison
 from arstudio.gui.playhead import Playhead
 from arstudio.gui.tasks import Task, TaskProgress
 from arstudio.models.modelfile import ModelCard, ModelFileError, find_model, read_card
@@ -43,6 +44,27 @@ class Settings:
     order: str = ""            # "": the model's own; kept while the model has one order only
     order_seed: int = 0
     method: str = "incremental"
+
+    def class_of(self, card: ModelCard) -> int | None:
+        """The class a model is asked for: the chosen one if it knows it, else none, or its first if it needs one."""
+        if 0 <= self.class_index < card.num_classes:
+            return self.class_index
+        return 0 if card.num_classes and card.config.get("class_dropout") == 0 else None
+
+    def can_guide(self, card: ModelCard) -> bool:
+        """True where guidance can act: there is a class, and the model also knows p(x) without one."""
+        return self.class_of(card) is not None and card.config.get("class_dropout", 0.1) != 0
+
+    def recipe(self, model: AutoregressiveModel, card: ModelCard) -> Recipe:
+        """All that a drawing with these settings depends on beside the model's weights."""
+        from arstudio.sampling import Recipe, SampleSettings
+
+        settings = SampleSettings(
+            seed=self.seed, temperature=self.temperature, top_k=self.top_k, top_p=self.top_p,
+            guidance=self.guidance if self.can_guide(card) else 0.0,
+        )
+        order = self.order if model.any_order else ""
+        return Recipe(settings, self.count, self.class_of(card), order, self.order_seed if order else 0, self.method)
 
 
 @dataclass
@@ -72,6 +94,7 @@ class Studio(Playhead):
     selection_changed = Signal()
     hover_changed = Signal()
     branches_changed = Signal()
+    comparison_changed = Signal()
     drawing_changed = Signal()
     history_changed = Signal()
     runs_changed = Signal()
@@ -87,6 +110,7 @@ class Studio(Playhead):
         self.tree: BranchTree | None = None            # None: a record that cannot be drawn on
         self.beside: Branch | None = None              # the other future, for side by side
         self.side_by_side = True
+        self.comparison: Comparison | None = None
         self.trace_card: ModelCard | None = None
         self.focus = 0                                 # image shown large
         self.selection: tuple[int, int, int] | None = None   # (channel, row, column), None: follow the playhead
@@ -148,6 +172,9 @@ class Studio(Playhead):
     def use_model(self, model: AutoregressiveModel, card: ModelCard) -> None:
         """Make a loaded model the current one; draws at once when `autoplay` is on."""
         self.stop_drawing()
+        if self.comparison is not None:
+            self.comparison.change(self.comparison.focus, card=card, model=model)
+            return
         same = self.card is not None and self.card.spec == card.spec
         self.model, self.card = model, card
         self._fit_class()
@@ -160,16 +187,17 @@ class Studio(Playhead):
 
     def _fit_class(self) -> None:
         """Keep the class among those the model knows; one trained without "no class" begins with its first."""
-        known = self.card.num_classes if self.card else 0
-        lowest = 0 if known and self.card.config.get("class_dropout") == 0 else -1
-        if not lowest <= self.settings.class_index < known:
-            self.settings = replace(self.settings, class_index=lowest)
+        y = self.settings.class_of(self.card) if self.card is not None else None
+        if y != self.chosen_class():
+            self.settings = replace(self.settings, class_index=-1 if y is None else y)
 
     def set(self, **changes: Any) -> None:
         """Change settings."""
         changed = replace(self.settings, **changes)
         if changed != self.settings:
             self.settings = changed
+            if self.comparison is not None:
+                self.comparison.follow(changed)
             self.settings_changed.emit()
 
     def chosen_class(self) -> int | None:
@@ -178,27 +206,17 @@ class Studio(Playhead):
 
     @property
     def can_guide(self) -> bool:
-        """True where guidance can act: a class is chosen, and the model also knows p(x) without one."""
-        knows_both = self.card is not None and self.card.config.get("class_dropout", 0.1) != 0
-        return knows_both and self.chosen_class() is not None
+        """True where guidance can act on the current model."""
+        return self.card is not None and self.settings.can_guide(self.card)
 
     @property
     def guidance(self) -> float:
         """Guidance as it acts now, 0 where it cannot."""
         return self.settings.guidance if self.can_guide else 0.0
 
-    def recipe(self) -> Recipe:
-        """All that a drawing with these settings depends on beside the model."""
-        from arstudio.sampling import Recipe, SampleSettings
-
-        s = self.settings
-        order = s.order if self.model is not None and self.model.any_order else ""
-        settings = SampleSettings(seed=s.seed, temperature=s.temperature, top_k=s.top_k, top_p=s.top_p, guidance=self.guidance)
-        return Recipe(settings, s.count, self.chosen_class(), order, s.order_seed if order else 0, s.method)
-
     def sample_settings(self) -> Any:
         """The settings as the sampling room takes them."""
-        return self.recipe().settings
+        return self.settings.recipe(self.model, self.card).settings
 
     @property
     def trace_model(self) -> AutoregressiveModel | None:
@@ -224,8 +242,11 @@ class Studio(Playhead):
         if self.model is None:
             self.message.emit("info", "Choose a model first: the Library on the left lists them.")
             return
+        if self.comparison is not None:
+            self.comparison.draw()
+            return
         self.stop_drawing()
-        model, recipe, name = self.model, self.recipe(), self.tr("First")
+        model, recipe, name = self.model, self.settings.recipe(self.model, self.card), self.tr("First")
         self._drawn_with = (self.card, self.settings)
 
         def draw(progress: TaskProgress) -> Any:
@@ -314,10 +335,51 @@ class Studio(Playhead):
 
         self._start_drawing(draw, "Drawing the branch")
 
+    # -- comparison -----------------------------------------------------------------------------------------
+
+    def compare(self, on: bool) -> None:
+        """Compare lanes on one seed, or go back to one drawing."""
+        if on == (self.comparison is not None):
+            return
+        if self.model is None:
+            self.message.emit("info", "Choose a model first: the Library on the left lists them.")
+            self.comparison_changed.emit()
+            return
+        self.stop_drawing()
+        if not on:
+            self.comparison.deleteLater()
+            self.comparison = None
+            self.comparison_changed.emit()
+            self.generate()
+            return
+        self.comparison = Comparison(self)
+        self.comparison.changed.connect(self.comparison_changed)
+        self.comparison_changed.emit()
+        self.comparison.draw()
+
+    def show_lane(self, lane: CompareLane, position: int) -> None:
+        """Make a lane's model, temperature and drawing those that everybody looks at."""
+        self.model, self.card, self.tree, self.beside = lane.model, lane.card, lane.tree, None
+        self._drawn_with = (lane.card, lane.settings(self.settings))
+        self.settings = replace(self.settings, temperature=lane.temperature, method=lane.method)
+        self._fit_class()
+        self.show_trace(lane.trace, lane.card, position=min(position, lane.trace.cursor))
+        self.model_changed.emit()
+        self.settings_changed.emit()
+        self.branches_changed.emit()
+
+    # -- tasks ----------------------------------------------------------------------------------------------
+
     def _start_drawing(self, work: Any, text: str) -> None:
-        self._drawing = Task(work, text)
-        self._drawing.partial.connect(self._trace_ready)
-        self._drawing.done.connect(self._drawing_done)
+        task = Task(work, text)
+        task.partial.connect(self._trace_ready)
+        task.done.connect(self._drawing_done)
+        self.start_task(task)
+
+    def start_task(self, task: Task) -> None:
+        """Start a task that writes the shown trace, after the one before it was stopped."""
+        self._drawing = task
+        self._drawing.done.connect(self._drawing_ended)
         self._drawing.failed.connect(self._drawing_failed)
         self._drawing.cancelled.connect(self._drawing_ended)
         self._drawing.reported.connect(self._drawing_reported)
@@ -338,15 +400,16 @@ class Studio(Playhead):
 
     @Slot(object)
     def _drawing_done(self, tree: BranchTree) -> None:
-        self._drawing_ended()
-        card, settings = self._drawn_with
-        branch = tree.current
+        self.remember_branch(tree, tree.current, *self._drawn_with)
+        self.branches_changed.emit()
+
+    def remember_branch(self, tree: BranchTree, branch: Branch, card: ModelCard, settings: Settings) -> None:
+        """Put a finished branch into the history."""
         words = ""
         if branch.parent is not None:
             _, row, column = branch.trace.site(branch.step)
             words = f", branched at row {row}, column {column}"
         self.remember(branch.trace, card, settings, f"{card.title}, seed {settings.seed}{words}")
-        self.branches_changed.emit()
 
     @Slot(str, str)
     def _drawing_failed(self, sentence: str, trace: str) -> None:
@@ -355,7 +418,7 @@ class Studio(Playhead):
         self.message.emit("error", sentence)
 
     @Slot()
-    def _drawing_ended(self) -> None:
+    def _drawing_ended(self, _result: object = None) -> None:
         self._drawing = None
         self.status.emit("", None)
         self.drawing_changed.emit()
@@ -436,6 +499,10 @@ class Studio(Playhead):
         """Show a remembered drawing with its settings."""
         self.pause()
         self.stop_drawing()
+        if self.comparison is not None:
+            self.comparison.deleteLater()
+            self.comparison = None
+            self.comparison_changed.emit()
         self.settings = item.settings
         self._fit_class()
         self.settings_changed.emit()

@@ -188,6 +188,8 @@ def _sheet(c: Colours) -> str:
     QToolButton#field {{ padding: 6px 22px 6px 10px; text-align: left; }}
     QToolButton#field::menu-indicator {{ image: url("{_asset("chevron-down", c)}"); width: 12px; height: 12px;
         subcontrol-origin: padding; subcontrol-position: right center; right: 6px; }}
+    QFrame#inFocus {{ background: {c.accent}; border-radius: 1px; }}
+    QPushButton:checked {{ background: {c.accent}; color: {c.on_accent}; }}
     QPushButton:hover, QToolButton:hover {{ background: {c.hover}; }}
     QPushButton:focus, QToolButton:focus {{ border: 1px solid {c.accent}; }}
     QPushButton:disabled, QToolButton:disabled {{ color: {_mix(c.dim, c.panel)}; }}

@@ -9,16 +9,20 @@ from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
+from arstudio.gui.compare import MOST
 from arstudio.gui.panels.generate_brush import PaintTool
+from arstudio.gui.panels.generate_lanes import LaneHead
 from arstudio.gui.panels.generate_timeline import TimelineStrip
 from arstudio.gui.studio import Studio
-from arstudio.gui.widgets.controls import EmptyState, Field, label, section
+from arstudio.gui.widgets.controls import EmptyState, Field, icon_button, label, section
 from arstudio.gui.widgets.picture_grid import FittingGrid
 from arstudio.gui.widgets.pixel_view import PixelView
 from arstudio.gui.widgets.side_by_side import Side, SideBySide
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from arstudio.sampling import Trace
 
 COUNTS = (1, 4, 9, 16, 25, 36, 64)
 
@@ -48,6 +52,13 @@ class GeneratePanel(QWidget):
         self.branch_button = QPushButton(self.tr("Redraw from here"))
         self.branch_button.setToolTip(self.tr("Keep the past up to the playhead and draw the future with new noise (Ctrl+B)"))
         self.branch_button.clicked.connect(self.redraw)
+        self.compare_button = QPushButton(self.tr("Compare"))
+        self.compare_button.setCheckable(True)
+        self.compare_button.setToolTip(self.tr("Two to four models, temperatures or samplers on the same seed, in step"))
+        self.compare_button.clicked.connect(studio.compare)
+        self.add_button = icon_button("plus", self.tr("Compare with one more"))
+        self.add_button.clicked.connect(self._add_lane)
+        self.add_button.hide()
         self.count = QComboBox()
         for n in COUNTS:
             self.count.addItem(str(n), n)
@@ -72,9 +83,12 @@ class GeneratePanel(QWidget):
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addWidget(self.draw_button)
-        buttons.addWidget(Field(self.tr("Images"), self.count))
+        self.count_field = Field(self.tr("Images"), self.count)
+        buttons.addWidget(self.count_field)
         buttons.addWidget(self.branch_button)
         buttons.addLayout(self.brush.row)
+        buttons.addWidget(self.compare_button)
+        buttons.addWidget(self.add_button)
         buttons.addStretch(1)
         page = QWidget()
         column = QVBoxLayout(page)
@@ -100,6 +114,8 @@ class GeneratePanel(QWidget):
         studio.model_changed.connect(self._model_changed)
         studio.settings_changed.connect(self._settings_changed)
         studio.branches_changed.connect(self.refresh)
+        studio.comparison_changed.connect(self._comparison_changed)
+        self.heads: list[LaneHead] = []
         key = QShortcut(QKeySequence("B"), self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
         key.activated.connect(self.brush.button.click)
 
@@ -145,9 +161,44 @@ class GeneratePanel(QWidget):
         studio, trace = self.studio, self.studio.trace
         if trace is not None:
             position = min(studio.position, trace.cursor)
-            following = trace.site(position)[1:] if position < trace.spec.sites else None
             selected = studio.selection[1:] if studio.selection else None
-            self.sides.mark(selected, [following] * self.sides.count, studio.hover, studio.hover_value)
+            if self._compared():
+                lanes, share = studio.comparison, studio.comparison.position_of
+                following = [_following(lane.trace, share(lane)) for lane in lanes.lanes]
+            else:
+                following = [_following(trace, position)] * self.sides.count
+            self.sides.mark(selected, following, studio.hover, studio.hover_value)
+
+    def _compared(self) -> bool:
+        """True while lanes are on the stage."""
+        return self.studio.comparison is not None and self.studio.comparison.ready
+
+    @Slot()
+    def _add_lane(self) -> None:
+        self.studio.comparison.add()
+
+    @Slot()
+    def _comparison_changed(self) -> None:
+        """Heads for the lanes, or none."""
+        comparison = self.studio.comparison
+        self.compare_button.setChecked(comparison is not None)
+        self.count_field.setVisible(comparison is None)
+        self.add_button.setVisible(comparison is not None and len(comparison.lanes) < MOST)
+        if comparison is not None and not self.heads:
+            self._make_heads()
+        for i, head in enumerate(self.heads):
+            head.setVisible(comparison is not None and i < len(comparison.lanes))
+            if comparison is not None and i < len(comparison.lanes):
+                head.show_lane(comparison.lanes[i], len(comparison.lanes))
+        self.refresh()
+
+    def _make_heads(self) -> None:
+        for i, place in enumerate(self.sides.heads):
+            head = LaneHead()
+            head.changed.connect(lambda name, value, i=i: self.studio.comparison.change(i, **{name: value}))
+            head.removed.connect(lambda i=i: self.studio.comparison.remove(i))
+            place.insertWidget(0, head)
+            self.heads.append(head)
 
     @Slot()
     def redraw(self) -> None:
@@ -155,7 +206,11 @@ class GeneratePanel(QWidget):
         self.studio.branch(self.studio.position)
 
     @Slot(int, int, int)
-    def _clicked(self, _side: int, row: int, column: int) -> None:
+    def _clicked(self, side: int, row: int, column: int) -> None:
+        if self._compared() and side != self.studio.comparison.focus:
+            self.studio.comparison.focus_on(side)
+            self.studio.select((0, row, column))
+            return
         channel = self.studio.selection[0] if self.studio.selection else 0
         same = self.studio.selection is not None and self.studio.selection[1:] == (row, column)
         self.studio.select(None if same else (channel, row, column))
@@ -189,8 +244,11 @@ class GeneratePanel(QWidget):
         self.caption.setText(self._caption(position))
 
     def _show_sides(self, position: int) -> None:
-        """The large image alone, or the other future on its left."""
+        """The large image alone, the lanes of a comparison, or the other future on its left."""
         studio, trace, focus = self.studio, self.studio.trace, self.studio.focus
+        if self._compared():
+            self._show_lanes()
+            return
         other = studio.other_future()
         image = trace.image(focus, position)
         if other is None:
@@ -206,6 +264,20 @@ class GeneratePanel(QWidget):
             Side(other.trace.image(focus, position), trace.spec, other.name, bits, differs),
             Side(image, trace.spec, now.name, more, differs),
         ], 1)
+
+    def _show_lanes(self) -> None:
+        """The lanes of the comparison, each with its bits per pixel and how they differ from the first."""
+        comparison = self.studio.comparison
+        first, sides = comparison.lanes[0], []
+        base = comparison.bits_per_pixel(first)
+        for lane in comparison.lanes:
+            bits = comparison.bits_per_pixel(lane)
+            words = self.tr("{0} bits/pixel").format(f"{bits:.3f}")
+            if lane is not first:
+                same = lane.trace.spec == first.trace.spec
+                words += f" · Δ {bits - base:+.3f}".replace("-", "−") if same else self.tr(" · other data")
+            sides.append(Side(lane.trace.image(0, comparison.position_of(lane)), lane.trace.spec, "", words))
+        self.sides.show_sides(sides, comparison.focus)
 
     def _difference(self, step: int | None, position: int) -> str:
         """How the two futures differ so far, in words."""
@@ -229,6 +301,8 @@ class GeneratePanel(QWidget):
 
     def _caption(self, position: int) -> str:
         trace, tree = self.studio.trace, self.studio.tree
+        if self._compared():
+            return self.tr("one seed, in step · click a lane to inspect it")
         if self.brush.on:
             return self.tr("paint over drawn pixels; on release the rest is drawn again")
         if tree is not None and tree.current.parent is not None:
@@ -259,3 +333,8 @@ class GeneratePanel(QWidget):
         """Catch up with what happened while hidden."""
         super().showEvent(event)
         self.refresh()
+
+
+def _following(trace: Trace, position: int) -> tuple[int, int] | None:
+    """The pixel that comes next, None after the last."""
+    return trace.site(position)[1:] if position < trace.spec.sites else None

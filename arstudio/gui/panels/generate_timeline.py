@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, Slot
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
@@ -11,6 +12,9 @@ from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.branch_lanes import BranchLanes, Lane
 from arstudio.gui.widgets.controls import icon_button, label, section
 from arstudio.gui.widgets.timeline import Timeline
+
+if TYPE_CHECKING:
+    from arstudio.sampling import Trace
 
 
 class TimelineStrip(QWidget):
@@ -96,14 +100,22 @@ class TimelineStrip(QWidget):
         selection = studio.selection
         mark = int(trace.order.rank[selection[1], selection[2]]) if selection else None
         self._show_lanes()
-        other = studio.other_future()
-        ghost = None if other is None else other.trace.pixel_bits(min(studio.focus, other.trace.count - 1))
+        other = self._other()
+        ghost = None if other is None else other.pixel_bits(min(studio.focus, other.count - 1))
         self.timeline.show_bits(trace.pixel_bits(studio.focus), rank, mark, spec.width, ghost)
         self.timeline.show_marks(studio.marks, studio.loop)
         self.loop.setChecked(studio.loop is not None)
         unit = self.tr("bits so far") if spec.levels else self.tr("bits at 1/256")
         bits = f"{trace.bits(studio.focus, position):,.1f}"
         self.figures.setText(self.tr("{0} of {1} pixels · {2} {3}").format(rank, spec.pixels, bits, unit))
+
+    def _other(self) -> Trace | None:
+        """The drawing whose bits are shown behind: the other future, or another lane of a comparison."""
+        comparison = self.studio.comparison
+        if comparison is not None and comparison.ready:
+            return comparison.lanes[0 if comparison.focus else 1].trace
+        other = self.studio.other_future()
+        return None if other is None else other.trace
 
     def _show_lanes(self) -> None:
         tree = self.studio.tree

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from arstudio.gui.widgets.controls import label
 from arstudio.gui.widgets.pixel_view import PixelView
@@ -45,7 +45,7 @@ class SideBySide(QWidget):
         self.count = 1
         self.views: list[PixelView] = []
         self.heads: list[QVBoxLayout] = []
-        self._titles, self._figures, self._cells = [], [], []
+        self._titles, self._figures, self._cells, self._bars = [], [], [], []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -64,11 +64,14 @@ class SideBySide(QWidget):
         for words in (title, figures):
             words.setMinimumWidth(0)
             words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        head = QVBoxLayout()
+        bar = QFrame()
+        bar.setFixedHeight(2)
+        head = QVBoxLayout()    # for controls above the title
         head.addWidget(title)
         column = QVBoxLayout(cell)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
+        column.addWidget(bar)
         column.addLayout(head)
         column.addWidget(figures)
         column.addWidget(view, 1)
@@ -77,6 +80,7 @@ class SideBySide(QWidget):
         self._titles.append(title)
         self._figures.append(figures)
         self._cells.append(cell)
+        self._bars.append(bar)
 
     @property
     def view(self) -> PixelView:
@@ -105,6 +109,9 @@ class SideBySide(QWidget):
             self.views[i].setAccessibleName(side.title or self.tr("Image"))
             self._titles[i].setVisible(not alone and bool(side.title))
             self._titles[i].setText(side.title)
+            self._bars[i].setVisible(not alone)
+            _restyle(self._bars[i], "inFocus" if i == current else "")
+            _restyle(self._titles[i], "strong" if i == current else "dim")
             self._figures[i].setVisible(not alone)
             self._figures[i].setText(side.figures)
 
@@ -158,3 +165,10 @@ class SideBySide(QWidget):
         """Another mouse cursor over the current image, None for the usual one."""
         for view in self.views:
             view.unsetCursor() if shape is None else view.setCursor(shape)
+
+
+def _restyle(widget: QWidget, kind: str) -> None:
+    if widget.objectName() != kind:
+        widget.setObjectName(kind)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)

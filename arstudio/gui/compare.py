@@ -1,0 +1,180 @@
+"""A comparison: two to four lanes draw from the same seed, each with a model, a temperature and a sampler of its own.
+
+The playhead moves over all lanes in step. One lane is in focus: the Inspector, the timeline and the toolbar speak of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from arstudio.gui.tasks import Task, TaskProgress
+from arstudio.models.modelfile import ModelCard, bundled_models
+
+if TYPE_CHECKING:
+    from arstudio.gui.studio import Settings, Studio
+    from arstudio.models import AutoregressiveModel
+    from arstudio.sampling import BranchTree, Trace
+
+FEWEST, MOST = 2, 4
+ROUNDS = 56    # the lanes take turns, so that all of them grow
+
+
+@dataclass(eq=False)
+class CompareLane:
+    """A model with a temperature and a sampler; `model` and `tree` come with the first drawing."""
+
+    card: ModelCard
+    temperature: float
+    method: str = "incremental"
+    model: AutoregressiveModel | None = None
+    tree: BranchTree | None = None
+
+    @property
+    def trace(self) -> Trace | None:
+        """What is drawn: the branch that is shown."""
+        return self.tree.current.trace if self.tree is not None else None
+
+    def settings(self, shared: Settings) -> Settings:
+        """The shared settings with those of the lane; one image each."""
+        return replace(shared, temperature=self.temperature, method=self.method, count=1)
+
+
+class Comparison(QObject):
+    """`changed`: lanes, their settings or the focus. `drawn`: there are new traces."""
+
+    changed = Signal()
+    drawn = Signal()
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__(studio)
+        self.studio = studio
+        self.focus = 0
+        first = CompareLane(studio.card, studio.settings.temperature, studio.settings.method, studio.model)
+        self.lanes = [first, self._another(first)]
+
+    @staticmethod
+    def _another(lane: CompareLane) -> CompareLane:
+        """What is most worth comparing with: another bundled model of the same images, else another temperature."""
+        for card in bundled_models():
+            if card.spec == lane.card.spec and card.facts.dataset == lane.card.facts.dataset and card.path != lane.card.path:
+                return CompareLane(card, lane.temperature)
+        return replace(lane, temperature=0.7 if lane.temperature > 0.85 else 1.0, tree=None)
+
+    @property
+    def lane(self) -> CompareLane:
+        """The lane in focus."""
+        return self.lanes[self.focus]
+
+    @property
+    def ready(self) -> bool:
+        """True when every lane has something to show."""
+        return all(lane.tree is not None for lane in self.lanes)
+
+    def position_of(self, lane: CompareLane) -> int:
+        """Steps of a lane that are shown: as far along as the playhead is in the lane in focus."""
+        if lane is self.lane:
+            return min(self.studio.position, lane.trace.cursor)
+        share = self.studio.position / self.lane.trace.spec.sites
+        return min(round(share * lane.trace.spec.sites), lane.trace.cursor)
+
+    def bits_per_pixel(self, lane: CompareLane) -> float:
+        """Bits a pixel of what a lane shows, 0 before the first."""
+        position = self.position_of(lane)
+        return lane.trace.bits(0, position) * lane.trace.spec.channels / position if position else 0.0
+
+    # -- changing -------------------------------------------------------------------------------------------
+
+    def add(self) -> None:
+        """Another lane, like the one in focus but a step colder."""
+        if len(self.lanes) < MOST:
+            like = self.lane
+            self.lanes.append(replace(like, temperature=round(max(like.temperature - 0.25, 0.0), 2), tree=None))
+            self.draw()
+
+    def remove(self, index: int) -> None:
+        """One lane less, as long as two are left."""
+        if len(self.lanes) > FEWEST:
+            share, focus = self._share(), self.focus - (self.focus > index)
+            del self.lanes[index]
+            self._focus(min(focus, len(self.lanes) - 1), share)
+
+    def change(self, index: int, **changes: Any) -> None:
+        """Give a lane another card, temperature or method, and draw again."""
+        lane = self.lanes[index]
+        if "card" in changes and changes["card"] != lane.card:
+            changes.setdefault("model", None)
+        if any(getattr(lane, name) != value for name, value in changes.items()):
+            self.lanes[index] = replace(lane, **changes, tree=None)
+            self.draw()
+
+    def follow(self, settings: Settings) -> None:
+        """The toolbar changed what the lane in focus draws with."""
+        if (settings.temperature, settings.method) != (self.lane.temperature, self.lane.method):
+            self.lane.temperature, self.lane.method = settings.temperature, settings.method
+            self.changed.emit()
+
+    def focus_on(self, index: int) -> None:
+        """Let Inspector, timeline and toolbar speak of another lane."""
+        if index != self.focus:
+            self._focus(index, self._share())
+
+    def _share(self) -> float:
+        return self.studio.position / self.lane.trace.spec.sites if self.ready else 0.0
+
+    def _focus(self, index: int, share: float) -> None:
+        self.focus = index
+        if self.ready:
+            self.studio.show_lane(self.lane, round(share * self.lane.trace.spec.sites))
+        self.changed.emit()
+
+    # -- drawing --------------------------------------------------------------------------------------------
+
+    def draw(self) -> None:
+        """Draw every lane from the seed in the toolbar."""
+        self.studio.stop_drawing()
+        lanes, shared, name = list(self.lanes), self.studio.settings, self.tr("First")
+
+        def work(progress: TaskProgress) -> Any:
+            from arstudio.models import load_model
+            from arstudio.progress import Muted
+            from arstudio.sampling import BranchTree
+
+            made: list[tuple[AutoregressiveModel, ModelCard, BranchTree]] = []
+            for lane in lanes:
+                model, card = (lane.model, lane.card) if lane.model is not None else load_model(lane.card.path)
+                recipe = lane.settings(shared).recipe(model, card)
+                made.append((model, card, BranchTree.of(recipe.sampler(model), recipe, name)))
+            progress.publish(made)
+            for turn in range(1, ROUNDS + 1):
+                for _, _, tree in made:
+                    progress.check()
+                    tree.sampler.run(Muted(progress), until=round(turn / ROUNDS * tree.root.trace.spec.sites))
+                progress.report(turn / ROUNDS, self.tr("{0} lanes").format(len(made)))
+            return made
+
+        self._drawn_for = lanes
+        task = Task(work, self.tr("Comparing"))
+        task.partial.connect(self._began)
+        task.done.connect(self._done)
+        self.studio.start_task(task)
+        self.changed.emit()
+
+    @Slot(object)
+    def _began(self, made: list[tuple[AutoregressiveModel, ModelCard, BranchTree]]) -> None:
+        if self.studio.comparison is not self:
+            return
+        for lane, (model, card, tree) in zip(self._drawn_for, made, strict=True):
+            lane.model, lane.card, lane.tree = model, card, tree
+        self.studio.show_lane(self.lane, 0)
+        self.drawn.emit()
+        self.changed.emit()
+        self.studio.play()
+
+    @Slot(object)
+    def _done(self, made: list[tuple[AutoregressiveModel, ModelCard, BranchTree]]) -> None:
+        shared = self.studio.settings
+        for lane, (_, card, tree) in zip(self._drawn_for, made, strict=True):
+            self.studio.remember_branch(tree, tree.root, card, lane.settings(shared))

@@ -1,0 +1,109 @@
+"""The heads of a comparison's lanes: which model, temperature and sampler each one draws with."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFontMetrics, QResizeEvent
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from arstudio.gui.compare import FEWEST, CompareLane
+from arstudio.gui.widgets.controls import Field, icon_button
+from arstudio.models.modelfile import ModelCard, ModelFileError, bundled_models, find_model, read_card
+
+METHODS = ("incremental", "naive", "jacobi")
+
+
+class LaneHead(QWidget):
+    """`changed(name, value)` when the card, temperature or method was chosen; `removed` for the cross."""
+
+    changed = Signal(str, object)
+    removed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._quiet = False
+        self._text = ""
+        self.model = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.model.setObjectName("field")
+        self.model.setAccessibleName(self.tr("Model of this lane"))
+        self.model.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.menu = QMenu(self)
+        self.menu.aboutToShow.connect(self._fill)
+        self.model.setMenu(self.menu)
+        self.cross = icon_button("close", self.tr("Take this lane away"), kind="quiet")
+        self.cross.clicked.connect(self.removed)
+        self.temperature = QDoubleSpinBox(decimals=2, minimum=0, maximum=5, singleStep=0.05)
+        self.temperature.setKeyboardTracking(False)
+        self.temperature.setFixedWidth(46)
+        self.temperature.setAccessibleName(self.tr("Temperature of this lane"))
+        self.temperature.valueChanged.connect(lambda value: self._say("temperature", round(value, 2)))
+        self.method = QComboBox()
+        self.method.setAccessibleName(self.tr("Sampler of this lane"))
+        self.method.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        for key, text in zip(METHODS, (self.tr("Incremental"), self.tr("Naive"), self.tr("Jacobi")), strict=True):
+            self.method.addItem(text, key)
+        self.method.setToolTip(self.tr(
+            "Incremental: every feature is computed once. Naive: the whole network for each site.\n"
+            "Jacobi: full passes that each settle as many sites as they can. All three give the same pixels."
+        ))
+        self.method.currentIndexChanged.connect(lambda _: self._say("method", self.method.currentData()))
+        top, below = QHBoxLayout(), QHBoxLayout()
+        for row in (top, below):
+            row.setContentsMargins(0, 0, 0, 0)
+            row.setSpacing(6)
+        top.addWidget(self.model, 1)
+        top.addWidget(self.cross)
+        field = Field(self.tr("T"), self.temperature)
+        field.setToolTip(self.tr("Temperature: draw from p(x)^(1/T)"))
+        below.addWidget(field)
+        below.addWidget(self.method, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addLayout(top)
+        column.addLayout(below)
+
+    def _say(self, name: str, value: object) -> None:
+        if not self._quiet:
+            self.changed.emit(name, value)
+
+    def _fill(self) -> None:
+        """The bundled models and the runs, as they are now."""
+        from arstudio.training.places import runs_root
+        from arstudio.training.runs import list_runs
+
+        self.menu.clear()
+        for card in bundled_models():
+            self._offer(card, f"{card.title}   {card.kind}")
+        self.menu.addSeparator()
+        for run in list_runs(runs_root())[:8]:
+            try:
+                self._offer(read_card(find_model(run.path)), run.path.name)
+            except (ModelFileError, OSError):    # no weights yet
+                continue
+
+    def _offer(self, card: ModelCard, text: str) -> None:
+        self.menu.addAction(text).triggered.connect(lambda _=False: self.changed.emit("card", card))
+
+    def show_lane(self, lane: CompareLane, lanes: int) -> None:
+        """Show what a lane draws with."""
+        self._quiet = True
+        self._text = f"{lane.card.title} · {lane.card.facts.dataset or lane.card.name}"
+        self.model.setToolTip(f"{lane.card.title}\n{lane.card.kind}")
+        if not self.temperature.hasFocus():
+            self.temperature.setValue(lane.temperature)
+        self.method.setCurrentIndex(METHODS.index(lane.method))
+        self.cross.setVisible(lanes > FEWEST)
+        self._quiet = False
+        self._fit()
+
+    def _fit(self) -> None:
+        """Words as the width allows."""
+        self.method.setItemText(0, self.tr("Incr.") if self.width() < 190 else self.tr("Incremental"))
+        metrics, room = QFontMetrics(self.model.font()), max(self.model.width() - 34, 20)
+        self.model.setText(metrics.elidedText(self._text, Qt.TextElideMode.ElideRight, room))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the words again."""
+        super().resizeEvent(event)
+        self._fit()

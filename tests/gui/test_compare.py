@@ -1,0 +1,113 @@
+"""Comparing lanes: two to four models, temperatures or samplers on one seed, in step, with the difference in bits per pixel."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+
+
+@pytest.fixture
+def compared(qtbot, window, drawn):
+    """The window comparing the tiny model with itself at another temperature, fully drawn."""
+    button = window.generate_panel.compare_button
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert window.generate_panel.compare_button.isChecked()
+    wait_drawn(qtbot, window.studio)
+    window.generate_panel.refresh()
+    return window
+
+
+def wait_drawn(qtbot, studio):
+    def done():
+        lanes = studio.comparison.lanes
+        drawn = studio.comparison.ready and all(lane.trace.complete for lane in lanes)
+        return drawn and not studio.drawing and not studio.playing
+
+    qtbot.waitUntil(done, timeout=20_000)
+
+
+def test_two_temperatures_on_one_seed_stand_side_by_side(compared, studio):
+    a, b = studio.comparison.lanes
+    assert (a.temperature, b.temperature) == (1.0, 0.7)
+    assert a.tree.recipe.settings.seed == b.tree.recipe.settings.seed == 42
+    sides = compared.generate_panel.sides
+    assert sides.count == 2
+    assert np.array_equal(sides.views[0].image(), a.trace.image(0))
+    assert np.array_equal(sides.views[1].image(), b.trace.image(0))
+    assert np.array_equal(a.trace.values, a.tree.recipe.draw(studio.model).trace.values)
+    per = [lane.trace.bits(0) / 64 for lane in (a, b)]
+    assert sides.figures_of(1) == f"{per[1]:.3f} bits/pixel · Δ {per[1] - per[0]:+.3f}".replace("-", "−")
+
+
+def test_lanes_move_in_step(qtbot, compared, studio):
+    studio.seek(20)
+    for view in compared.generate_panel.sides.views[:2]:
+        assert (view.image() >= 0).sum() == 20
+        assert view.next == (2, 4)
+    qtbot.keyClick(compared, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    assert all((view.image() >= 0).sum() == 24 for view in compared.generate_panel.sides.views[:2])
+
+
+def test_samplers_draw_the_same_pixels_and_lanes_come_and_go(qtbot, compared, studio):
+    panel = compared.generate_panel
+    head = panel.heads[1]
+    head.temperature.setValue(1.0)
+    wait_drawn(qtbot, studio)
+    head.method.setCurrentIndex(2)
+    wait_drawn(qtbot, studio)
+    a, b = studio.comparison.lanes
+    assert b.tree.sampler.method == "jacobi"
+    assert np.array_equal(a.trace.values, b.trace.values)
+    for count in (3, 4):
+        qtbot.mouseClick(panel.add_button, Qt.MouseButton.LeftButton)
+        wait_drawn(qtbot, studio)
+        assert panel.sides.count == count
+    assert not panel.add_button.isVisible(), "four are enough"
+    qtbot.mouseClick(panel.heads[1].cross, Qt.MouseButton.LeftButton)
+    assert panel.sides.count == 3
+    assert "jacobi" not in [lane.method for lane in studio.comparison.lanes]
+
+
+def test_a_click_brings_a_lane_into_focus_for_toolbar_and_inspector(qtbot, compared, studio):
+    view = compared.generate_panel.sides.views[1]
+    qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=view.rect_of(3, 3).center().toPoint())
+    lane = studio.comparison.lanes[1]
+    assert studio.trace is lane.trace
+    assert studio.selection == (0, 3, 3)
+    assert compared.toolbar.degrees.text() == "0.70"
+    assert compared.inspector.figures.text("value") == str(lane.trace.values[0, 27])
+    compared.toolbar.temperature.setValue(40)
+    wait_drawn(qtbot, studio)
+    assert [lane.temperature for lane in studio.comparison.lanes] == [1.0, 0.4]
+
+
+def test_another_model_in_a_lane(qtbot, compared, studio):
+    head = compared.generate_panel.heads[1]
+    head.menu.aboutToShow.emit()
+    wanted = next(action for action in head.menu.actions() if action.text().startswith("NADE"))
+    wanted.trigger()
+    wait_drawn(qtbot, studio)
+    lane = studio.comparison.lanes[1]
+    assert lane.card.name == "digits-nade"
+    assert lane.trace.spec == lane.card.spec
+    compared.generate_panel.refresh()
+    assert head.model.text().startswith("NADE")
+
+
+def test_the_seed_is_the_same_for_all_and_leaving_goes_back_to_one_drawing(qtbot, compared, studio):
+    first = [lane.trace.values.copy() for lane in studio.comparison.lanes]
+    qtbot.mouseClick(compared.toolbar.dice, Qt.MouseButton.LeftButton)
+    wait_drawn(qtbot, studio)
+    assert len({lane.tree.recipe.settings.seed for lane in studio.comparison.lanes}) == 1
+    assert not np.array_equal(studio.comparison.lanes[0].trace.values, first[0])
+    qtbot.mouseClick(compared.generate_panel.compare_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: studio.trace.count == 4 and studio.trace.complete and not studio.drawing, timeout=20_000)
+    assert studio.comparison is None
+    assert compared.generate_panel.sides.count == 1
+
+
+def test_a_branch_in_a_lane_leaves_the_others(qtbot, compared, studio):
+    other = studio.comparison.lanes[1].trace.values.copy()
+    studio.branch(12, 3)
+    wait_drawn(qtbot, studio)
+    assert studio.comparison.lanes[0].trace.values[0, 12] == 3
+    assert np.array_equal(studio.comparison.lanes[1].trace.values, other)
