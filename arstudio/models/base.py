@@ -126,6 +126,7 @@ class AutoregressiveModel(nn.Module):
     closed_form: ClassVar[bool] = False    # `learn` counts each image once; there is nothing to descend
     any_order: ClassVar[bool] = False      # `reordered` gives a model of any other order with the same weights
     attends: ClassVar[bool] = False        # its layers call `attention.causal_attention`; see `attention_places`
+    in_blocks: ClassVar[bool] = False      # its decoder has `look`: many pixels at once, with values guessed
     slow_exact: ClassVar[bool] = False     # `log_prob` takes a pass a pixel; training is watched by `validation_loss`
 
     def __init__(self, spec: ImageSpec, config: ModelConfig, num_classes: int = 0) -> None:
@@ -133,7 +134,7 @@ class AutoregressiveModel(nn.Module):
         config.check(spec)
         if num_classes < 0:
             raise ConfigError(f"num_classes must be 0 or more, not {num_classes}.")
-        self.spec, self.config, self.num_classes = spec, config, num_classes
+        self.spec, self.config, self.num_classes, self.is_frozen = spec, config, num_classes, False
         self.order = config.make_order(spec)
         self.likelihood = config.make_likelihood(spec)
         sites = torch.from_numpy(self.order.sites(spec.channels))
@@ -283,13 +284,21 @@ class AutoregressiveModel(nn.Module):
     def frozen(self) -> AutoregressiveModel:
         """A copy for drawing: evaluation mode, no gradients, masks folded into its weights.
 
-        Decoders own one, so the original can go on training while images are drawn.
+        Decoders own one, so the original can go on training while images are drawn. A frozen model is its own.
         """
+        if self.is_frozen:
+            return self
         twin = copy.deepcopy(self).eval().requires_grad_(False)
         for module in twin.modules():
             if hasattr(module, "fold_mask"):
                 module.fold_mask()
+            if isinstance(module, AutoregressiveModel):
+                module.is_frozen = True
         return twin
+
+    def _apply(self, *args: Any, **options: Any) -> AutoregressiveModel:
+        self.is_frozen = False    # what was prepared for drawing had the type and place of before
+        return super()._apply(*args, **options)
 
 
 class Decoder:
@@ -298,10 +307,14 @@ class Decoder:
     `params()` gives the parameters of the next site; `push(value)` tells the value chosen there and moves on.
     Subclasses name the tensors and lists of tensors that have a row per image in `batched`, and plain numbers
     in `counters`; select, snapshot and restore treat those alike.
+
+    A decoder that can take many pixels at once, with values guessed, says how many by `block` and has `enter` and `look`;
+    samplers that use those write values and guesses into `x` and leave the cursor alone.
     """
 
     batched: tuple[str, ...] = ("x",)
     counters: tuple[str, ...] = ("position",)
+    block: int = 0    # pixels, in drawing order, that `look` takes together: block i is i · block … (i + 1) · block − 1
 
     def __init__(self, model: AutoregressiveModel, batch: int, y: Tensor | int | None = None) -> None:
         if batch < 1:
@@ -348,6 +361,20 @@ class Decoder:
     def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
         """Update caches for the value about to be written at the cursor."""
 
+    def enter(self, images: np.ndarray, block: int) -> None:
+        """Make ready for `look` into a block of some images, (R,) indices in ascending order: in `x` all their pixels before
+        the block are final. Threads may do this, and `look`, at the same time for different images."""
+        raise NotImplementedError
+
+    def look(self, images: np.ndarray, pixels: np.ndarray) -> Tensor:
+        """Evaluate (N,) pixels, counted in drawing order, of (N,) images, given what `x` holds before each, final or guessed
+        -> (N, C, P) parameters, right wherever everything before is.
+
+        The images are sorted, and each was made ready for the one block that all the pixels lie in; its pixels follow one
+        another. A pixel of the block before its first was looked at before, with the same values before it in `x`.
+        """
+        raise NotImplementedError
+
     def select(self, index: Tensor) -> None:
         """Keep, drop or repeat images: row i becomes what row index[i] was. The batch size may change."""
         for name in self.batched:
@@ -390,12 +417,28 @@ class Decoder:
 
 
 class NaiveDecoder(Decoder):
-    """One full `forward` a site: no caches, nothing to get wrong; D passes for D sites."""
+    """One full `forward` a site: no caches, nothing to get wrong; D passes for D sites. One block: the whole image."""
+
+    def __init__(self, model: AutoregressiveModel, batch: int, y: Tensor | int | None = None) -> None:
+        super().__init__(model, batch, y)
+        self.block = self.spec.pixels
+
+    def enter(self, images: np.ndarray, block: int) -> None:
+        """There is nothing to make ready."""
+
+    @torch.inference_mode()
+    def look(self, images: np.ndarray, pixels: np.ndarray) -> Tensor:
+        some, place = np.unique(images, return_inverse=True)
+        params = self._forward(torch.from_numpy(some).to(self.x.device)).flatten(2).transpose(1, 2)    # (R, C·H·W, P)
+        sites = self.model.site_index.view(-1, self.spec.channels)[torch.from_numpy(pixels).to(self.x.device)]
+        return params[torch.from_numpy(place).to(self.x.device)[:, None], sites]
+
+    def _forward(self, images: Tensor | slice) -> Tensor:
+        none, classes = self.model.num_classes, self.classes[images]
+        return self.model(self.x[images], torch.where(classes == none, -1, classes))
 
     def _params(self, channel: int, row: int, column: int) -> Tensor:
-        none = self.model.num_classes
-        y = torch.where(self.classes == none, -1, self.classes)
-        return self.model(self.x, y)[:, :, channel, row, column]
+        return self._forward(slice(None))[:, :, channel, row, column]
 
     def _restart(self, position: int) -> int:
         return position

@@ -23,14 +23,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import ALWAYS, Array, Head, MaskedLinear, RowConv, Rows, SiteConv, at_site, gate, groups, with_ones
+from arstudio.models.gated_decoder import GatedPixelCNNDecoder
+from arstudio.models.layers import ALWAYS, Head, MaskedLinear, RowConv, SiteConv, gate, groups, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
 
@@ -83,8 +83,7 @@ class GatedPixelCNNConfig(ModelConfig):
 
 
 class GatedLayer(nn.Module):
-    """One layer of both stacks. Each method takes a whole image,
-    or one window and the cache that knows the rest."""
+    """One layer of both stacks, for whole images. `gated_decoder.py` computes the same by rows and pixels."""
 
     def __init__(self, colours: int, config: GatedPixelCNNConfig, dilation: int, first: bool) -> None:
         super().__init__()
@@ -98,18 +97,18 @@ class GatedLayer(nn.Module):
         self.horizontal_conv = SiteConv(inputs, doubled, k, dilation=dilation, strict=first)
         self.out = MaskedLinear(hidden, hidden)
 
-    def vertical(self, v: Tensor, bias: Tensor, cache: Rows | None = None) -> tuple[Tensor, Tensor]:
-        """v (B, H, W, p) or a row (B, W, p) -> (next v, contribution to the horizontal stack)."""
-        z = self.vertical_conv(v, cache) + bias                                     # (…, 2p)
+    def vertical(self, v: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """v (B, H, W, p) -> (next v, contribution to the horizontal stack)."""
+        z = self.vertical_conv(v) + bias                                            # (B, H, W, 2p)
         return self._drop(gate(z)), self.link(z)
 
-    def horizontal(self, h: Array, from_above: Array, cache: Rows | None = None) -> Array:
-        """h (B, H, W, p) or a site (B, p), and what the vertical stack and the class add -> next h."""
-        g = gate(self.horizontal_conv(h, cache, from_above))                        # (…, p)
+    def horizontal(self, h: Tensor, from_above: Tensor) -> Tensor:
+        """h (B, H, W, p) and what the vertical stack and the class add -> next h."""
+        g = gate(self.horizontal_conv(h, None, from_above))                         # (B, H, W, p)
         g = self.out(self._drop(g))
         return g if self.first else h + g
 
-    def _drop(self, x: Array) -> Array:
+    def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout) if self.training and self.dropout else x
 
 
@@ -118,6 +117,7 @@ class GatedPixelCNN(AutoregressiveModel):
     """Gated PixelCNN; see the module docstring. `context` is the number of features of a map that `network` takes."""
 
     config: GatedPixelCNNConfig
+    in_blocks = True
 
     def __init__(self, spec: ImageSpec, config: GatedPixelCNNConfig, num_classes: int = 0, context: int = 0) -> None:
         super().__init__(spec, config, num_classes)
@@ -161,134 +161,3 @@ class GatedPixelCNN(AutoregressiveModel):
 
     def decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
         return GatedPixelCNNDecoder(self, batch, y)
-
-
-class GatedPixelCNNDecoder(Decoder):
-    """Vertical stack once a row, horizontal stack once a site; every feature is computed exactly once.
-
-    State: one padded input buffer per convolution, and for the current row what enters the horizontal stack.
-    """
-
-    model: GatedPixelCNN
-    batched = ("x", "buffers", "biases", "from_above", "inputs", "context")
-    counters = ("position", "ready", "done")
-
-    def __init__(
-        self, model: GatedPixelCNN, batch: int, y: Tensor | int | None = None, context: Tensor | None = None
-    ) -> None:
-        super().__init__(model, batch, y)
-        height, width = self.spec.height, self.spec.width
-        like = self.model.head[1].weight
-        layers = self.model.layers
-        self.vertical = [Rows(layer.vertical_conv, batch, height, width, like) for layer in layers]
-        self.horizontal = [Rows(layer.horizontal_conv, batch, height, width, like) for layer in layers]
-        with torch.inference_mode():
-            biases = self.model.class_biases(self.classes)
-        self.biases = [row.clone() for pair in biases for row in pair]    # 2 per layer, (B, 2p)
-        self.from_above = []
-        self.fused = [_fused_weights(layer) for layer in layers] if like.device.type == "cpu" else []
-        self.inputs = like.new_zeros(batch, height, width, self.spec.channels + 1)
-        self.inputs[..., -1] = 1
-        self.context = like.new_zeros(batch, height, width, 0) if context is None else context
-        self.ready = -1                                                   # row whose from_above is there
-        self.done = -1                                                    # site whose features are there
-
-    @property
-    def from_above(self) -> list[Tensor]:
-        """Per layer (B, W, 2p): what enters the horizontal stack of the current row besides its own past."""
-        return self._from_above
-
-    @from_above.setter
-    def from_above(self, tensors: list[Tensor]) -> None:
-        self._from_above, self.steps = tensors, []    # steps look at one row
-
-    @property
-    def buffers(self) -> list[Tensor]:
-        """Every convolution's input buffer, (B, rows, columns, features) each."""
-        return [cache.buffer for cache in (*self.vertical, *self.horizontal)]
-
-    @buffers.setter
-    def buffers(self, tensors: list[Tensor]) -> None:
-        for cache, tensor in zip((*self.vertical, *self.horizontal), tensors, strict=True):
-            cache.buffer = tensor
-
-    def _begin_row(self, row: int) -> None:
-        v = self.inputs[:, row - 1] if row else torch.zeros_like(self.inputs[:, 0])
-        rows, biases = [], self.model.located([bias[:, None] for bias in self.biases], self.context[:, row])
-        for i, layer in enumerate(self.model.layers):
-            self.vertical[i].row = row
-            layer.horizontal_conv.begin_row(self.horizontal[i], row)
-            v, link = layer.vertical(v, biases[2 * i], self.vertical[i])
-            rows.append(link + (biases[2 * i + 1] + layer.horizontal_conv.bias))
-        self.from_above, self.ready = rows, row
-
-    def _features(self, row: int, column: int) -> Array:
-        if self.ready != row:
-            self._begin_row(row)
-        h = at_site(self.inputs[:, row, column])
-        self.done = self.position
-        if isinstance(h, np.ndarray):
-            return self._fused(h, column)
-        for layer, cache, above in zip(self.model.layers, self.horizontal, self.from_above, strict=True):
-            cache.column = column
-            h = layer.horizontal(h, above[:, column], cache)
-        return h
-
-    def _fused(self, h: np.ndarray, column: int) -> np.ndarray:
-        """GatedLayer.horizontal of every layer at one site, in as few operations as can be: see `_fused_weights`."""
-        if not self.steps:
-            parts = zip(self.model.layers, self.horizontal, self.from_above, self.fused, strict=True)
-            self.steps = [_row_of(*part) for part in parts]
-        p, tanh, first = self.model.config.channels, np.tanh, True
-        for line, windows, above, (taps, out, shift) in self.steps:
-            line[column][...] = h
-            window = windows[column]
-            z = (window if window.ndim == 2 else window.reshape(len(h), -1)).dot(taps)
-            z += above[column]
-            tanh(z, z)
-            g = z[:, p:]
-            g += 1
-            g *= z[:, :p]
-            g = g.dot(out)
-            g += shift
-            if not first:
-                g += h
-            h, first = g, False
-        return h
-
-    def _params(self, channel: int, row: int, column: int) -> Tensor:
-        outputs = self.model.head(self._features(row, column))                      # (B, C·P), colour by colour
-        first = channel * self.model.likelihood.num_params
-        return torch.as_tensor(outputs[:, first:first + self.model.likelihood.num_params])
-
-    def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
-        if channel == self.spec.channels - 1 and self.done != self.position:
-            self._features(row, column)    # a given pixel still leaves its features behind
-        scaled, first = self.model.scaled(at_site(value)), self.horizontal[0]
-        at_site(self.inputs)[:, row, column, channel] = scaled
-        at_site(first.buffer)[:, first.top + row, first.left + column, channel] = scaled
-
-    def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
-        for cache in (*self.vertical, *self.horizontal):
-            cache.row, cache.windows = max(self.ready, 0), None
-
-    def _restart(self, position: int) -> int:
-        self.ready = self.done = -1
-        return position - position % (self.spec.width * self.spec.channels)
-
-
-def _fused_weights(layer: GatedLayer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Taps, output matrix and output bias of a frozen layer for one tanh over both halves of the gate:
-    σ(b) = (1 + tanh(b / 2)) / 2, with the first half in the taps of b and the second in the output matrix."""
-    taps, p = layer.horizontal_conv.left_matrix.copy(), layer.out.in_features
-    taps[:, p:] *= 0.5
-    return taps, layer.out.matrix * layer.out.matrix.dtype.type(0.5), layer.out.shift
-
-
-def _row_of(layer: GatedLayer, cache: Rows, above: Tensor, weights: tuple) -> tuple:
-    """What `_fused` needs of the current row: places to write inputs, windows to read, what comes from above."""
-    layer.horizontal_conv.look_at_row(cache, arrays=True)
-    added, p = above.transpose(0, 1).numpy().copy(), layer.out.in_features
-    added[..., p:] *= 0.5
-    return cache.line[cache.left:], cache.windows, tuple(added), weights

@@ -31,7 +31,8 @@ from torch import Tensor, nn
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
 from arstudio.models.diagonal_bilstm import DiagonalBiLSTM, DiagonalBiLSTMConfig, DiagonalBiLSTMDecoder
-from arstudio.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig, GatedPixelCNNDecoder
+from arstudio.models.gated_decoder import GatedPixelCNNDecoder
+from arstudio.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
 from arstudio.models.layers import with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.orders import Order

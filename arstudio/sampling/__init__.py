@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from arstudio.sampling.branches import Branch, BranchTree
+from arstudio.sampling.choice import Choice, choose, methods
 from arstudio.sampling.completion import Completion, complete, preset_mask
 from arstudio.sampling.draw import SampleSettings, SettingsError
 from arstudio.sampling.recipe import Change, Recipe, Redraw
@@ -15,6 +16,6 @@ from arstudio.sampling.sampler import METHODS, Sampler, sample
 from arstudio.sampling.trace import Trace
 
 __all__ = [
-    "METHODS", "Branch", "BranchTree", "Change", "Completion", "Recipe", "Redraw", "SampleSettings", "Sampler",
-    "SettingsError", "Trace", "complete", "preset_mask", "sample",
+    "METHODS", "Branch", "BranchTree", "Change", "Choice", "Completion", "Recipe", "Redraw", "SampleSettings", "Sampler",
+    "SettingsError", "Trace", "choose", "complete", "methods", "preset_mask", "sample",
 ]

@@ -1,110 +1,218 @@
-"""Jacobi sampling: all sites at once, again and again, until the beginning of the image reproduces itself.
+"""Jacobi sampling: many sites at once, again and again, until the beginning reproduces itself.
 
-With one uniform u_t a site, an image is the solution of x_t = F⁻¹(u_t | x_<t) for all t. A Jacobi iteration puts the
-present guess of the whole image into one forward pass and decides every site anew. Site t is right as soon as
-everything before it is, so the first site that changed, and all before it, are final: each iteration settles at least
-one site, and usually many, and the image is the one that site-by-site drawing gives, bit for bit.
+With one uniform u_t a site, an image is the solution of x_t = F⁻¹(u_t | x_<t) for all t. A Jacobi iteration looks at the
+present guess of a block of sites at once and decides every site anew. Site t is right as soon as everything before it is,
+so the first site that changed, and all before it, are final: each iteration settles at least one site, and usually many,
+and the image is the one that site-by-site drawing gives, bit for bit.
 
-Song, Meng, Liao & Ermon 2021, "Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving",
-algorithm 1. They stop by an oracle or a tolerance; values here are discrete, so the settled prefix is known exactly.
+    blocks   one block after the other, each by Jacobi iterations on the model's decoder (its `block`, often a row), which
+             remembers everything before: Gauss-Seidel between the blocks, Jacobi inside
+    jacobi   one block, the image, and a full forward pass for every look
+
+Every image goes at its own pace: where one is settled already, the others are looked at alone. Large batches are shared
+between threads, each with its own images and single-threaded products.
+
+Song, Meng, Liao & Ermon 2021, "Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving", algorithms
+1 and 3. They stop by an oracle or a tolerance; values here are discrete, so the settled prefix is known exactly.
 """
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import torch
 
+from arstudio.models import threads
+from arstudio.progress import Muted, Progress
 from arstudio.sampling.sampler import Sampler
-from arstudio.sampling.trace import DRAWN, FORCED, KNOWN
+from arstudio.sampling.trace import DRAWN, Trace
+
+SHARED = 4    # images a thread should have at least
 
 
 class JacobiSampler(Sampler):
-    """A Sampler whose `step` settles a run of sites by one forward pass. `iterations` counts the passes."""
+    """A Sampler whose `step` settles a run of sites by one look. `iterations` counts the looks, `looked` the pixels in them.
+
+    `reach` (count,) is how many sites of each image are final; it may be ahead of the trace's cursor, and what a change
+    leaves as it was is not drawn again.
+    """
 
     def __init__(self, *args, **options) -> None:
-        super().__init__(*args, **(options | {"method": "naive"}))
-        self.method, self.iterations = "jacobi", 0
-        self._guess = np.zeros((self.trace.count, self.trace.spec.sites), dtype=self.trace.values.dtype)
-        if self._given is not None:
-            self._guess[:, self._is_given] = self._given[self._is_given]
-            self._place()
+        super().__init__(*args, **options)
+        count = self.trace.count
+        self.iterations = self.looked = 0
+        self.reach = np.zeros(count, dtype=np.int64)
+        self._entered = np.full(count, -1)                     # block each image is ready for, having been so for those before
+        self._seen = np.zeros(count, dtype=np.int64)           # pixels whose features stand
+        self._guess = np.zeros_like(self.trace.values)         # by steps; `decoder.x` holds the same
+        self._guessed = np.zeros(count, dtype=np.int64)        # blocks that were guessed
+        self._lock = threading.Lock()
 
     @torch.inference_mode()
     def step(self, limit: int | None = None) -> bool:
-        """One iteration: settle the next sites, at most up to step `limit`; False when the images are complete."""
-        trace, spec, start = self.trace, self.trace.spec, self.trace.cursor
-        end = spec.sites if limit is None else limit
-        if start >= end:
-            return start < spec.sites
-        params, log_pmf = self._pass(start)                                # (sites, B or 2B, P or L)
-        values, origin, close = self._decide_all(params, log_pmf, start)   # (sites, B)
-        count = min(self._settled(values, start), end - start)
-        if close[:count].any():
-            self._refer(values, close[:count], start)
-            count = min(self._settled(values, start), count)
-        for i in range(count):
-            self._write(params[i], log_pmf[i], values[i], origin[i])
-        self._guess[:, start:] = values.T
-        self._place()
-        self.decoder.position = trace.cursor
-        self.iterations += 1
+        """One look at the images that are furthest behind, to settle their next sites, at most up to step `limit`; False
+        when the images are complete."""
+        sites = self.trace.spec.sites
+        if self.trace.cursor >= sites:
+            return False
+        end = sites if limit is None else min(limit, sites)
+        self._advance(self._rows, end)
         return True
 
+    def run(self, progress: Progress | None = None, until: int | None = None) -> Trace:
+        progress, sites = progress or Progress(), self.trace.spec.sites
+        end = sites if until is None else min(until, sites)
+        shares = np.array_split(self._rows, max(1, min(threads.ALL, len(self._rows) // SHARED)))
+        if self.method != "blocks" or len(shares) < 2:
+            return super().run(progress, until)
+
+        failed = threading.Event()
+
+        def work(images: np.ndarray, progress: Progress) -> None:
+            torch.set_num_threads(1)
+            try:
+                with torch.inference_mode():
+                    while (self.reach[images] < end).any() and not failed.is_set():
+                        progress.check()
+                        progress.pause_point()
+                        self._advance(images, end)
+                        progress.report(self.trace.cursor / end, f"{self.trace.cursor} of {end} sites")
+            except BaseException:
+                failed.set()
+                raise
+
+        with threads.single(), ThreadPoolExecutor(len(shares)) as pool:
+            others = [pool.submit(work, part, Muted(progress)) for part in shares[1:]]
+            work(shares[0], progress)
+            for other in others:
+                other.result()
+        self._move(end)
+        progress.report(1.0, f"{end} of {end} sites")
+        return self.trace
+
     def rewind(self, step: int) -> None:
-        self._guess[:] = self.trace.values
-        self.trace.cursor = self.decoder.position = step
-        self._place()
+        self.trace.cursor = step    # the same noise gives the same values: nothing is drawn again
 
-    def _pass(self, start: int) -> tuple[np.ndarray, np.ndarray]:
-        """Parameters and log-probabilities of every site from `start` on, given the present guess."""
-        decoder, none = self.decoder, self.model.num_classes
-        y = torch.where(decoder.classes == none, -1, decoder.classes)
-        found = decoder.model(decoder.x, y).flatten(2)[:, :, decoder.model.site_index[start:]]
-        params = found.permute(2, 0, 1).cpu().numpy().astype(np.float64)
-        flat = np.ascontiguousarray(params).reshape(-1, params.shape[2])
-        return params, self.model.likelihood.log_pmf_array(flat).reshape(*params.shape[:2], -1)
+    def change(self, index: int, step: int, value: float) -> None:
+        super().change(index, step, value)
+        self._forget(slice(index, index + 1), step)
 
-    def _decide_all(
-        self, params: np.ndarray, log_pmf: np.ndarray, start: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What each site would be if the guess before it were right, where that comes from, and which decisions were close."""
-        images, sites = self.trace.count, len(params)
+    def redraw(self, step: int, seed: int) -> None:
+        super().redraw(step, seed)
+        self._forget(slice(None), step)
 
-        def stacked(part: np.ndarray) -> np.ndarray:
-            """With the class for all sites and images, then, if guided, without."""
-            halves = [part[:, :images], part[:, images:]] if self.guided else [part]
-            return np.concatenate([half.reshape(sites * images, -1) for half in halves])
+    def take_up(self, trace: Trace, u: np.ndarray, forced: dict[int, dict[int, float]]) -> None:
+        step, reached, before = trace.cursor, np.arange(trace.spec.sites) < self.reach[:, None], self.trace
+        agree = (trace.values == self._guess) | ~reached
+        plan, fixed = self._plan.copy(), self._set.copy()
+        self._force(forced)
+        as_it_was = agree & ((self.u == u) | ~reached) & (self._plan == plan) & (self._set == fixed)
+        as_it_was &= (trace.log_probs == before.log_probs) | ~reached
+        self.trace, self.u = trace, u
+        for index in np.flatnonzero(~as_it_was.all(1)):
+            differs = np.flatnonzero(~agree[index, :step])
+            self._forget(slice(index, index + 1), int(differs[0]) if len(differs) else step)
+            self._put(np.full(step, index), np.arange(step), trace.values[index, :step])
+            self.reach[index] = step
 
-        u = np.ascontiguousarray(self.u[:, start:].T).reshape(-1)
-        values, close = (part.reshape(sites, images) for part in self._draw(stacked(params), stacked(log_pmf), u))
-        origin = np.full((sites, images), DRAWN)
-        given = np.flatnonzero(self._is_given[start:])
-        if len(given):
-            values[given], origin[given] = self._given[start + given][:, None], KNOWN
-        for t, forced in self._forced.items():
-            for index, value in forced.items():
-                if t >= start:
-                    values[t - start, index], origin[t - start, index] = value, FORCED
-        return values, origin, close & (origin == DRAWN)
+    def _forget(self, images: slice, step: int) -> None:
+        """What these images hold from a step on is no longer final, but still a good guess."""
+        pixel = step // self.trace.spec.channels
+        block = pixel // self.decoder.block
+        self.reach[images] = np.minimum(self.reach[images], step)
+        self._seen[images] = np.minimum(self._seen[images], pixel)
+        self._entered[images] = np.where(self._entered[images] > block, block - 1, self._entered[images])
 
-    def _settled(self, values: np.ndarray, start: int) -> int:
-        """How many sites are final in every image: those that came out as guessed, and one more."""
-        changed = (values != self._guess[:, start:].T).any(1)
-        return int(changed.argmax()) + 1 if changed.any() else len(values)
+    def _move(self, end: int) -> None:
+        with self._lock:    # another thread may have found a later cursor meanwhile
+            self.trace.cursor = max(self.trace.cursor, min(int(self.reach.min()), end))
 
-    def _refer(self, values: np.ndarray, close: np.ndarray, start: int) -> None:
-        """Settle close decisions in float64, given the guess; those after the first change are settled again later."""
-        decoder = self.decoder
-        for i, index in zip(*np.nonzero(close), strict=True):
-            where = np.unravel_index(int(self.trace.sites[start + i]), self.trace.spec.shape)
-            rows = torch.tensor([index], device=decoder.x.device)
-            exact = self.referee.params(decoder.x[rows], decoder.classes[rows], tuple(map(int, where)), guided=self.guided)
-            exact = exact.cpu().numpy().astype(np.float64)
-            log_pmf = self.model.likelihood.log_pmf_array(exact)
-            values[i, index] = self._draw(exact, log_pmf, self.u[[index], start + i])[0][0]
+    def _advance(self, images: np.ndarray, end: int) -> None:
+        """One look at those of some images that are furthest behind and have not reached step `end`."""
+        behind = images[self.reach[images] < end]
+        if len(behind):
+            size = self.decoder.block * self.trace.spec.channels
+            blocks = self.reach[behind] // size
+            block = int(blocks.min())
+            behind = behind[blocks == block]
+            self._enter(behind, block)
+            self._look(behind, block)
+        self._move(end)
 
-    def _place(self) -> None:
-        """Put the guess into the decoder's images."""
-        decoder = self.decoder
-        guess = torch.from_numpy(np.concatenate([self._guess] * (1 + self.guided))).to(decoder.x)
-        decoder.x.flatten(1)[:, decoder.model.site_index] = guess
+    def _enter(self, images: np.ndarray, block: int) -> None:
+        """Make images ready for a block: its first guess, and what the decoder needs."""
+        images = images[self._entered[images] != block]
+        if not len(images):
+            return
+        channels, size = self.trace.spec.channels, self.decoder.block
+        fresh = images[self._guessed[images] <= block]
+        if len(fresh):
+            first, last = block * size * channels, min((block + 1) * size * channels, self.trace.spec.sites)
+            rows, steps = np.repeat(fresh, last - first), np.tile(np.arange(first, last), len(fresh))
+            self._put(rows, steps, self._draft(rows, steps))
+            self._guessed[fresh] = block + 1
+        for between in range(int(self._entered[images].min()) + 1, block + 1):
+            some = images[self._entered[images] < between]
+            self.decoder.enter(self._with_twins(some), between)
+            self._entered[some], self._seen[some] = between, between * size
+
+    def _draft(self, rows: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """First guesses for (N,) images and steps: what is given, else zero."""
+        return np.where(self._plan[rows, steps] == DRAWN, 0, self._set[rows, steps])
+
+    def _with_twins(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of images in the decoder: with guidance, behind them those without a class."""
+        return np.concatenate([rows, rows + self.trace.count]) if self.guided else rows
+
+    def _put(self, rows: np.ndarray, steps: np.ndarray, values: np.ndarray) -> None:
+        """Guess (N,) values of (N,) images and steps."""
+        self._guess[rows, steps] = values
+        x, sites = self.decoder.x.view(-1), self.trace.sites[steps]
+        for half in range(1 + self.guided):
+            at = (rows + half * self.trace.count) * self.trace.spec.sites + sites
+            if x.device.type == "cpu":
+                x.numpy()[at] = values
+            else:
+                x[torch.from_numpy(at).to(x.device)] = torch.from_numpy(values).to(x)
+
+    def _look(self, images: np.ndarray, block: int) -> None:
+        """Look at what is not settled of a block, decide it anew and settle its beginning."""
+        channels, size = self.trace.spec.channels, self.decoder.block
+        first, last = self._seen[images], min((block + 1) * size, self.trace.spec.pixels)
+        counts = last - first
+        starts = np.cumsum(counts) - counts
+        rows = np.repeat(images, counts)                                                       # (N,)
+        pixels = np.arange(len(rows)) + np.repeat(first - starts, counts)                      # (N,)
+        twice = np.tile(pixels, 1 + self.guided)
+        params = self.decoder.look(self._with_twins(rows), twice).cpu().numpy().astype(np.float64)    # (N or 2N, C, P)
+        params = params.reshape(-1, params.shape[2])
+        rows, starts, ends = np.repeat(rows, channels), starts * channels, (starts + counts) * channels
+        steps = (pixels[:, None] * channels + np.arange(channels)).reshape(-1)                 # (N·C,)
+        log_pmf = self.model.likelihood.log_pmf_array(params)
+        values, close = self._draw(params, log_pmf, self.u[rows, steps])
+        guess, plan, reach = self._guess[rows, steps], self._plan[rows, steps], self.reach[rows]
+        values = np.where(plan == DRAWN, values, self._set[rows, steps]).astype(guess.dtype)
+        values = np.where(steps < reach, guess, values)
+
+        def settled() -> np.ndarray:
+            """(R,) places, one past those that came out as guessed and the first that did not."""
+            changed = np.where(values != guess, np.arange(len(values)), len(values))
+            return np.minimum(np.minimum.reduceat(changed, starts) + 1, ends)
+
+        until = settled()
+        close &= (plan == DRAWN) & (steps >= reach) & (np.arange(len(values)) < np.repeat(until, counts * channels))
+        if close.any():
+            for i in np.flatnonzero(close):
+                values[i] = self._refer(rows[i:i + 1], self.trace.site(steps[i]), self.u[rows[i:i + 1], steps[i]])[0]
+            until = np.minimum(settled(), until)
+        final = (steps >= reach) & (np.arange(len(values)) < np.repeat(until, counts * channels))
+        behind = np.flatnonzero(final)
+        self._record(rows[behind], steps[behind], params[behind], log_pmf[behind], values[behind])
+        self._put(rows, steps, values)
+        self.reach[images] = steps[until - 1] + 1
+        self._seen[images] = self.reach[images] // channels
+        with self._lock:
+            self.iterations += 1
+            self.looked += len(pixels)

@@ -1,8 +1,10 @@
 """Samplers: draw images site by site into a Trace, stop anywhere, go back, change a pixel and draw on.
 
-    incremental   the model's own decoder; every feature is computed once
+    incremental   the model's own decoder, site by site; every feature is computed once
+    blocks        the model's own decoder, a run of sites at a time, guessed and corrected (`jacobi.py`)
+    jacobi        the same with the whole image as one run, and a full forward pass to look at it
     naive         one full forward pass per site; the reference, for comparison
-    jacobi        full passes that each settle as many sites as they can (`jacobi.py`)
+    auto          the fastest of these for the model, the batch and the device (`choice.py`)
 
 All take their decisions in `draw.py`, so one seed gives one result. Models of reals draw with a float64 copy. With
 guidance one decoder holds every image twice, with its class and, behind, without; both halves take the same values.
@@ -22,6 +24,7 @@ from arstudio.image import ImageSpec, SpecMismatch
 from arstudio.models import threads
 from arstudio.models.base import AutoregressiveModel
 from arstudio.progress import Progress
+from arstudio.sampling.choice import Choice, choose, methods
 from arstudio.sampling.draw import (
     REFER,
     REFER_REAL,
@@ -36,7 +39,7 @@ from arstudio.sampling.draw import (
 )
 from arstudio.sampling.trace import DRAWN, FORCED, KNOWN, Trace
 
-METHODS = ("incremental", "naive", "jacobi")
+METHODS = ("auto", "incremental", "blocks", "jacobi", "naive")
 
 
 class Sampler:
@@ -44,12 +47,16 @@ class Sampler:
     known sites keep their value.
 
     y is None, a class or (count,) classes; guidance needs one for every image. `classes` (count,) are their rows.
+    `method` is the way of drawing in use, and `choice` says why.
     Raises SettingsError, ConfigError or ClassRequired with one sentence.
     """
 
-    def __new__(cls, *args: Any, method: str = "incremental", **options: Any) -> Sampler:
+    def __new__(
+        cls, model: AutoregressiveModel, settings: SampleSettings, count: int = 1, *args: Any, method: str = "incremental",
+        **options: Any
+    ) -> Sampler:
         """The kind of sampler that `method` asks for."""
-        if cls is Sampler and method == "jacobi":
+        if cls is Sampler and (choose(model, count).method if method == "auto" else method) in ("blocks", "jacobi"):
             from arstudio.sampling.jacobi import JacobiSampler
 
             return super().__new__(JacobiSampler)
@@ -64,12 +71,17 @@ class Sampler:
             raise SettingsError(f"There is no sampling method {method!r}; choose one of {', '.join(METHODS)}.")
         if count < 1:
             raise SettingsError(f"The number of images must be at least 1, not {count}.")
-        self.model, self.settings, self.method = model, settings, method
+        self.model, self.settings = model, settings
+        self.choice = choose(model, count) if method == "auto" else Choice(method, "Asked for.")
+        self.method = method = self.choice.method
         self.guided, real = settings.guidance > 0, model.spec.levels == 0
         if self.guided:
             y = _with_and_without(model, y, count)
         drawer = copy.deepcopy(model).to(self._wide(model.device), torch.float64) if real else model
-        self.decoder = (drawer.naive_decoder if method == "naive" else drawer.decoder)(count * (1 + self.guided), y)
+        if method not in methods(model):
+            raise SettingsError(f"{model.title} draws one site at a time; choose incremental instead of blocks.")
+        passes = method in ("naive", "jacobi")
+        self.decoder = (drawer.naive_decoder if passes else drawer.decoder)(count * (1 + self.guided), y)
         self.trace = Trace(model.spec, model.order, count)
         self._rows = np.arange(count)
         rows = self.classes.cpu().numpy()
@@ -78,12 +90,12 @@ class Sampler:
         self.referee = Referee(self.decoder.model)    # frozen, so the original may go on training
         self._given: np.ndarray | None = None
         self._is_given = np.zeros(model.spec.sites, dtype=bool)
-        self._forced: dict[int, dict[int, float]] = {}
+        self._plan = np.full((count, model.spec.sites), DRAWN, dtype=np.uint8)    # where each value is to come from
+        self._set = np.zeros_like(self.trace.values)                              # what is given or forced
         if x is not None and known is not None:
             model.spec.check(x)
-            mask = np.broadcast_to(known, model.spec.shape)
             self._given = np.asarray(x).reshape(-1)[self.trace.sites].astype(np.float64 if real else np.int64)
-            self._is_given = np.ascontiguousarray(mask).reshape(-1)[self.trace.sites]
+            self._is_given = np.ascontiguousarray(np.broadcast_to(known, model.spec.shape)).reshape(-1)[self.trace.sites]
             given = self._given[self._is_given]
             if real and not np.isfinite(given).all():
                 raise SpecMismatch("A known pixel holds no number; hide it, so that it can be drawn.")
@@ -92,6 +104,7 @@ class Sampler:
                     f"The known pixels hold levels {given.min()} to {given.max()}, "
                     f"but the model draws 0 to {model.spec.levels - 1}."
                 )
+            self._plan[:, self._is_given], self._set[:, self._is_given] = KNOWN, given
 
     @property
     def classes(self) -> Tensor:
@@ -109,43 +122,44 @@ class Sampler:
         trace, t = self.trace, self.trace.cursor
         if t >= trace.spec.sites:
             return False
-        site, likelihood = self.decoder.site(), self.model.likelihood
+        site, plan = self.decoder.site(), self._plan[:, t]
         params = _array(self.decoder.params())                             # (B, P), guided (2B, P)
-        log_pmf = likelihood.log_pmf_array(params)                         # (B, L), guided (2B, L)
-        if self._is_given[t]:
-            values = np.full(trace.count, self._given[t])
-            origin = KNOWN
+        log_pmf = self.model.likelihood.log_pmf_array(params)              # (B, L), guided (2B, L)
+        if plan.all():
+            values = self._set[:, t].copy()
         else:
-            values, origin = self._decide(params, log_pmf, t, site), DRAWN
-            if t in self._forced:
-                origin = np.full(trace.count, DRAWN)
-                for index, value in self._forced[t].items():
-                    values[index], origin[index] = value, FORCED
-        self._write(params, log_pmf, values, origin)
+            values, close = self._draw(params, log_pmf, self.u[:, t])
+            close &= plan == DRAWN
+            if close.any():
+                rows = np.flatnonzero(close)
+                values[rows] = self._refer(rows, site, self.u[rows, t])
+            values = np.where(plan == DRAWN, values, self._set[:, t])
+        self._record(self._rows, np.full(trace.count, t), params, log_pmf, values)
+        trace.cursor = t + 1
         pushed = np.concatenate([values, values]) if self.guided else values
-        self.decoder.push(torch.from_numpy(pushed).to(self.decoder.x.device))
+        self.decoder.push(torch.from_numpy(pushed).to(self.decoder.x))
         return True
 
-    def _write(self, params: np.ndarray, log_pmf: np.ndarray, values: np.ndarray, origin: np.ndarray | int) -> None:
-        """Record a site: its (B, P) parameters and (B, L) log-probabilities, the values and where they come from."""
-        trace, log_pmf = self.trace, log_pmf[:self.trace.count]
+    def _record(
+        self, images: np.ndarray, steps: np.ndarray, params: np.ndarray, log_pmf: np.ndarray, values: np.ndarray
+    ) -> None:
+        """Write (N,) final values of (N,) images and steps into the trace, with their (N, P) parameters and (N, L)
+        log-probabilities at T = 1; what guidance has behind them is left out. The caller moves the cursor."""
+        params, log_pmf = params[:len(images)], log_pmf[:len(images)]
         pmf = np.exp(log_pmf)
         entropy = -(pmf * np.maximum(log_pmf, -1e30)).sum(1)
-        if trace.spec.levels:
-            chosen = log_pmf[self._rows, values]
+        if self.trace.spec.levels:
+            chosen = log_pmf[np.arange(len(values)), values]
         else:
-            both = (torch.from_numpy(part) for part in (params[:trace.count], values))
-            chosen = self.model.likelihood.log_prob(*both).numpy()
-        trace.write(values, chosen, entropy, origin, pmf)
+            chosen = self.model.likelihood.log_prob(torch.from_numpy(params), torch.from_numpy(values)).numpy()
+        self.trace.put(images, steps, values, chosen, entropy, self._plan[images, steps], pmf)
 
-    def _decide(self, params: np.ndarray, log_pmf: np.ndarray, t: int, site: tuple[int, int, int]) -> np.ndarray:
-        values, close = self._draw(params, log_pmf, self.u[:, t])
-        if close.any():
-            rows, decoder = np.flatnonzero(close), self.decoder
-            on = torch.from_numpy(rows).to(decoder.x.device)
-            exact = _array(self.referee.params(decoder.x[on], decoder.classes[on], site, guided=self.guided))
-            values[rows] = self._draw(exact, self.model.likelihood.log_pmf_array(exact), self.u[rows, t])[0]
-        return values
+    def _refer(self, rows: np.ndarray, site: tuple[int, int, int], u: np.ndarray) -> np.ndarray:
+        """The values of (R,) images at a site that are too close to call, from float64 parameters and (R,) uniforms."""
+        decoder = self.decoder
+        on = torch.from_numpy(rows).to(decoder.x.device)
+        exact = _array(self.referee.params(decoder.x[on], decoder.classes[on], site, guided=self.guided))
+        return self._draw(exact, self.model.likelihood.log_pmf_array(exact), u)[0]
 
     def _draw(self, params: np.ndarray, log_pmf: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Parameters and log-probabilities with and, if guided, without the class, and (B,) uniforms -> (B,) values,
@@ -170,7 +184,7 @@ class Sampler:
         progress = progress or Progress()
         sites = self.trace.spec.sites
         end = sites if until is None else min(until, sites)
-        with threads.single() if self.method == "incremental" else nullcontext():
+        with threads.single() if self.method in ("incremental", "blocks") else nullcontext():
             while self.trace.cursor < end:
                 progress.check()
                 progress.pause_point()
@@ -195,8 +209,16 @@ class Sampler:
         for t in range(decoder.position, step):
             pushed = np.concatenate([trace.values[:, t]] * (1 + self.guided)).astype(kind)
             decoder.push(torch.from_numpy(pushed).to(decoder.x.device))
-        self.trace, self.u, self._forced = trace, u, {t: dict(values) for t, values in forced.items()}
+        self.trace, self.u = trace, u
+        self._force(forced)
         self.rewind(step)
+
+    def _force(self, forced: dict[int, dict[int, float]]) -> None:
+        """Let `forced[step][image]` be all the values that are forced."""
+        self._plan[self._plan == FORCED] = DRAWN
+        for step, values in forced.items():
+            for index, value in values.items():
+                self._plan[index, step], self._set[index, step] = FORCED, value
 
     def change(self, index: int, step: int, value: float) -> None:
         """Give image `index` another value at a step already drawn and go back there.
@@ -210,12 +232,10 @@ class Sampler:
         last = min(self.trace.cursor, self.trace.spec.sites - 1)
         if not 0 <= step <= last:
             raise SettingsError(f"Only pixels up to step {last} can be changed now, not {step}.")
-        if self._is_given[step]:
+        if self._plan[index, step] == KNOWN:
             raise SettingsError("This pixel was given, so it cannot be changed; make it a hidden one first.")
-        for t, forced in self._forced.items():
-            if t > step:
-                forced.pop(index, None)
-        self._forced.setdefault(step, {})[index] = value
+        self._unforce(slice(index, index + 1), step)
+        self._plan[index, step], self._set[index, step] = FORCED, value
         self.rewind(step)
 
     def redraw(self, step: int, seed: int) -> None:
@@ -227,8 +247,13 @@ class Sampler:
             raise SettingsError(f"Only steps up to {self.trace.cursor} can be drawn anew now, not {step}.")
         fresh = noise(self.trace.count, self.trace.spec.sites, seed)
         self.u = np.concatenate([self.u[:, :step], fresh[:, step:]], axis=1)
-        self._forced = {t: v for t, v in self._forced.items() if t < step}
+        self._unforce(slice(None), step)
         self.rewind(step)
+
+    def _unforce(self, images: slice, step: int) -> None:
+        """Draw again what was forced from a step on."""
+        plan = self._plan[images, step:]
+        plan[plan == FORCED] = DRAWN
 
 
 def _array(params: Tensor) -> np.ndarray:

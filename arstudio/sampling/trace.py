@@ -1,8 +1,8 @@
 """The record of one generation: what was drawn, in which order, how probable it was,
 and the distributions themselves.
 
-The worker writes column t of every array and then moves `cursor` to t + 1; a reader takes `cursor` once and
-looks only at what lies before it. Nothing is signalled and nothing is locked.
+The worker writes into every array and then moves `cursor` past what is complete in all images; a reader takes `cursor`
+once and looks only at what lies before it. Nothing is signalled and nothing is locked.
 """
 
 from __future__ import annotations
@@ -50,15 +50,26 @@ class Trace:
         return self.cursor >= self.spec.sites
 
     def write(
-        self, values: np.ndarray, log_probs: np.ndarray, entropies: np.ndarray, origin: np.ndarray,
-        pmfs: np.ndarray,
+        self, values: np.ndarray, log_probs: np.ndarray, entropies: np.ndarray, origin: np.ndarray, pmfs: np.ndarray,
     ) -> None:
-        """Record the next step: (count,) each, and (count, bins) T = 1 probabilities."""
-        t = self.cursor
-        self.values[:, t], self.log_probs[:, t] = values, log_probs
-        self.entropies[:, t], self.origin[:, t] = entropies, origin
-        self.pmfs[:, t] = pmfs[:len(self.pmfs)]
-        self.cursor = t + 1
+        """Record the next step of every image and move the cursor: (count,) each, and (count, bins) T = 1 probabilities."""
+        steps = np.full(self.count, self.cursor)
+        self.put(np.arange(self.count), steps, values, log_probs, entropies, origin, pmfs)
+        self.cursor += 1
+
+    def put(
+        self, images: np.ndarray, steps: np.ndarray, values: np.ndarray, log_probs: np.ndarray, entropies: np.ndarray,
+        origin: np.ndarray, pmfs: np.ndarray,
+    ) -> None:
+        """Record (N,) images at (N,) steps, at or after the cursor: (N,) each, and (N, bins) T = 1 probabilities.
+        Move the cursor when all that lies before it is there."""
+        at = (images, steps)
+        self.values[at], self.log_probs[at], self.entropies[at], self.origin[at] = values, log_probs, entropies, origin
+        kept = images < len(self.pmfs)
+        if kept.all():
+            self.pmfs[at] = pmfs
+        else:
+            self.pmfs[images[kept], steps[kept]] = pmfs[kept]
 
     def copy(self) -> Trace:
         """A record of this moment that later writing does not change."""

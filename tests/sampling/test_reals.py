@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from arstudio.image import ImageSpec, SpecMismatch, is_hidden
-from arstudio.sampling import METHODS, Sampler, SampleSettings, SettingsError, complete, sample
+from arstudio.sampling import Sampler, SampleSettings, SettingsError, complete, methods, sample
 from arstudio.sampling.export import csv_bytes, gif_bytes, sheet
 
 SPEC = ImageSpec(1, 3, 4, 0)
@@ -89,7 +89,7 @@ def test_hidden_is_nan_and_a_value_below_zero_is_not(model):
     assert float(file.getvalue().splitlines()[1].split(",")[4]) == trace.values[1, 0]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["incremental", "jacobi", "naive"])
 def test_a_real_may_be_changed_and_the_past_is_kept(model, method):
     sampler = Sampler(model, SampleSettings(seed=3), 3, method=method)
     before = sampler.run().values.copy()
@@ -121,6 +121,6 @@ def test_known_reals_come_back_unchanged_and_hidden_ones_may_be_nan(model):
 
 def test_a_guided_real_is_drawn_from_guided_bins(random_model):
     model = random_model("rnade", SPEC, 2, hidden=9, components=3, seed=2)
-    drawn = [sample(model, 3, SampleSettings(seed=1, guidance=2.0), 1, method=method).values for method in METHODS]
+    drawn = [sample(model, 3, SampleSettings(seed=1, guidance=2.0), 1, method=method).values for method in methods(model)]
     assert all(np.array_equal(values, drawn[0]) for values in drawn)
     assert not np.array_equal(drawn[0], sample(model, 3, SampleSettings(seed=1), 1).values)

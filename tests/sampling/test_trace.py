@@ -23,7 +23,9 @@ def filled(kind="spiral", count=2, steps=None, **more):
     for t in range(SPEC.sites if steps is None else steps):
         pmfs = np.full((count, 5), 0.1)
         pmfs[:, t % 5] = 0.6
-        trace.write((t + image) % 5, -0.1 * (t + 1) - image, 0.2 * t + image, np.full(count, t % 3), pmfs)
+        origin = np.full(count, t % 3)
+        trace.put(image, np.full(count, t), (t + image) % 5, -0.1 * (t + 1) - image, 0.2 * t + image, origin, pmfs)
+        trace.cursor = t + 1
     return trace
 
 

@@ -1,0 +1,27 @@
+"""Which way of drawing is the fastest for a model, a number of images and a device, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from arstudio.models.base import AutoregressiveModel
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A method of `sampler.METHODS` and the reason for it, one sentence for people."""
+
+    method: str
+    why: str
+
+
+def methods(model: AutoregressiveModel) -> tuple[str, ...]:
+    """Names of the ways in which a model can be drawn, without "auto"."""
+    return ("incremental", *(["blocks"] if model.in_blocks else []), "jacobi", "naive")
+
+
+def choose(model: AutoregressiveModel, count: int) -> Choice:
+    """The fastest exact way to draw `count` images. All give the same pixels."""
+    if model.in_blocks:
+        return Choice("blocks", "The decoder of this model takes a whole row at once and corrects what it guessed wrong.")
+    return Choice("incremental", "The decoder of this model computes every feature once, one site after the other.")
