@@ -111,7 +111,7 @@ class JacobiSampler(Sampler):
         as_it_was = agree & ((self.u == u) | ~reached) & (self._plan == plan) & (self._set == fixed)
         as_it_was &= (trace.log_probs == before.log_probs) | ~reached
         self.trace, self.u = trace, u
-        for index in np.flatnonzero(~as_it_was.all(1)):
+        for index in np.flatnonzero(~as_it_was.all(1) | (self.reach < step)):
             differs = np.flatnonzero(~agree[index, :step])
             self._forget(slice(index, index + 1), int(differs[0]) if len(differs) else step)
             self._put(np.full(step, index), np.arange(step), trace.values[index, :step])
@@ -151,6 +151,8 @@ class JacobiSampler(Sampler):
         if len(fresh):
             first, last = block * size * channels, min((block + 1) * size * channels, self.trace.spec.sites)
             rows, steps = np.repeat(fresh, last - first), np.tile(np.arange(first, last), len(fresh))
+            open_ = steps >= self.reach[rows]
+            rows, steps = rows[open_], steps[open_]
             self._put(rows, steps, self._draft(rows, steps))
             self._guessed[fresh] = block + 1
         for between in range(int(self._entered[images].min()) + 1, block + 1):
