@@ -309,7 +309,11 @@ def test_complete_keeps_the_known_pixels_and_ranks_the_rest(room, here):
         assert read_info(f"deep/er/completion-{rank}.png")["rank"] == rank
     assert found["hidden_nats"] == sorted(found["hidden_nats"])
     assert found["hidden_bits_per_site"][0] == pytest.approx(found["hidden_nats"][0] / 32 / math.log(2))
-    assert (found["hidden_pixels"], found["known_pixels"], found["ignored_pixels"]) == (32, 32, 32)
+    assert (found["hidden_pixels"], found["known_pixels"], found["ignored_pixels"]) == (32, 32, 0)
+    assert (found["method"], found["particles"], found["repeats"]) == ("particles", 128, 1)
+    assert found["reason"].startswith("Chosen because 32 known pixels come after a hidden one")
+    assert 1 <= found["ancestors"] <= 128
+    assert found["trust"]["words"].startswith("128 particles agree on")
     agreement = np.asarray(Image.open("deep/er/agreement.png"))
     assert (agreement[-1] == (68, 1, 84)).all()    # known, so all agree
 
@@ -331,7 +335,27 @@ def test_every_preset_mask_works_in_colour_too(room, here, mask):
     arguments = ("--mask", mask, "--count", 2, "--out", "c")
     found = run("complete", room / "rgb.safetensors", room / "colours.png", *arguments)
     assert found.exit_code == 0, found.output
-    assert "Clamping" in found.stdout
+    assert ("Exact: all" if mask == "bottom" else "Particles: 128 particles weigh all") in found.stdout
+    clamped = run("complete", room / "rgb.safetensors", room / "colours.png", *arguments, "--method", "clamp")
+    assert "Clamping: " in clamped.stdout
+
+
+def test_soft_evidence_moves_the_completions_and_repeats_tell_their_spread(room, here):
+    arguments = ("--mask", "bottom", "--count", 40, "--particles", 64, "--repeats", 3, "--out", "c")
+    means = {}
+    for name, level in (("dark", 0), ("bright", 255)):
+        Image.new("L", (8, 8), level).save(f"{name}.png")
+        found = figures(
+            "complete", room / "grey.safetensors", room / "digit.png", *arguments, "--about", f"{name}.png",
+            "--certainty", 0.8,
+        )
+        assert found["method"] == "particles"
+        assert found["log_evidence_spread_nats"] > 0
+        assert "and what is told about others" in found["sentence"]
+        drawn = np.stack([load_levels(f"c/completion-{i}.png", SPEC) for i in range(1, 41)])
+        assert (drawn[:, :, :4] == load_levels(room / "digit.png", SPEC)[:, :4]).all()
+        means[name] = drawn[:, :, 4:].mean()
+    assert means["dark"] < 4 < 12 < means["bright"]
 
 
 def test_a_picture_of_another_size_needs_fit(room, here):
@@ -495,6 +519,16 @@ MISTAKES = {
     "a mask without share": ("complete", "M", "digit.png", "--mask", "random:2", "--out", "new"),
     "a mask of another size": ("complete", "M", "digit.png", "--mask", "large.png", "--out", "new"),
     "a mask that hides nothing": ("complete", "M", "digit.png", "--mask", "black.png", "--out", "new"),
+    "no such way to complete": ("complete", "M", "digit.png", "--method", "guess", "--out", "new"),
+    "an exact way where there is none": ("complete", "M", "digit.png", "--mask", "top", "--method", "exact", "--out", "new"),
+    "one particle": ("complete", "M", "digit.png", "--particles", 1, "--out", "new"),
+    "no repeats": ("complete", "M", "digit.png", "--repeats", 0, "--out", "new"),
+    "moves backwards": ("complete", "M", "digit.png", "--moves", -1, "--out", "new"),
+    "no completions": ("complete", "M", "digit.png", "--mask", "top", "--count", 0, "--out", "new"),
+    "a negative time": ("complete", "M", "digit.png", "--seconds", -1, "--out", "new"),
+    "more than certain": ("complete", "M", "digit.png", "--about", "digit.png", "--certainty", 1.5, "--out", "new"),
+    "clamping what is told": (
+        "complete", "M", "digit.png", "--about", "digit.png", "--method", "clamp", "--out", "new"),
     "a file as folder": ("complete", "M", "digit.png", "--out", "notes.txt"),
     "no place": ("inspect", "M", "digit.png"),
     "a row outside": ("inspect", "M", "digit.png", "--at", "8,0"),

@@ -125,10 +125,28 @@ def complete(
         str,
         typer.Option(
             metavar="MASK",
-            help="What is hidden: top, bottom, left, right, centre, random:0.5, or a picture of "
+            help="What is hidden: top, bottom, left, right, centre, blob, random:0.5, or a picture of "
             "the same size with the hidden part white.",
         ),
     ] = "bottom",
+    method: Annotated[
+        str, typer.Option(metavar="auto|clamp|particles|exact", help="How; auto says which it took and why.")
+    ] = "auto",
+    particles: Annotated[
+        int, typer.Option(metavar="N", help="Particles: more of them come closer to the exact completion.")
+    ] = 128,
+    repeats: Annotated[int, typer.Option(help="Independent populations of N particles; their spread tells trust.")] = 1,
+    moves: Annotated[
+        int, typer.Option(help="Metropolis moves after each resampling: better and slower, 0 for none.")
+    ] = 0,
+    seconds: Annotated[float, typer.Option(help="Time for particles under auto; 0 for no limit.")] = 0.0,
+    about: Annotated[
+        Path | None,
+        typer.Option(metavar="PICTURE", help="How bright the hidden part is about; needs particles."),
+    ] = None,
+    certainty: Annotated[
+        float, typer.Option(help="How certain --about is: 0 says nothing, 0.9 nearly this level.")
+    ] = 0.5,
     count: Annotated[int, typer.Option(help="How many completions.")] = 8,
     seed: Seed = 0,
     class_: Class = None,
@@ -140,7 +158,11 @@ def complete(
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
-    """Draw what is hidden of an image, several times.
+    """Draw what is hidden of an image, several times, given all that is not.
+
+    `exact` is for models of any order and for masks that come last in the order;
+    `particles` make everything known count for every other model; `clamp` ignores
+    what comes after a hidden pixel. `auto` takes the best there is.
 
     The folder gets completion-1.png, completion-2.png, … from the most to the
     least probable, gallery.png, agreement.png (dark where all completions agree,
@@ -150,6 +172,8 @@ def complete(
 
         arstudio complete digits-gated IMAGE.png --mask bottom --out DIR
         arstudio complete digits-gated IMAGE.png --mask random:0.5 --out DIR
+        arstudio complete mnist-gated ONE.png --mask top --particles 512 --out DIR
+        arstudio complete mnist-gated ONE.png --mask top --method clamp --out DIR
         arstudio complete mnist-gated photo.jpg --fit --class 3 --out DIR
         arstudio complete fashion-gated IMAGE.png --mask MASK.png --out DIR
     """
@@ -158,21 +182,30 @@ def complete(
     from arstudio.image import load_levels, to_pil
     from arstudio.models.modelfile import write_atomically
     from arstudio.sampling import SampleSettings
-    from arstudio.sampling.completion import completion_sampler
+    from arstudio.sampling.completion import Evidence, ParticleSettings, completion_sampler
     from arstudio.sampling.export import agreement_picture, drawing_info, fit_scale, png_bytes, sheet
 
     settings = SampleSettings(
         seed=seed, temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance
     )
+    population = ParticleSettings(particles=particles, repeats=repeats, moves=moves)
     network, card = open_model(model, device)
     spec = network.spec
     x = load_levels(image, spec, fit=fit)
     hidden = _hidden(mask, spec, seed)
-    sampler = completion_sampler(network, x, ~hidden, count, settings, class_index(card, class_))
+    told = None
+    if about is not None:
+        told = Evidence(load_levels(about, spec, fit=fit).astype("float64"), hidden * certainty)
+    sampler = completion_sampler(
+        network, x, ~hidden, count, settings, class_index(card, class_), method=method, particles=population,
+        evidence=told, seconds=seconds,
+    )
     out.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
     with Bar() as bar:
         sampler.run(bar)
     result = sampler.finish()
+    taken = time.perf_counter() - started
 
     ranked = result.images[result.ranking]
     nats = -result.log_prob[result.ranking]
@@ -185,8 +218,19 @@ def complete(
         "known_pixels": int((~hidden).sum()),
         "ignored_pixels": result.ignored,
         "method": result.method,
+        "reason": result.reason,
         "sentence": result.sentence,
+        "trust": {"level": result.trust.level, "words": result.trust.words},
     }
+    if result.population is not None:
+        info |= {
+            "particles": result.population.particles,
+            "repeats": result.population.repeats,
+            "log_evidence_nats": result.population.log_evidence,
+            "log_evidence_spread_nats": result.population.spread if repeats > 1 else None,
+            "effective_particles": result.population.effective,
+            "ancestors": result.population.ancestors,
+        }
     masked = x.astype("int64" if spec.levels else "float64")
     masked[:, hidden] = spec.hidden
     scale = fit_scale(spec, count + 1)
@@ -195,6 +239,7 @@ def complete(
     gallery = sheet(np.concatenate([masked[None], ranked]), spec, scale=scale)
     heat, most = agreement_picture(result.agreement, min(spec.bins, count), fit_scale(spec, 1))
     summary: dict[str, Any] = info | {
+        "seconds": taken,
         "hidden_nats": nats,
         "hidden_bits_per_site": nats / (sites * np.log(2)),
         "agreement_bits": result.agreement.mean(),
@@ -213,7 +258,8 @@ def complete(
     if json:
         show(summary)
     else:
-        print(f"Drew {count} completions into {out}. {result.sentence}")
+        why = f" {result.reason}" if result.reason else ""
+        print(f"Drew {count} completions into {out}. {result.sentence}{why} {result.trust.words}")
 
 
 def _hidden(mask: str, spec: ImageSpec, seed: int) -> np.ndarray:
