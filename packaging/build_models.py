@@ -41,6 +41,8 @@ BUNDLE = {
     "digits-gated": ("digits-gated", "--dataset digits --model gated_pixelcnn --minutes 7 --set channels=40 "
                      "--set dropout=0.3", 3),
     "digits-pixelcnn": ("digits-pixelcnn", "--dataset digits --model pixelcnn --minutes 5 --set dropout=0.2", 0),
+    "mnist-pixelcnn": ("mnist-pixelcnn", "--dataset mnist --levels 2 --model pixelcnn --minutes 25 --lr 0.0015 --ema 0.999 "
+                       "--set dropout=0.1", 8),
     "digits-nade": ("digits-nade", "--dataset digits --model nade --minutes 1.5 --lr 0.001 --set hidden=100", 8),
     "digits-fvsbn": ("digits-fvsbn", "--dataset digits --model fvsbn --minutes 1.5 --lr 0.002", 0),
 }
@@ -60,7 +62,7 @@ def bundle(runs: Path, name: str, run_name: str, pictured: int) -> None:
     facts = dataclasses.replace(
         card.facts, split="test", nats=figure.nats, bits_per_dim=figure.bits_per_dim, images=figure.images,
         epochs=round(run.record["epochs_done"], 1), seconds=round(run.record["seconds"]),
-        machine="x86_64 CPU, 1 thread of 2 shared cores",
+        machine="x86_64 CPU, 1 thread of 2 shared cores", command=card.facts.command.replace(str(runs.resolve()), "RUNS"),
     )
     target = ROOT / "resources" / "models"
     target.mkdir(parents=True, exist_ok=True)

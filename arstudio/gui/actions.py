@@ -57,6 +57,7 @@ ACTIONS = (
     ActionSpec("View"),
     ActionSpec("View", "&Fit image", "fit_image", ("Ctrl+0",)),
     ActionSpec("View", "F&ull screen", "full_screen", ("F11",), "fullscreen"),
+    ActionSpec("View", "&Presentation mode", "present", ("F5",), "eye", "Large type; only stage, inspector and transport"),
     ActionSpec("View", "&Command palette…", "command_palette", ("Ctrl+Shift+P",), "search"),
     ActionSpec("View", "&Reset layout", "reset_layout"),
     ActionSpec("Model", "&Open model file…", "open_model_file", (), "folder"),
@@ -87,6 +88,9 @@ ACTIONS = (
     ActionSpec("Generate", "S&ide by side", "toggle_side_by_side", ("Ctrl+D",), "compare", "Show the other future beside"),
     ActionSpec("Generate"),
     ActionSpec("Generate", "New &seed", "new_seed", ("Ctrl+R",), "dice"),
+    ActionSpec("Help", "Take the &tour", "take_tour", (), "play", "What is where, in six steps"),
+    ActionSpec("Help", "&Lessons…", "show_lessons", (), "help", "Five short lessons in the real program"),
+    ActionSpec("Help"),
     ActionSpec("Help", "&Keys and mouse", "show_keys", ("F1",), "help"),
     ActionSpec("Help", "&About AR Studio", "about", (), "info"),
 )

@@ -192,9 +192,10 @@ def after_first_paint(widget, call):
 
 
 def begin(window: MainWindow) -> None:
-    """What follows the first paint: health, lists, torch, the other panels, and word of a crash."""
+    """What follows the first paint: health, lists, torch, the other panels, word of a crash, and once the tour."""
     window.health = Health(window.studio)
     window.complete_start()
+    window.studio.drawing_changed.connect(window.teacher.offer_tour)
     crashed = last_crash()
     if crashed:
         window.studio.message.emit("info", f"AR Studio ended unexpectedly last time. What is known is in {crashed}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import QCoreApplication, QSettings, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QLabel,
     QMessageBox,
+    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 from arstudio import __version__
 from arstudio.gui import theme
 from arstudio.gui.actions import ACTIONS
+from arstudio.gui.lessons import LESSONS, lesson
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.controls import label, section
 from arstudio.models.modelfile import Facts
@@ -54,6 +56,37 @@ class Preferences(QDialog):
         column.setSpacing(16)
         column.addLayout(form)
         column.addWidget(buttons)
+
+
+class LessonList(QDialog):
+    """The lessons, each with what it is about and a button. `chosen(name)`."""
+
+    chosen = Signal(str)
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self.setWindowTitle(self.tr("Lessons"))
+        self.buttons: dict[str, QPushButton] = {}
+        grid = QGridLayout(self)
+        grid.setContentsMargins(24, 20, 24, 24)
+        grid.setHorizontalSpacing(32)
+        grid.setVerticalSpacing(4)
+        words = self.tr("Each takes two or three minutes and drives the real program. All controls stay in your hands.")
+        grid.addWidget(label(words, "dim"), 0, 0, 1, 2)
+        for number, name in enumerate(LESSONS):
+            found, row = lesson(name), 3 * number + 1
+            grid.setRowMinimumHeight(row, 12)
+            grid.addWidget(label(QCoreApplication.translate("Lesson", found.title), "title"), row + 1, 0)
+            grid.addWidget(label(QCoreApplication.translate("Lesson", found.summary), "dim"), row + 2, 0)
+            button = self.buttons[name] = QPushButton(self.tr("Begin"))
+            button.setAccessibleName(self.tr("Begin the lesson: {0}").format(found.title))
+            button.clicked.connect(lambda _=False, name=name: self._choose(name))
+            grid.addWidget(button, row + 1, 1, 2, 1, Qt.AlignmentFlag.AlignVCenter)
+        grid.setColumnStretch(0, 1)
+
+    def _choose(self, name: str) -> None:
+        self.accept()
+        self.chosen.emit(name)
 
 
 def about(window: QWidget) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSettings, Qt, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QIcon, QUndoGroup
@@ -31,6 +32,10 @@ from arstudio.gui.toolbar import Toolbar
 from arstudio.gui.widgets.controls import label, retint
 from arstudio.gui.widgets.notice import Notice
 from arstudio.resources import resource
+
+if TYPE_CHECKING:
+    from arstudio.gui.presentation import Presentation
+    from arstudio.gui.teacher import Teacher
 
 FIRST_MODEL, FIRST_CLASS = "fashion-gated", 2    # pullovers: a class draws more recognisable things than "any"
 JOBS = ("generate", "complete", "train")
@@ -254,7 +259,10 @@ class MainWindow(QMainWindow):
             self.toolbar.new_seed()
 
     def cancel(self) -> None:
-        """Esc: stop what runs; training is stopped only from its own tab."""
+        """Esc: leave presentation mode, else stop what runs; training is stopped only from its own tab."""
+        if self.presentation.on:
+            self.presentation.toggle()
+            return
         if self.job == "complete" and self.complete is not None:
             self.complete.cancel()
         elif self.job == "train" and self.train is not None:
@@ -414,6 +422,36 @@ class MainWindow(QMainWindow):
         actions.retint(self.actions_by_slot)
         retint(self)
         self.toolbar.retint()
+
+    @cached_property
+    def teacher(self) -> Teacher:
+        """Who gives the tour and the lessons."""
+        from arstudio.gui.teacher import Teacher
+
+        return Teacher(self)
+
+    def take_tour(self) -> None:
+        """The tour, from its first step."""
+        self.teacher.begin_named("tour")
+
+    def show_lessons(self) -> None:
+        """Choose a lesson."""
+        from arstudio.gui.dialogs import LessonList
+
+        chooser = LessonList(self)
+        chooser.chosen.connect(self.teacher.begin_named)
+        chooser.open()
+
+    @cached_property
+    def presentation(self) -> Presentation:
+        """Presentation mode."""
+        from arstudio.gui.presentation import Presentation
+
+        return Presentation(self)
+
+    def present(self) -> None:
+        """In and out of presentation mode."""
+        self.presentation.toggle()
 
     def about(self) -> None:
         """Version and licences."""

@@ -7,6 +7,7 @@ selected have one colour each, everywhere.
 from __future__ import annotations
 
 import atexit
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from PySide6.QtSvg import QSvgRenderer
 
 SCHEMES = ("auto", "dark", "light")
+_FONT_SIZE = re.compile(r"font-size: (\d+)px")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ LIGHT = Colours(
     bad="#c23b38", check_a="#eceef2", check_b="#e2e5eb",
 )
 _current = DARK
+_type = 1.0         # times the usual size of letters
 
 
 def colours() -> Colours:
@@ -95,7 +98,23 @@ def apply() -> None:
     _current = DARK if name == "dark" else LIGHT
     app = QApplication.instance()
     app.setPalette(_palette(_current))
-    app.setStyleSheet(_sheet(_current))
+    app.setStyleSheet(_FONT_SIZE.sub(lambda found: f"font-size: {px(int(found[1]))}px", _sheet(_current)))
+
+
+def px(size: int) -> int:
+    """A size of letters in pixels, larger in presentation mode."""
+    return round(size * _type)
+
+
+def set_type_size(factor: float) -> None:
+    """Letters `factor` times as large as usual, everywhere at once."""
+    global _type
+    app = QApplication.instance()
+    font = app.font()
+    font.setPointSizeF(font.pointSizeF() * factor / _type)
+    _type = factor
+    app.setFont(font)
+    apply()
 
 
 def icon(name: str, role: str = "text") -> QIcon:
@@ -246,6 +265,8 @@ def _sheet(c: Colours) -> str:
     QHeaderView::section {{ background: transparent; color: {c.dim}; border: none; padding: 4px 8px; font-size: 11px; }}
     QTableWidget::item {{ padding: 4px 8px; }}
     QTableWidget::item:selected {{ background: {c.raised}; color: {c.text}; }}
+    QFrame#coach {{ background: {c.raised}; border: 1px solid {c.accent}; border-radius: 8px; }}
+    QFrame#coach QLabel {{ background: transparent; }}
     QFrame#notice {{ background: {c.raised}; border-left: 3px solid {c.accent}; border-radius: 4px; }}
     QFrame#notice[kind="error"] {{ border-left: 3px solid {c.bad}; }}
     """

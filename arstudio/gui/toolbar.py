@@ -42,7 +42,7 @@ class Toolbar(QToolBar):
         self.setMovable(False)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         self._quiet = False
-        self._compact = False
+        self._compact = self.transport_only = False
 
         self.model = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
         self.model.setObjectName("field")
@@ -93,9 +93,9 @@ class Toolbar(QToolBar):
         self.guidance_field = Field(self.tr("Guide"), self.guidance)
         self.guidance_action = self.addWidget(self.guidance_field)
 
-        space = QWidget()
-        space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.addWidget(space)
+        self.space = QWidget()
+        self.space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.addWidget(self.space)
 
         self.transport: dict[str, QToolButton] = {}
         for slot, icon, tip in (
@@ -155,7 +155,7 @@ class Toolbar(QToolBar):
             self.classes.clear()
             self.classes.addItems(names)
         self.classes.setCurrentIndex(settings.class_index + 1)
-        self.class_action.setVisible(bool(card and card.num_classes))
+        self.class_action.setVisible(bool(card and card.num_classes) and not self.transport_only)
         if not self.seed.hasFocus():
             self.seed.setText(str(settings.seed))
         self.temperature.setValue(round(settings.temperature * 100))
@@ -222,7 +222,7 @@ class Toolbar(QToolBar):
     def _show_guidance(self) -> None:
         """Guidance, and why it cannot be used where it cannot."""
         studio, card = self.studio, self.studio.card
-        self.guidance_action.setVisible(bool(card and card.num_classes))
+        self.guidance_action.setVisible(bool(card and card.num_classes) and not self.transport_only)
         self.guidance.setEnabled(studio.can_guide)
         self.guidance.setValue(studio.settings.guidance if studio.can_guide else 0.0)
         what = self.tr(
@@ -263,6 +263,15 @@ class Toolbar(QToolBar):
             self.temperature.setFixedWidth(36 if compact else 72)
             self.seed.setFixedWidth(46 if compact else 58)
             self.refresh()
+
+    def show_only_transport(self, only: bool) -> None:
+        """Hide what chooses and sets, or show it again."""
+        kept = {*self.transport.values(), self.speed, self.space}
+        self.transport_only = only
+        for action in self.actions():
+            if self.widgetForAction(action) not in kept:
+                action.setVisible(not only)
+        self.refresh()
 
     def retint(self) -> None:
         """Icons in the palette in use."""

@@ -211,7 +211,7 @@ class CompletePanel(QWidget):
         else:
             self.run.abandon()
             self.page.show_running(False)
-            if sheet is not None:
+            if sheet is not None and self.undo_stack.count():    # a picture nobody touched needs no words
                 self.studio.message.emit("info", self.tr(
                     "The canvas in Complete held {0}; this model draws {1}, so it begins with a new picture."
                 ).format(self.canvas.spec, card.spec))

@@ -37,7 +37,7 @@ class ColourScale(QWidget):
 
         painter = QPainter(self)
         font = self.font()
-        font.setPixelSize(11)
+        font.setPixelSize(theme.px(11))
         painter.setFont(font)
         painter.setPen(theme.colour("dim"))
         metrics, (low, high) = painter.fontMetrics(), self.ends

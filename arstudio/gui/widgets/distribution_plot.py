@@ -158,7 +158,7 @@ class DistributionPlot(QWidget):
         painter.setPen(QPen(theme.colour("line"), 1))
         painter.drawLine(area.bottomLeft(), area.bottomRight())
         font = painter.font()
-        font.setPixelSize(11)
+        font.setPixelSize(theme.px(11))
         painter.setFont(font)
         if self._pmf is None:
             painter.setPen(theme.colour("dim"))

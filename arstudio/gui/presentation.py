@@ -1,0 +1,59 @@
+"""Presentation mode, for a projector: large type, and nothing but stage, inspector, timeline and transport."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QByteArray, QObject, Qt
+from PySide6.QtWidgets import QWidget
+
+from arstudio.gui import theme
+
+if TYPE_CHECKING:
+    from arstudio.gui.main_window import MainWindow
+
+TYPE = 1.4          # times the usual size of letters
+INSPECTOR = 0.28    # share of the window's width
+
+
+class Presentation(QObject):
+    """Turned on and off; when off everything is as it was."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self.window = window
+        self.on = False
+        self._layout = QByteArray()
+        self._hidden: list[QWidget] = []
+
+    def toggle(self) -> None:
+        """On or off."""
+        self.on = not self.on
+        if self.on:
+            self._enter()
+        else:
+            self._leave()
+
+    def _enter(self) -> None:
+        window, docks = self.window, self.window.docks.by_name
+        self._layout = window.saveState()
+        around = (window.menuBar(), window.tabs, window.statusBar(), docks["library"])
+        self._hidden = [part for part in around if part.isVisible()]
+        for part in self._hidden:
+            part.hide()
+        window.toolbar.show_only_transport(True)
+        for name in ("inspector", "timeline"):
+            docks[name].show()
+            docks[name].setTitleBarWidget(QWidget())
+        theme.set_type_size(TYPE)
+        window.resizeDocks([docks["inspector"]], [int(window.width() * INSPECTOR)], Qt.Orientation.Horizontal)
+
+    def _leave(self) -> None:
+        window, docks = self.window, self.window.docks.by_name
+        theme.set_type_size(1.0)
+        for name in ("inspector", "timeline"):
+            docks[name].setTitleBarWidget(None)
+        for part in self._hidden:
+            part.show()
+        window.toolbar.show_only_transport(False)
+        window.restoreState(self._layout)

@@ -1,0 +1,123 @@
+"""The tour and the lessons in the real window with bundled models, and presentation mode."""
+
+import re
+
+import pytest
+from PySide6.QtCore import QSettings, Qt
+
+from arstudio.gui import theme
+from arstudio.gui.lessons import LESSONS, TOUR, lesson
+from arstudio.gui.teacher import PLACES, Teacher
+from arstudio.models.modelfile import bundled_models
+
+
+@pytest.mark.parametrize("name", [TOUR, *LESSONS])
+def test_a_lesson_names_only_what_there_is(name):
+    found = lesson(name)
+    assert found.models <= {card.name for card in bundled_models()}
+    for step in found.steps:
+        assert step.point in PLACES
+        assert step.card in ("", *PLACES)
+        assert all(hasattr(Teacher, f"_{verb}") for verb, *_ in step.do)
+        assert set(re.findall(r"{(\w+)}", step.text)) <= {"bits", "nats", "bits_per_dim", "p", "differing"}
+        assert len(step.text) < 420
+
+
+def test_the_tour_has_six_steps_and_there_are_five_lessons():
+    assert len(lesson(TOUR).steps) == 6
+    assert len(LESSONS) == 5
+
+
+@pytest.mark.parametrize("name", [TOUR, *LESSONS])
+def test_every_step_of_a_lesson_does_what_it_says_and_points_at_something(qtbot, window, name):
+    teacher = window.teacher
+    mine = window.studio.settings
+    teacher.begin_named(name)
+    seen = []
+    for _ in lesson(name).steps:
+        qtbot.waitUntil(lambda: not teacher.busy, timeout=30_000)
+        assert window.notice.property("kind") != "error", window.notice.text.text()
+        assert teacher.ring.isVisible()
+        assert teacher.card.isVisible()
+        assert window.rect().contains(teacher.card.geometry())
+        text = teacher.card.text.text()
+        assert "{" not in text
+        assert "–" not in text
+        seen.append(text)
+        qtbot.mouseClick(teacher.card.next_button, Qt.MouseButton.LeftButton)
+    assert len(set(seen)) == len(seen)
+    assert teacher.lesson is None
+    assert not teacher.card.isVisible()
+    assert window.studio.settings == mine
+    assert window.inspector.overlays.key() == "none"
+
+
+def test_a_step_back_shows_the_step_before_again(qtbot, window):
+    teacher = window.teacher
+    teacher.begin_named("chain-rule")
+    qtbot.waitUntil(lambda: not teacher.busy, timeout=30_000)
+    first = teacher.card.title.text()
+    assert not teacher.card.back_button.isVisible()
+    qtbot.mouseClick(teacher.card.next_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not teacher.busy, timeout=30_000)
+    assert teacher.card.title.text() != first
+    qtbot.mouseClick(teacher.card.back_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not teacher.busy, timeout=30_000)
+    assert teacher.card.title.text() == first
+    qtbot.mouseClick(teacher.card.close_button, Qt.MouseButton.LeftButton)
+    assert teacher.lesson is None
+
+
+def test_a_lesson_whose_model_is_missing_says_so_and_ends(qtbot, window, monkeypatch):
+    from arstudio.gui import studio
+
+    def missing(which):
+        raise studio.ModelFileError(f"There is no model {which}.")
+
+    monkeypatch.setattr(studio, "find_model", missing)
+    window.teacher.begin_named("temperature")
+    assert window.teacher.lesson is None
+    assert window.notice.text.text() == "There is no model mnist-gated."
+
+
+def test_the_tour_is_offered_once(qtbot, window, drawn):
+    window.teacher.offer_tour()
+    assert window.teacher.lesson.name == TOUR
+    window.teacher.end()
+    assert QSettings().value("tour/seen") == "true"
+    window.teacher.offer_tour()
+    assert window.teacher.lesson is None
+    window.actions_by_slot["take_tour"].trigger()
+    assert window.teacher.lesson.name == TOUR
+    window.teacher.end()
+
+
+def test_the_list_of_lessons_begins_the_one_that_is_clicked(qtbot, window):
+    from arstudio.gui.dialogs import LessonList
+
+    window.actions_by_slot["show_lessons"].trigger()
+    (chooser,) = window.findChildren(LessonList)
+    qtbot.mouseClick(chooser.buttons["why-mask"], Qt.MouseButton.LeftButton)
+    assert window.teacher.lesson.name == "why-mask"
+    qtbot.waitUntil(lambda: not window.teacher.busy, timeout=30_000)
+    window.teacher.end()
+
+
+def test_presentation_mode_leaves_stage_inspector_and_transport_and_gives_all_back(qtbot, window, drawn):
+    def shown():
+        docks = window.docks.by_name
+        return {
+            "menu": window.menuBar().isVisible(), "tabs": window.tabs.isVisible(), "library": docks["library"].isVisible(),
+            "inspector": docks["inspector"].isVisible(), "timeline": docks["timeline"].isVisible(),
+            "play": window.toolbar.transport["toggle"].isVisible(), "seed": window.toolbar.seed.isVisible(),
+            "stage": window.generate_panel.view.isVisible(),
+        }
+
+    before, size = shown(), theme.px(20)
+    assert all(before.values())
+    qtbot.keyClick(window, Qt.Key.Key_F5)
+    qtbot.waitUntil(lambda: {name for name, there in shown().items() if there} == {"inspector", "timeline", "play", "stage"})
+    assert theme.px(20) > size
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: shown() == before)
+    assert theme.px(20) == size
