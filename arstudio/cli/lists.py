@@ -152,15 +152,16 @@ def datasets(json: Json = False) -> None:
         arstudio datasets --json
         arstudio train --dataset emoji --size 16 --levels 16 --minutes 30
     """
-    from arstudio.data import bundled
+    from arstudio.data import SOURCES, bundled
 
+    known = [(info, "yes") for info in bundled()] + [(source.info, "fetched") for source in SOURCES.values()]
     if json:
-        show(bundled())
+        show([{**dataclasses.asdict(info), "bundled": how == "yes"} for info, how in known])
         return
-    from rich.table import Table
+    from rich.table import Column, Table
 
     table = Table(
-        "Name",
+        Column("Name", no_wrap=True),
         "Title",
         "Images",
         "Train",
@@ -168,12 +169,13 @@ def datasets(json: Json = False) -> None:
         "Test",
         "Classes",
         "Licence",
+        "Bundled",
         box=None,
         header_style="bold",
     )
-    for info in bundled():
+    for info, how in known:
         counts = (f"{info.splits[name]:,}" for name in ("train", "validation", "test"))
         table.add_row(
-            info.name, info.title, str(info.spec), *counts, str(len(info.classes) or ""), info.licence
+            info.name, info.title, str(info.spec), *counts, str(len(info.classes) or ""), info.licence, how
         )
     tables().print(table)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def train(
     dataset: Annotated[
         str,
-        typer.Option(metavar="NAME", help="A bundled dataset, a folder of pictures, or an .npz/.npy file."),
+        typer.Option(metavar="NAME", help="A dataset (see `arstudio datasets`), a folder of pictures, a file of images."),
     ] = "",
     model: Annotated[
         str, typer.Option(metavar="NAME", help="An architecture, see `arstudio models`.")
@@ -44,6 +44,9 @@ def train(
     ] = -1,
     size: Annotated[
         int, typer.Option(help="View the images at this many pixels a side; 0 keeps their own.")
+    ] = 0,
+    cell: Annotated[
+        int, typer.Option(help="Cut one picture, a sprite sheet, into images of this many pixels a side.")
     ] = 0,
     binarise: Annotated[
         str,
@@ -72,6 +75,7 @@ def train(
         arstudio train --dataset mnist --levels 2 --model nade --epochs 20
         arstudio train --dataset emoji --size 16 --levels 16 --minutes 30
         arstudio train --dataset icons/ --size 24 --levels 8 --minutes 10
+        arstudio train --dataset sprites.png --cell 16 --levels 16 --minutes 10
         arstudio train --dataset fashion --set channels=48 --epochs 9 --out RUN
         arstudio train --resume RUN --epochs 3
     """
@@ -90,7 +94,8 @@ def train(
         trainer = resume_trainer(resume, minutes=minutes, epochs=epochs, device=device, draw=_film)
     else:
         view = DataView(
-            dataset=dataset, levels=None if levels == -1 else levels, size=size or None, binarise=binarise
+            dataset=dataset, levels=None if levels == -1 else levels, size=size or None, binarise=binarise,
+            cell=cell or None,
         )
         config = TrainConfig(
             minutes=minutes,

@@ -1,4 +1,4 @@
-"""Where images come from: bundled datasets, folders of pictures and array files, as NumPy arrays of levels.
+"""Where images come from: bundled and fetched datasets, folders, files and sprite sheets, as NumPy arrays of levels.
 
     data = load("digits")                          # native 8×8, 17 levels
     data = load("mnist", levels=2, size=14)        # static binarisation of 14×14 averages
@@ -10,10 +10,12 @@ carry each dataset's licence, source and citation. Nothing here imports torch.
 """
 
 from arstudio.data.datasets import bundled, load
+from arstudio.data.downloads import SOURCES
 from arstudio.data.folder import load_arrays, load_folder
 from arstudio.data.views import SPLITS, DatasetError, DatasetInfo, ImageDataset, Split, batches
 
 __all__ = [
+    "SOURCES",
     "SPLITS",
     "DatasetError",
     "DatasetInfo",

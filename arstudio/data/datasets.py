@@ -1,4 +1,4 @@
-"""The bundled datasets, and `load`, the one door to all data: a bundled name, a folder, an array file."""
+"""The bundled datasets, and `load`, the one door to all data: a name, a folder, an array file, an archive, a sprite sheet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from arstudio.data.folder import load_arrays, load_folder
+from arstudio.data.cifar import read_cifar
+from arstudio.data.downloads import SOURCES, read_download
+from arstudio.data.folder import load_arrays, load_folder, own_card, own_dataset
+from arstudio.data.idx import idx_files, read_idx_folder
+from arstudio.data.sheet import read_sheet
 from arstudio.data.views import SPLITS, DatasetError, DatasetInfo, ImageDataset, Split, batches, view
 from arstudio.image import ImageSpec
 from arstudio.progress import Progress
@@ -53,15 +57,18 @@ def load(
     size: tuple[int, int] | int | None = None,
     binarise: str = "static",
     seed: int = 0,
+    cell: tuple[int, int] | int | None = None,
     progress: Progress | None = None,
 ) -> ImageDataset:
-    """A bundled dataset by name, a folder of pictures or an .npz/.npy file of images, in the view asked for.
+    """A dataset in the view asked for: a bundled one by name, a well-known one that is fetched (`downloads.SOURCES`), a
+    folder of pictures or of IDX files, an .npz/.npy file of images, a CIFAR archive, or a sprite sheet, a picture that is
+    cut into cells of `cell` pixels, one side or (height, width).
 
     levels: None native, 0 continuous in [0, 1], 2 binary (`binarise`: "static" draws each site once with its
     brightness as probability, "threshold" cuts at half), else equal-width bins. size: one side or (height,
     width), no larger than native; a folder's pictures are cropped and resized to it. seed: of random views
     and, where the source has no splits of its own, of the 80/10/10 split. progress: told how far reading a
-    folder is. Raises DatasetError with one sentence.
+    folder or fetching is. Raises DatasetError with one sentence.
     """
     path = Path(name_or_path).expanduser()
     if isinstance(name_or_path, str):
@@ -69,19 +76,36 @@ def load(
         if name_or_path in known:
             info = known[name_or_path]
             return view(info, _read(info), levels=levels, size=size, binarise_how=binarise, seed=seed)
+        if name_or_path in SOURCES:
+            return view(*read_download(name_or_path, progress), levels=levels, size=size, binarise_how=binarise, seed=seed)
         if not path.exists():
-            names = ", ".join(known)
             raise DatasetError(
-                f"There is no dataset, folder or file called {name_or_path!r}; bundled are {names}."
+                f"There is no dataset, folder or file called {name_or_path!r}; bundled are {', '.join(known)}, "
+                f"and {', '.join(SOURCES)} can be fetched."
             )
+    if path.is_dir() and idx_files(path):
+        splits = read_idx_folder(path, seed=seed)
+        labels = [int(part.y.max()) for part in splits.values() if part.y is not None]
+        card = own_card(path, splits, tuple(str(i) for i in range(1 + max(labels))) if labels else (), 256)
+        return view(card, splits, levels=levels, size=size, binarise_how=binarise, seed=seed)
     if path.is_dir():
         return load_folder(path, levels=levels, size=size, binarise=binarise, seed=seed, progress=progress)
     if not path.exists():
         raise DatasetError(f"There is no folder or file {path}.")
     if path.suffix.lower() in (".npz", ".npy"):
         return load_arrays(path, levels=levels, size=size, binarise=binarise, seed=seed)
+    if path.name.lower().endswith((".tar.gz", ".tgz", ".tar")):
+        splits, classes = read_cifar(path, seed=seed)
+        return view(own_card(path, splits, classes, 256), splits, levels=levels, size=size, binarise_how=binarise, seed=seed)
+    if cell is not None:
+        x, notes = read_sheet(path, cell)
+        return own_dataset(path, x, None, (), 256, levels, size, binarise, seed, notes)
+    if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"):
+        raise DatasetError(
+            f"{path.name} is one picture; give the size of a cell (--cell 16) to cut it into images, or choose a folder."
+        )
     raise DatasetError(
-        f"{path.name} is not a dataset; choose a folder of pictures, or an .npz or .npy file of images."
+        f"{path.name} is not a dataset; choose a folder of pictures, an .npz or .npy file of images, or a CIFAR archive."
     )
 
 

@@ -98,7 +98,7 @@ def load_folder(
             unused = ", ".join(name for i, name in enumerate(classes) if i not in used)
             notes.append(f"Left out, as no picture in them could be read: {unused}.")
         classes, y = tuple(classes[i] for i in used), np.searchsorted(used, y)
-    return _dataset(path, x, y, classes, 256, levels, wanted, binarise, seed, notes)
+    return own_dataset(path, x, y, classes, 256, levels, wanted, binarise, seed, notes)
 
 
 def load_arrays(
@@ -152,9 +152,9 @@ def load_arrays(
     classes = classes or tuple(str(i) for i in range(count))
     native = 2 if max(int(x.max()) for x in xs.values()) <= 1 else 256
     if "" in xs:
-        return _dataset(path, xs[""], ys[""], classes, native, levels, size, binarise, seed, [])
+        return own_dataset(path, xs[""], ys[""], classes, native, levels, size, binarise, seed, [])
     splits = {name: Split(xs[name], ys[name]) for name in SPLITS}
-    info = _info(path, splits, classes, native)
+    info = own_card(path, splits, classes, native)
     return view(info, splits, levels=levels, size=size, binarise_how=binarise, seed=seed)
 
 
@@ -202,14 +202,15 @@ def _labels(y: np.ndarray | None, count: int, file: str) -> np.ndarray | None:
     return y.astype(np.int64)
 
 
-def _info(path: Path, splits: dict[str, Split], classes: tuple[str, ...], native: int) -> DatasetInfo:
+def own_card(path: Path, splits: dict[str, Split], classes: tuple[str, ...], native: int) -> DatasetInfo:
+    """The card of data of one's own at `path`, `native` levels."""
     channels, height, width = splits["train"].x.shape[1:]
     spec = ImageSpec(channels, height, width, native)
     counts = {name: len(split) for name, split in splits.items()}
     return DatasetInfo(path.stem, path.name, spec, counts, classes, source=str(path))
 
 
-def _dataset(
+def own_dataset(
     path: Path,
     x: np.ndarray,
     y: np.ndarray | None,
@@ -229,5 +230,5 @@ def _dataset(
     held = max(1, round(len(x) / 10))
     parts = split_indices(y, (len(x) - 2 * held, held, held), seed, len(x))
     splits = {n: Split(x[i], None if y is None else y[i]) for n, i in zip(SPLITS, parts, strict=True)}
-    info = _info(path, splits, classes, native)
+    info = own_card(path, splits, classes, native)
     return view(info, splits, levels=levels, size=size, binarise_how=binarise, seed=seed, notes=tuple(notes))

@@ -31,10 +31,13 @@ class DataView:
     size: int | None = None
     binarise: str = "static"
     seed: int = 0
+    cell: int | None = None
 
     def load(self) -> ImageDataset:
         """The dataset. Raises DatasetError with one sentence."""
-        return load(self.dataset, levels=self.levels, size=self.size, binarise=self.binarise, seed=self.seed)
+        return load(
+            self.dataset, levels=self.levels, size=self.size, binarise=self.binarise, seed=self.seed, cell=self.cell
+        )
 
 
 def pick_device(name: str = "auto") -> torch.device:
