@@ -108,10 +108,11 @@ def log_folder() -> Path | None:
 
 
 def private_settings(folder: str | Path) -> None:
-    """Keep settings and runs of this process in `folder`: for the demo, benchmarks and pictures."""
+    """Keep settings, runs and history of this process in `folder`: for the demo, benchmarks and pictures."""
     from PySide6.QtCore import QSettings
 
     os.environ["ARSTUDIO_RUNS"] = str(Path(folder) / "runs")
+    os.environ["ARSTUDIO_HISTORY"] = str(Path(folder) / "history")
     QSettings.setDefaultFormat(QSettings.Format.IniFormat)
     QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(folder))
 

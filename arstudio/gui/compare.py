@@ -14,7 +14,8 @@ from arstudio.gui.tasks import Task, TaskProgress
 from arstudio.models.modelfile import ModelCard, bundled_models
 
 if TYPE_CHECKING:
-    from arstudio.gui.studio import Settings, Studio
+    from arstudio.gui.settings import Settings
+    from arstudio.gui.studio import Studio
     from arstudio.models import AutoregressiveModel
     from arstudio.sampling import BranchTree, Trace
 

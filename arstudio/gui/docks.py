@@ -50,7 +50,7 @@ class Docks(QObject):
         """Widths and heights that leave the stage most of the window."""
         wide = self.window.width() >= 1200
         self.window.resizeDocks(
-            [self.by_name["library"], self.by_name["inspector"]], [224 if wide else 180, 300 if wide else 256],
+            [self.by_name["library"], self.by_name["inspector"]], [224 if wide else 208, 300 if wide else 256],
             Qt.Orientation.Horizontal,
         )
         self.window.resizeDocks([self.by_name["timeline"]], [140], Qt.Orientation.Vertical)

@@ -165,6 +165,7 @@ class MainWindow(QMainWindow):
     @Slot(object)
     def _torch_ready(self, device: str) -> None:
         self.status_line.device.setText(device)
+        self.studio.history.load()
         self.status_line.show_work("", None)
         names = [card.name for card in self.library.cards]
         if self.studio.model is None and not self.studio.loading and names and QSettings().value("autostart", "true") == "true":

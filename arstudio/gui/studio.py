@@ -9,80 +9,25 @@ its file.
 
 from __future__ import annotations
 
+import json
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 
 from arstudio.gui.compare import CompareLane, Comparison
+from arstudio.gui.history import History, HistoryItem
 from arstudio.gui.playhead import Playhead
+from arstudio.gui.settings import Settings
 from arstudio.gui.tasks import Task, TaskProgress
 from arstudio.models.modelfile import ModelCard, ModelFileError, find_model, read_card
 
 if TYPE_CHECKING:
-    import numpy as np
 
     from arstudio.models import AutoregressiveModel
-    from arstudio.sampling import Branch, BranchTree, Change, Recipe, Redraw, Trace
-
-HISTORY_BYTES = 64_000_000
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the toolbar chooses. class_index −1 means any class. `guidance` is kept while it cannot act."""
-
-    class_index: int = -1
-    seed: int = 42
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    guidance: float = 0.0
-    count: int = 9
-    order: str = ""            # "": the model's own; kept while the model has one order only
-    order_seed: int = 0
-    method: str = "incremental"
-
-    def class_of(self, card: ModelCard) -> int | None:
-        """The class a model is asked for: the chosen one if it knows it, else none, or its first if it needs one."""
-        if 0 <= self.class_index < card.num_classes:
-            return self.class_index
-        return 0 if card.num_classes and card.config.get("class_dropout") == 0 else None
-
-    def can_guide(self, card: ModelCard) -> bool:
-        """True where guidance can act: there is a class, and the model also knows p(x) without one."""
-        return self.class_of(card) is not None and card.config.get("class_dropout", 0.1) != 0
-
-    def recipe(self, model: AutoregressiveModel, card: ModelCard) -> Recipe:
-        """All that a drawing with these settings depends on beside the model's weights."""
-        from arstudio.sampling import Recipe, SampleSettings
-
-        settings = SampleSettings(
-            seed=self.seed, temperature=self.temperature, top_k=self.top_k, top_p=self.top_p,
-            guidance=self.guidance if self.can_guide(card) else 0.0,
-        )
-        order = self.order if model.any_order else ""
-        return Recipe(settings, self.count, self.class_of(card), order, self.order_seed if order else 0, self.method)
-
-
-@dataclass
-class HistoryItem:
-    """One finished drawing: its picture, and what is needed to show it again without drawing."""
-
-    card: ModelCard
-    settings: Settings
-    trace: Any
-    image: np.ndarray
-    label: str = ""
-    when: float = field(default_factory=time.time)
-
-    @property
-    def size(self) -> int:
-        """Bytes held."""
-        t = self.trace
-        return sum(a.nbytes for a in (t.values, t.log_probs, t.entropies, t.origin, t.pmfs))
+    from arstudio.sampling import Branch, BranchTree, Change, Redraw, Trace
 
 
 class Studio(Playhead):
@@ -116,18 +61,20 @@ class Studio(Playhead):
         self.selection: tuple[int, int, int] | None = None   # (channel, row, column), None: follow the playhead
         self.hover: tuple[int, int] | None = None
         self.hover_value: int | None = None
-        self.history: list[HistoryItem] = []
+        self.history = History(self)
+        self.history.changed.connect(self.history_changed)
+        self.history.message.connect(self.message)
         self.autoplay = True
         self._loading: Task | None = None
         self._drawing: Task | None = None
         self._drawn_with = (self.card, self.settings)
         self._opened = 0                               # counts calls of open_model; the latest wins
-        self._reordered: AutoregressiveModel | None = None
 
     # -- model ----------------------------------------------------------------------------------------------
 
-    def open_model(self, which: str | Path) -> None:
-        """Load a bundled name, model file or run directory in the background; nothing is lost if that fails."""
+    def open_model(self, which: str | Path, *, draw: bool = True) -> None:
+        """Load a bundled name, model file or run directory in the background; nothing is lost if that fails.
+        `draw` False leaves what is shown on the stage."""
         try:
             card = read_card(find_model(which))
         except (ModelFileError, OSError) as error:
@@ -139,7 +86,7 @@ class Studio(Playhead):
         def load(progress: TaskProgress) -> Any:
             from arstudio.models import load_model
 
-            return number, *load_model(card.path)
+            return number, draw, *load_model(card.path)
 
         self.model_loading.emit(card.title)
         self.status.emit(f"Opening {card.title}", None)
@@ -155,12 +102,12 @@ class Studio(Playhead):
 
     @Slot(object)
     def _model_loaded(self, result: Any) -> None:
-        number, model, card = result
+        number, draw, model, card = result
         if number != self._opened:    # another was asked for meanwhile
             return
         self._loading = None
         self.status.emit("", None)
-        self.use_model(model, card)
+        self.use_model(model, card, draw=draw)
 
     @Slot(str, str)
     def _model_failed(self, sentence: str, _trace: str) -> None:
@@ -169,8 +116,8 @@ class Studio(Playhead):
         self.message.emit("error", sentence)
         self.model_changed.emit()
 
-    def use_model(self, model: AutoregressiveModel, card: ModelCard) -> None:
-        """Make a loaded model the current one; draws at once when `autoplay` is on."""
+    def use_model(self, model: AutoregressiveModel, card: ModelCard, *, draw: bool = True) -> None:
+        """Make a loaded model the current one; draws at once when `autoplay` is on and `draw` is not False."""
         self.stop_drawing()
         if self.comparison is not None:
             self.comparison.change(self.comparison.focus, card=card, model=model)
@@ -178,11 +125,13 @@ class Studio(Playhead):
         same = self.card is not None and self.card.spec == card.spec
         self.model, self.card = model, card
         self._fit_class()
-        if not same:
+        if not draw and self.trace_card is not None and _same_model(self.trace_card, card):
+            self.trace_card = card    # a record's own model
+        elif not same:
             self.selection = None
         self.model_changed.emit()
         self.settings_changed.emit()
-        if self.autoplay:
+        if self.autoplay and draw:
             self.generate()
 
     def _fit_class(self) -> None:
@@ -217,18 +166,6 @@ class Studio(Playhead):
     def sample_settings(self) -> Any:
         """The settings as the sampling room takes them."""
         return self.settings.recipe(self.model, self.card).settings
-
-    @property
-    def trace_model(self) -> AutoregressiveModel | None:
-        """The model of the shown trace, in its order; None while another model, or none, is open."""
-        if self.model is None or self.trace is None or self.trace_card is not self.card:
-            return None
-        order = self.trace.order
-        if order == self.model.order or not self.model.any_order:
-            return self.model
-        if self._reordered is None or self._reordered.order != order or self._reordered.config is not self.model.config:
-            self._reordered = self.model.reordered(order)
-        return self._reordered
 
     # -- drawing --------------------------------------------------------------------------------------------
 
@@ -275,8 +212,8 @@ class Studio(Playhead):
         """Draw another future of the shown branch. What was drawn stays beside it in the tree."""
         from arstudio.sampling import SettingsError
 
-        if self.tree is None:
-            self.message.emit("info", "This drawing is a record; generate again to branch from it.")
+        if self.tree is None or (self.tree.sampler is None and self.trace_card is not self.card):
+            self.message.emit("info", "This drawing is a record without its model; generate again to branch from it.")
             return
         self.stop_drawing()
         try:
@@ -347,15 +284,19 @@ class Studio(Playhead):
             return
         self.stop_drawing()
         if not on:
-            self.comparison.deleteLater()
-            self.comparison = None
-            self.comparison_changed.emit()
+            self._leave_comparison()
             self.generate()
             return
         self.comparison = Comparison(self)
         self.comparison.changed.connect(self.comparison_changed)
         self.comparison_changed.emit()
         self.comparison.draw()
+
+    def _leave_comparison(self) -> None:
+        if self.comparison is not None:
+            self.comparison.deleteLater()
+            self.comparison = None
+            self.comparison_changed.emit()
 
     def show_lane(self, lane: CompareLane, position: int) -> None:
         """Make a lane's model, temperature and drawing those that everybody looks at."""
@@ -409,7 +350,10 @@ class Studio(Playhead):
         if branch.parent is not None:
             _, row, column = branch.trace.site(branch.step)
             words = f", branched at row {row}, column {column}"
-        self.remember(branch.trace, card, settings, f"{card.title}, seed {settings.seed}{words}")
+        label = f"{card.title}, seed {settings.seed}{words}"
+        self.history.remember(HistoryItem(
+            card, settings, tree.recipe_of(branch), branch.trace.image(0), label, kept=branch.trace, tree=tree, branch=branch,
+        ))
 
     @Slot(str, str)
     def _drawing_failed(self, sentence: str, trace: str) -> None:
@@ -433,6 +377,9 @@ class Studio(Playhead):
         """Show a trace, new or old, at its end or at `position`."""
         if self.trace is not None and self.trace.spec != trace.spec:
             self._forget_marks()
+        if self.tree is not None and trace is not self.tree.current.trace:
+            self.tree = self.beside = None    # it comes from elsewhere
+            self._leave_comparison()
         self.trace, self.trace_card = trace, card
         self.focus = min(focus, trace.count - 1)
         if self.selection is not None and not self._fits(self.selection, trace):
@@ -486,27 +433,47 @@ class Studio(Playhead):
 
     # -- history --------------------------------------------------------------------------------------------
 
-    def remember(self, trace: Trace, card: ModelCard, settings: Settings, label: str) -> None:
-        """Keep a finished trace, newest first, within a byte budget."""
-        self.history = [item for item in self.history if item.trace is not trace]
-        image = trace.image(0)
-        self.history.insert(0, HistoryItem(card, settings, trace, image, label))
-        while len(self.history) > 1 and sum(item.size for item in self.history) > HISTORY_BYTES:
-            self.history.pop()
-        self.history_changed.emit()
-
     def recall(self, item: HistoryItem) -> None:
-        """Show a remembered drawing with its settings."""
+        """Show a remembered drawing with its settings; its model is opened behind it, so that it can be branched."""
+        from arstudio.sampling import BranchTree
+
+        try:
+            trace = item.trace
+        except ValueError as error:
+            self.message.emit("error", str(error))
+            return
         self.pause()
         self.stop_drawing()
-        if self.comparison is not None:
-            self.comparison.deleteLater()
-            self.comparison = None
-            self.comparison_changed.emit()
-        self.settings = item.settings
-        self._fit_class()
+        self._leave_comparison()
+        same = self.card is not None and _same_model(self.card, item.card)
+        card, self.settings = self.card if same else item.card, item.settings
+        self._drawn_with = (card, item.settings)
+        self.tree, self.beside = item.tree, None
+        if item.tree is not None and item.branch in item.tree.branches():
+            item.tree.walk_to(item.branch)
+        else:
+            recipe = item.recipe
+            self.tree = BranchTree(recipe, trace, lambda: recipe.sampler(self.model), self.tr("First"))
+        self.show_trace(trace, card)
+        if same:
+            self._fit_class()
+        elif (path := model_path(item.card)) is not None:
+            self.open_model(path, draw=False)
         self.settings_changed.emit()
-        self.tree = self.beside = None
-        self.show_trace(item.trace, item.card)
         self.branches_changed.emit()
         self.tab_requested.emit("generate")
+
+
+def model_path(card: ModelCard) -> Path | None:
+    """The file of a model that was used before: where it was, or of the same name among the bundled ones."""
+    if card.path is not None and card.path.exists():
+        return card.path
+    try:
+        return find_model(card.name) if card.path is not None else None
+    except ModelFileError:
+        return None
+
+
+def _same_model(a: ModelCard, b: ModelCard) -> bool:
+    """True if two cards are of one model: JSON knows no tuples."""
+    return a is b or (a.path == b.path and json.dumps(a.header()) == json.dumps(b.header()))

@@ -29,6 +29,7 @@ def settings(tmp_path, qapp):
     QSettings.setDefaultFormat(QSettings.Format.IniFormat)
     QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path / "settings"))
     os.environ["ARSTUDIO_RUNS"] = str(tmp_path / "runs")
+    os.environ["ARSTUDIO_HISTORY"] = str(tmp_path / "history")
     yield
     tasks.shut_down()
     sys.setswitchinterval(0.005)

@@ -144,9 +144,9 @@ def test_history_thumbnails_restore_a_drawing(qtbot, window, drawn):
     first = drawn.trace
     drawn.generate()
     qtbot.waitUntil(lambda: drawn.trace is not first and not drawn.drawing, timeout=10_000)
-    thumbnails = window.library.thumbnails
-    assert thumbnails.count() == 2
-    thumbnails.chosen.emit(1)
+    grid = window.library.history.grid
+    assert grid.count() == 2
+    qtbot.mouseClick(grid, Qt.MouseButton.LeftButton, pos=grid.rect_of(1).center().toPoint())
     assert drawn.trace is first
 
 

@@ -104,17 +104,6 @@ def test_finished_drawings_are_remembered_and_come_back_with_their_settings(qtbo
     assert drawn.settings.temperature == 1.0
 
 
-def test_history_stays_within_its_bytes(qtbot, drawn, monkeypatch):
-    from arstudio.gui import studio as module
-
-    monkeypatch.setattr(module, "HISTORY_BYTES", int(drawn.history[0].size * 2.5))
-    for seed in (1, 2, 3):
-        drawn.set(seed=seed)
-        drawn.generate()
-        wait_drawn(qtbot, drawn)
-    assert len(drawn.history) == 2
-
-
 def test_nothing_is_drawn_without_a_model(qtbot):
     from arstudio.gui.studio import Studio
 

@@ -47,7 +47,7 @@ class NewPictures(QObject):
         self.history.clear()
         card, count = self._studio.card, 0
         for item in self._studio.history[:REMEMBERED]:
-            if card is not None and item.trace.spec == card.spec:
+            if card is not None and item.spec == card.spec:
                 icon = QIcon(QPixmap.fromImage(qimage_of(item.image, card.spec, max(1, 32 // card.spec.height))))
                 action = self.history.addAction(icon, item.label)
                 action.triggered.connect(lambda _checked=False, item=item: self.source.take_from_history(item))

@@ -325,6 +325,7 @@ class GeneratePanel(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The large image is square-ish; the others get what is left beside it."""
         super().resizeEvent(event)
+        self.branch_button.setText(self.tr("Redraw") if self.width() < 640 else self.tr("Redraw from here"))
         room = self.width() - 72
         large = min(self.height() - 100, room * 0.72)
         self.side_box.setFixedWidth(int(min(max(room - large, 120), 340)))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from arstudio.gui.panels.library_history import HistorySection
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.controls import label, section
 from arstudio.gui.widgets.library_row import LibraryRow
-from arstudio.gui.widgets.picture_grid import WrappingGrid
 from arstudio.models.modelfile import ModelCard, bundled_models
+
+FIRST_SHOWN = 6
 
 
 class LibraryPanel(QWidget):
@@ -24,30 +25,35 @@ class LibraryPanel(QWidget):
         super().__init__()
         self.setObjectName("side")
         self.studio = studio
+        self._all = False
         self.models: dict[str, LibraryRow] = {}
         self.datasets: dict[str, LibraryRow] = {}
         self._model_box = QVBoxLayout()
         self._run_box = QVBoxLayout()
         self._data_box = QVBoxLayout()
-        self.thumbnails = WrappingGrid(self.tr("History of drawings"))
-        self.thumbnails.chosen.connect(self._recall)
-        self.no_history = label(self.tr("Finished drawings appear here."), "small", wrap=True)
+        self.history = HistorySection(studio)
         self.no_runs = label(self.tr("What you train appears here."), "small", wrap=True)
         inner = QWidget()
         inner.setObjectName("side")
         column = QVBoxLayout(inner)
-        column.setContentsMargins(12, 8, 12, 12)
+        column.setContentsMargins(12, 8, 8, 12)
         column.setSpacing(4)
-        for heading, box in (
-            (self.tr("Models"), self._model_box), (self.tr("Runs"), self._run_box), (self.tr("Datasets"), self._data_box),
-        ):
+        self.more = QPushButton()
+        self.more.setObjectName("link")
+        self.more.clicked.connect(self._show_all)
+        self.more.hide()
+        for heading, box in ((self.tr("Models"), self._model_box), (self.tr("Runs"), self._run_box)):
             column.addWidget(section(heading))
             box.setSpacing(0)
             column.addLayout(box)
+            if box is self._model_box:
+                column.addWidget(self.more)
             column.addSpacing(8)
-        column.addWidget(section(self.tr("History")))
-        column.addWidget(self.no_history)
-        column.addWidget(self.thumbnails)
+        column.addWidget(self.history)
+        column.addSpacing(8)
+        column.addWidget(section(self.tr("Datasets")))
+        self._data_box.setSpacing(0)
+        column.addLayout(self._data_box)
         column.addStretch(1)
         self._run_box.addWidget(self.no_runs)
         area = QScrollArea()
@@ -59,7 +65,6 @@ class LibraryPanel(QWidget):
         whole.addWidget(area)
         self.cards: list[ModelCard] = []
         studio.model_changed.connect(self._mark_model)
-        studio.history_changed.connect(self._show_history)
         studio.runs_changed.connect(self.show_runs)
 
     def fill(self) -> None:
@@ -72,6 +77,19 @@ class LibraryPanel(QWidget):
             row.clicked.connect(lambda _=False, name=card.name: self.studio.open_model(name))
             self.models[card.name] = row
             self._model_box.addWidget(row)
+        self._show_few()
+
+    def _show_few(self) -> None:
+        """The best models and the one in use; the others behind a link."""
+        for i, row in enumerate(self.models.values()):
+            row.setVisible(self._all or i < FIRST_SHOWN or row.isChecked())
+        self.more.setVisible(len(self.models) > FIRST_SHOWN)
+        text = self.tr("Fewer models") if self._all else self.tr("All {0} models…").format(len(self.models))
+        self.more.setText(text)
+
+    def _show_all(self) -> None:
+        self._all = not self._all
+        self._show_few()
 
     def fill_datasets(self) -> None:
         """List the bundled datasets from their cards."""
@@ -115,19 +133,7 @@ class LibraryPanel(QWidget):
         current = self.studio.card.name if self.studio.card and self.studio.card.path else ""
         for name, row in self.models.items():
             row.setChecked(name == current)
-
-    @Slot()
-    def _show_history(self) -> None:
-        items = self.studio.history[:48]
-        self.no_history.setVisible(not items)
-        self.thumbnails.show_items([
-            (item.image, item.trace.spec, f"{item.label}\n{time.strftime('%H:%M:%S', time.localtime(item.when))}")
-            for item in items
-        ])
-
-    @Slot(int)
-    def _recall(self, index: int) -> None:
-        self.studio.recall(self.studio.history[index])
+        self._show_few()
 
 
 def _tip(card: ModelCard) -> str:

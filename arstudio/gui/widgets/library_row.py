@@ -50,13 +50,13 @@ class LibraryRow(QAbstractButton):
             painter.setPen(QPen(theme.colour("accent"), 1))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(area.adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
-        box = QRectF(8, (self.height() - 32) / 2, 32, 32)
+        box = QRectF(6, (self.height() - 32) / 2, 32, 32)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
         if self._picture is not None:
             painter.drawPixmap(box, self._picture, QRectF(self._picture.rect()))
         elif self._icon:
             theme.icon(self._icon, "dim").paint(painter, box.adjusted(6, 6, -6, -6).toRect())
-        left, width = 50, self.width() - 58
+        left, width = 46, self.width() - 50
         font = QFont(self.font())
         font.setPixelSize(13)
         font.setWeight(QFont.Weight.DemiBold if self.isChecked() else QFont.Weight.Normal)

@@ -34,6 +34,7 @@ class PictureGrid(QWidget):
         self.tips: list[str] = []
         self.current: int | None = None
         self.hovered = -1
+        self.marked: set[int] = set()
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(name)
@@ -54,6 +55,12 @@ class PictureGrid(QWidget):
         """Frame a picture without a signal."""
         if place != self.current:
             self.current = place
+            self.update()
+
+    def mark_places(self, places: set[int]) -> None:
+        """Put a dot on some pictures."""
+        if places != self.marked:
+            self.marked = places
             self.update()
 
     def place_at(self, point: QPointF) -> int:
@@ -127,6 +134,11 @@ class PictureGrid(QWidget):
         for place, picture in enumerate(self.pictures):
             rect = self.rect_of(place)
             painter.drawPixmap(rect, picture, QRectF(picture.rect()))
+            if place in self.marked:
+                painter.setPen(QPen(theme.colour("panel"), 1.5))
+                painter.setBrush(theme.colour("accent"))
+                painter.drawEllipse(rect.topRight() + QPointF(-6, 6), 4, 4)
+                painter.setBrush(Qt.BrushStyle.NoBrush)
             if place in (self.current, self.hovered):
                 chosen = place == self.current
                 painter.setPen(QPen(theme.colour("accent" if chosen else "dim"), 2 if chosen else 1))

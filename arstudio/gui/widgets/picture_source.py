@@ -13,7 +13,8 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QImage
 
-from arstudio.gui.studio import HistoryItem, Studio
+from arstudio.gui.history import HistoryItem
+from arstudio.gui.studio import Studio
 from arstudio.gui.tasks import Task, TaskProgress
 from arstudio.gui.widgets.fitting import Fit, Incoming
 from arstudio.gui.widgets.pictures import pil_of
@@ -79,7 +80,7 @@ class PictureSource(QObject):
     def take_from_history(self, item: HistoryItem) -> None:
         """The first image of a remembered drawing."""
         if not self._refuse():
-            self._take(item.image, item.trace.spec, item.label)
+            self._take(item.image, item.spec, item.label)
 
     def _take(self, image: np.ndarray, spec: ImageSpec, words: str) -> None:
         if spec != self._studio.card.spec:
