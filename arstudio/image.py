@@ -114,7 +114,7 @@ class ImageSpec:
         """Negative log-likelihood of a whole image in nats -> bits per site: nats / (sites · ln 2).
 
         Of reals dequantised from `native` levels, −log density becomes the bound on the bits per site of those levels,
-        (nats + sites · ln native) / (sites · ln 2) (Theis et al. 2016, section 3.1); without `native` the figure is
+        (nats + sites · ln native) / (sites · ln 2) (Theis et al. 2016); without `native` the figure is
         that of the density itself, and may be negative.
         """
         return self.comparable_nats(nats, native) / (self.sites * math.log(2.0))

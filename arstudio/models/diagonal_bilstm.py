@@ -4,7 +4,7 @@
     c' = σ(f) ⊙ c(r, c−1) + σ(i) ⊙ tanh(g)        h(r, c) = σ(o) ⊙ tanh(c')
     x' = x + A (h→(r, c) + h←(r−1, c))                                  residual layer, 2h → h → 2h
 
-van den Oord et al. 2016a, "Pixel Recurrent Neural Networks", sections 3.2 to 3.4, equation 3, figures 3 and 4 and table 1:
+van den Oord et al. 2016a, "Pixel Recurrent Neural Networks", sections 3.2 to 3.4, equation 3 and figures 3 and 4:
 7×7 convolution with mask A, layers of h features, then ReLU, 1×1, ReLU, 1×1.
 
 How it runs: states on one diagonal r + c = d need those on diagonal d − 1 only. Skewed, each row one place to the right of
@@ -12,6 +12,10 @@ the row above, diagonals become columns and U a 2×1 convolution down a column: 
 second LSTM ← is the same on the mirrored image. It sees sites to the right of its own, so its output goes down one row
 before it is added: (r, c) gets h←(r−1, c), which knows rows above r only. To reverse the skewed map instead of mirroring
 the image, or to pad it at the wrong end, are the two well-known bugs; tests/models/test_diagonal_bilstm.py has both.
+
+Diagonals order the computation, not the drawing. The raster past of (r, c) holds pixels of its own and of later
+diagonals, up and to the right, so a whole diagonal could be drawn at once only by a reduced model (`orders.py`) without
+them. Pixels are drawn in raster order, → by one site and ← by one row at a time.
 
 Deviations: after a mask A no feature of row r−1 knows the last pixel of that row, so (r, c) would not see it either,
 except within three columns of the right edge. The first ← layer therefore reads the pixels themselves, all colours:

@@ -14,6 +14,9 @@ pass of the network serves it. An exact log p(x) takes D passes, one for each nu
 adds a site at a time as in NADE, the deeper ones have D times the work. `ensemble_log_prob` averages the
 probabilities that several orders give to a whole image; that is the "E" and the "o" of the name.
 
+Any order may be asked for, but training shows scattered sites, hardly ever whole rows with nothing below. The conditionals
+of a raster are therefore its worst, and `order` is random unless something else is chosen.
+
 Deviations: several levels and colours, any output family; d is spread evenly over a batch; orders of training permute
 sites, which contains the orders of pixels with R, G, B inside each; an optional class adds a bias to a.
 
@@ -47,6 +50,7 @@ class EoNADEConfig(SitewiseConfig):
         "small": {"hidden": 100}, "medium": {}, "paper": {"hidden": 500},
     }
 
+    order: str = "random"
     hidden: int = 300
     layers: int = 2
 

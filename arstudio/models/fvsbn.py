@@ -64,6 +64,19 @@ class FVSBNConfig(SitewiseConfig):
         """Number of stored weights, without biases."""
         return spec.sites * (self.context or spec.sites) * self.features(spec) * self.outputs(spec)
 
+    def regressions(self, spec: ImageSpec, context: int) -> int:
+        """Weights and biases of the regressions on the `context` sites before each, 0 for all, without gaps."""
+        sites, taps = spec.sites, context or spec.sites
+        pairs = taps * sites - taps * (taps + 1) // 2
+        return self.outputs(spec) * (pairs * self.features(spec) + sites)
+
+    def facts(self, spec: ImageSpec) -> dict[str, str]:
+        row = self.context or min(spec.width * spec.channels, spec.sites - 1)
+        counts = {"on the whole past": self.regressions(spec, 0)}
+        if row:
+            counts[f"on the {row} sites before"] = self.regressions(spec, row)
+        return {"regressions": ", ".join(f"{where} {count:,} parameters" for where, count in counts.items())}
+
     def parameters(self, spec: ImageSpec, num_classes: int = 0) -> int:
         biases = spec.sites * self.outputs(spec)
         return self.weights(spec) + biases + (num_classes + 1) * biases * bool(num_classes)

@@ -3,7 +3,7 @@
     vertical     z^v = K_v ∗ v + V_v y          v' = tanh(z^v_a) ⊙ σ(z^v_b)       all rows above
     horizontal   z^h = K_h ∗ h + L z^v + V_h y  h' = h + O (tanh(z^h_a) ⊙ σ(z^h_b))  this row, to the left
 
-van den Oord et al. 2016b, "Conditional Image Generation with PixelCNN Decoders", equations 2 and 4, figure 2.
+van den Oord et al. 2016b, "Conditional Image Generation with PixelCNN Decoders".
 
 How the blind spot is avoided: the first vertical layer excludes the current row, so every vertical feature at
 row r depends on rows < r only. Later vertical layers and the link to the horizontal stack therefore need no
@@ -12,7 +12,7 @@ shift; shifting again in each layer is the well-known bug that loses part of the
 Deviations: kernel widths may be dilated (a cheap way to see all of a small image); a channel of ones marks
 the inside of the image; dropout; the class vector enters every layer of both stacks as a bias,
 with one row for "none". For a larger model a map s of `context` features of the whole image may be given: it enters
-every layer of both stacks as a bias that depends on the place, V s (section 2.3).
+every layer of both stacks as a bias that depends on the place, V s.
 
 Shapes: (B, H, W, p) channels-last inside; parameters (B, P, C, H, W) outside. RGB by channel groups in the
 horizontal stack (`layers.py`); the vertical stack needs no groups because it never sees the current row.

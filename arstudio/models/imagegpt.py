@@ -52,7 +52,7 @@ class ImageGPTConfig(ModelConfig):
 
     likelihoods: ClassVar[tuple[str, ...]] = LIKELIHOODS
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "small": {"layers": 3, "width": 48},
+        "small": {"layers": 3, "width": 48, "heads": 2},
         "medium": {},
         "paper": {"layers": 24, "width": 512, "heads": 8, "palette": 512},
     }

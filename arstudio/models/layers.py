@@ -90,7 +90,7 @@ class MaskedLinear(Linear):
 
 
 class Head(nn.Sequential):
-    """ReLU, 1×1, ReLU, 1×1: from features to the parameters of every colour (van den Oord et al. 2016a, table 1)."""
+    """ReLU, 1×1, ReLU, 1×1: from features to the parameters of every colour (van den Oord et al. 2016a)."""
 
     def __init__(self, inputs: Tensor, hidden: Tensor, outputs: Tensor) -> None:
         super().__init__(nn.ReLU(), MaskedLinear(inputs, hidden), nn.ReLU(), MaskedLinear(hidden, outputs))
@@ -277,7 +277,7 @@ class SiteConv(_CausalConv):
 
 def gate(z: Array) -> Array:
     """(…, 2p) -> (…, p): tanh of the first half times the sigmoid of the second
-    (van den Oord et al. 2016b, eq. 2). An array is overwritten."""
+    (van den Oord et al. 2016b). An array is overwritten."""
     if isinstance(z, np.ndarray):
         half = z.shape[-1] // 2
         z[..., half:] *= 0.5                # σ(b) = (1 + tanh(b / 2)) / 2, so one tanh does for both

@@ -85,7 +85,7 @@ class Bernoulli(Likelihood):
 
 
 class Categorical(Likelihood):
-    """A softmax over all levels (PixelRNN, van den Oord et al. 2016a, section 2.1):
+    """A softmax over all levels (PixelRNN, van den Oord et al. 2016a, section 2.2):
     no assumption of order or smoothness."""
 
     name = "categorical"
@@ -176,7 +176,7 @@ class DiscretizedLogisticMixture(Mixture):
 
 
 class MixtureOfGaussians(Mixture):
-    """Gaussian components: a density on reals (levels = 0; RNADE, Uria et al. 2013, equation 8), or the mass in
+    """Gaussian components: a density on reals (levels = 0; RNADE, Uria et al. 2013), or the mass in
     each level's bin. Densities are of v in [0, 1], with respect to dv."""
 
     name = "gaussian"

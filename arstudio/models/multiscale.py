@@ -8,8 +8,8 @@ in which a map m(s) of the small image is added as a bias in every layer (spatia
 
     m(s) = ReLU(deconv(ReLU(3×3(ReLU(3×3(s))))))                        k×k kernel, stride k, cut to the image's size
 
-van den Oord et al. 2016a, "Pixel Recurrent Neural Networks", section 3.6 and figure 1. With network = "gated" the layers
-of the large network are those of Gated PixelCNN, conditioned as in van den Oord et al. 2016b, section 2.3.
+van den Oord et al. 2016a, "Pixel Recurrent Neural Networks", section 3.6 and figure 2. With network = "gated" the layers
+of the large network are those of Gated PixelCNN, conditioned as in van den Oord et al. 2016b.
 
 Deviations: the paper's conditional network draws all pixels of the large image again, so p(s) p(x | s) counts the
 pixels on the grid twice. Here they are drawn once, in the small image, and the large network is asked for the others

@@ -4,13 +4,16 @@
     p(x) = Π_t p(x_σ(t) | x_σ(<t))           for any order σ: pass t shows the first t pixels and is asked for the next
     loss = D · E_{σ, t} [ 1/(D − t + 1) Σ_{k in σ(≥t)} −log p(x_k | x_σ(<t)) ]
 
-Hoogeboom et al. 2022, "Autoregressive Diffusion Models", section 3 and algorithm 2; Uria et al. 2014, "A Deep and
-Tractable Density Estimator". Every term is a random step of a random order, so `loss` is one pass an image
+Hoogeboom et al. 2022, "Autoregressive Diffusion Models"; Uria et al. 2014, "A Deep and Tractable Density
+Estimator". Every term is a random step of a random order, so `loss` is one pass an image
 and its mean is the mean of −log p(x) over all orders, by Jensen a bound on −log of the mean probability. D counts pixels.
 
 Nothing can be cached: a newly visible pixel changes every feature of an unmasked network. So the exact log p of an
 image takes H·W passes, and drawing takes one pass a pixel, however it is programmed; the decoder saves only that of
 the pixels it is not asked for. That is the price of the simplest any-order model; compare LMConv.
+
+Training shows scattered pixels, hardly ever whole rows with nothing below, so `order` is random unless something else is
+chosen; in a raster the same weights give lower probabilities.
 
 While it trains, figures are `bound` (`validation_loss`), a pass or a few an image; `evaluate` is exact.
 
@@ -51,6 +54,7 @@ class OrderAgnosticConfig(ModelConfig):
         "paper": {"channels": 256, "dilations": (1, 2, 4, 8) * 8, "head": 256},
     }
 
+    order: str = "random"
     channels: int = 64
     dilations: tuple[int, ...] = (1, 2, 4, 1, 2, 4)
     head: int = 96

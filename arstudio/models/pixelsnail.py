@@ -4,8 +4,8 @@
     attention   q = Q(h, place),   k, v = M(x, place, h),   m_t = Σ_{s<t} softmax_s(q_t · k_s / √d) v_s
     merge       h ← h + a ⊙ σ(b),   [a, b] = W₂ elu(W₁ elu(h) + W₃ elu(m)) + V' y
 
-Chen, Mishra, Rohaninejad & Abbeel 2018, "PixelSNAIL: An Improved Autoregressive Generative Model", section 3 and
-figure 2. A block is some residuals, an attention and a merge; a 1×1 convolution of elu(h) is the output.
+Chen, Mishra, Rohaninejad & Abbeel 2018, "PixelSNAIL: An Improved Autoregressive Generative Model".
+A block is some residuals, an attention and a merge; a 1×1 convolution of elu(h) is the output.
 
 h at a pixel depends on earlier pixels only, so its own values may enter keys and values (x), which later pixels read.
 Attention is strict, and the first pixel, with nothing before it, takes exactly 0 from it.

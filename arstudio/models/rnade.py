@@ -3,15 +3,15 @@
     a_1 = c,   h_t = max(0, ρ_t a_t),   a_{t+1} = a_t + W_t x_t
     p(x_t | x_<t) = Σ_k α_k N(x_t; μ_k, σ_k²),   α = softmax(A_t h_t + a'_t),  μ = M_t h_t + m_t,  log σ = S_t h_t + s_t
 
-Uria, Murray & Larochelle 2013, "RNADE: The real-valued neural autoregressive density-estimator", section 3. W and c are
+Uria, Murray & Larochelle 2013, "RNADE: The real-valued neural autoregressive density-estimator". W and c are
 shared by all sites, so all D densities together cost O(D·H·K). a_t is a sum of t terms and grows with t, but h_t should
-not: the rescaling ρ_t, one trained number a site, takes care of it (section 3, "rectified linear" units).
+not: the rescaling ρ_t, one trained number a site, takes care of it.
 
 Two kinds of images. Reals (levels = 0) get a density. Images of levels ≥ 2 get the mass of each level's bin, so that
 figures compare with every other model; then `objective` says what training descends:
 
     discretised   −log p(x), the very figure that is evaluated
-    dequantised   −log density at x + u, u uniform within the bin, plus D log of the bins a unit: a bound (section 4)
+    dequantised   −log density at x + u, u uniform within the bin, plus D log of the bins a unit: a bound
 
 Evaluation is the mass of the bins for either. Deviations: inputs are scaled to [-1, 1]; the means begin spread over it;
 no rescaling of the gradients of μ by σ, for which Adam leaves no need; an optional class adds a bias to a_1.
@@ -39,7 +39,7 @@ OBJECTIVES = ("discretised", "dequantised")
 
 @dataclass(frozen=True, kw_only=True)
 class RNADEConfig(ModelConfig):
-    """`hidden` is H, 512 in the paper's experiments on image patches, `components` K, 20 there;
+    """`hidden` is H, `components` K;
     `objective` ("discretised" or "dequantised") matters for images of levels only."""
 
     likelihoods: ClassVar[tuple[str, ...]] = ("gaussian",)

@@ -4,8 +4,8 @@
     c(r) = σ(f) ⊙ c(r−1) + σ(i) ⊙ tanh(g)            h(r) = σ(o) ⊙ tanh(c(r)),   h = c = 0 above the image
     x' = x + A h                                     residual layer, 2h → h → 2h
 
-van den Oord et al. 2016a, "Pixel Recurrent Neural Networks", sections 3.1, 3.3 and 3.4, equation 3, figures 2, 4 and 5 and
-table 1: 7×7 convolution with mask A, layers of h features, then ReLU, 1×1, ReLU, 1×1.
+van den Oord et al. 2016a, "Pixel Recurrent Neural Networks", sections 3.1, 3.3 and 3.4, equation 3 and figures 2, 4 and 5:
+7×7 convolution with mask A, layers of h features, then ReLU, 1×1, ReLU, 1×1.
 
 What it sees: input-to-state K_is reads the row itself up to its own site, so every layer reaches `input_kernel` // 2 sites
 further left. State-to-state K_ss reads all columns of the row above, which lies in the past as a whole, and so needs no

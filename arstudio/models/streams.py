@@ -1,7 +1,7 @@
 """What PixelCNN++ is made of: gated residual blocks in two streams, changes of resolution, weight normalisation.
 
     block   y = x + a ⊙ σ(b),   [a, b] = K_2 ∗ φ(K_1 ∗ φ(x) + S φ(skip) + L φ(v)) + V y_class,   φ(x) = [elu(x), elu(−x)]
-    weight  w = g v / ‖v‖ for each output                           Salimans & Kingma 2016, equation 2
+    weight  w = g v / ‖v‖ for each output                           Salimans & Kingma 2016
 
 All tensors are channels-last. The vertical stream reads 2×3 places ending in its own row, the horizontal stream 2×2
 ending at its own place. Layers serve whole images, a row and a site alike, as in `layers.py`.

@@ -5,8 +5,8 @@
     h_{l+1}(t) = h_l(t) + O_l g_l(t)                                                    residual
     parameters = W_2 relu(W_1 relu(Σ_l S_l g_l(t)))                                     skip connections
 
-van den Oord et al. 2016c, "WaveNet: A Generative Model for Raw Audio", section 2.1 (figures 2 and 3), equation 2
-with the class as the global condition h of section 2.5, sections 2.3 and 2.4 (figure 4).
+van den Oord et al. 2016c, "WaveNet: A Generative Model for Raw Audio": dilations in section 2.1, the gated unit in
+2.3, residuals and skips in 2.4, and the class as the global condition of 2.5.
 
 A site sees the `receptive_field` sites before it and no others: 2 + Σ_l d_l of them, 128 with `small`, 1024 with
 `medium` (all of a 28×28 image) and 2051 with `paper`. A dilation that skips sites leaves gaps in it.
@@ -56,6 +56,10 @@ class WaveNetConfig(ModelConfig):
     def receptive_field(self) -> int:
         """How many sites back a conditional can look."""
         return 2 + sum(self.dilations)
+
+    def facts(self, spec: ImageSpec) -> dict[str, str]:
+        field, sites = self.receptive_field, spec.sites - 1
+        return {"receptive field": f"{field:,} sites" + (", all before any site" if field >= sites else f" of up to {sites:,}")}
 
     def check(self, spec: ImageSpec) -> None:
         super().check(spec)

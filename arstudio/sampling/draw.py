@@ -12,7 +12,7 @@ and the rest of u a cell of a grid of 2⁻²⁰ inside it, by the inverse CDF of
 that is the inverse CDF of the mixture itself; the outermost bins reach beyond [0, 1], and so may a value. Models of
 reals draw in float64, and u within `REFER_REAL` of the edge of a cell is referred.
 
-Guidance (Ho & Salimans 2022, "Classifier-Free Diffusion Guidance", equation 6, taken to a site's conditional) sharpens
+Guidance (Ho & Salimans 2022, "Classifier-Free Diffusion Guidance", taken to a site's conditional) sharpens
 what a class adds: log p_w = (1 + w) log p(x_t | x_<t, y) − w log p(x_t | x_<t) + constant.
 
 Source of the shared-noise idea: Song et al. 2021, "Accelerating Feedforward Computation via Parallel

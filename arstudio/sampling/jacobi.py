@@ -12,8 +12,8 @@ and the image is the one that site-by-site drawing gives, bit for bit.
 Every image goes at its own pace: where one is settled already, the others are looked at alone. Large batches are shared
 between threads, each with its own images and single-threaded products.
 
-Song, Meng, Liao & Ermon 2021, "Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving", algorithms
-1 and 3. They stop by an oracle or a tolerance; values here are discrete, so the settled prefix is known exactly.
+Song, Meng, Liao & Ermon 2021, "Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving".
+They stop by an oracle or a tolerance; values here are discrete, so the settled prefix is known exactly.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def accepts(name: str, spec: ImageSpec, config: dict[str, Any]) -> bool:
 
 
 def all_cases() -> list[Case]:
-    """Every model on every spec in raster order, classes by turns, and every other order it accepts."""
+    """Every model on every spec in its first order, classes by turns, and every order it accepts but raster."""
     cases = []
     for name in MODELS:
         small = SMALL[name]

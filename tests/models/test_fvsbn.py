@@ -72,3 +72,17 @@ def test_the_bundled_model_still_opens_and_is_as_good():
     assert model.config.context == 0
     assert model.weight.shape == (64, 17, 64, 1)
     assert card.facts.nats == pytest.approx(87.36, abs=0.01)
+
+
+@pytest.mark.parametrize("context", [0, 1, 4, 19])
+def test_the_counts_that_are_shown_are_those_of_the_weights_that_learn(context, random_model):
+    model = random_model("fvsbn", SPEC, context=context, inputs="one_hot")
+    model.loss(torch.randint(0, 3, (200, *SPEC.shape), generator=torch.Generator().manual_seed(0))).mean().backward()
+    used = sum(int((p.grad != 0).sum()) for p in (model.weight, model.bias))
+    assert used == model.config.regressions(SPEC, context)
+    assert f"{used:,} parameters" in model.config.facts(SPEC)["regressions"]
+
+
+def test_both_counts_are_shown_side_by_side():
+    shown = make_config("fvsbn", {}).facts(ImageSpec(1, 28, 28, 2))["regressions"]
+    assert shown == "on the whole past 307,720 parameters, on the 28 sites before 22,330 parameters"

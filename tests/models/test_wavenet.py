@@ -32,6 +32,9 @@ def test_the_presets_see_as_far_as_they_say():
     assert fields == [128, 1024, 2051]
     assert fields[1] >= 28 * 28
     assert len(preset_settings("wavenet", "paper")["dilations"]) == 22
+    small, medium = (make_config("wavenet", preset_settings("wavenet", size)) for size in ("small", "medium"))
+    assert small.facts(ImageSpec(1, 28, 28, 2)) == {"receptive field": "128 sites of up to 783"}
+    assert medium.facts(ImageSpec(1, 28, 28, 2)) == {"receptive field": "1,024 sites, all before any site"}
 
 
 def test_padding_is_not_taken_for_a_level(random_model):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from arstudio.image import ImageSpec
 
 SMALL = {"hidden": 12, "components": 2}
-VARIANTS = [{"layers": 1}, {"layers": 3, "hidden": 16}, {"inputs": "one_hot"}, {"likelihood": "logistic"}]
+VARIANTS = [{"order": "raster"}, {"layers": 1}, {"layers": 3, "hidden": 16}, {"inputs": "one_hot"}, {"likelihood": "logistic"}]
 GREY = ImageSpec(1, 3, 3, 4)
 REFUSED = [
     (GREY, {"hidden": 0}, "hidden and layers must be at least 1, not 0 and 2"),

@@ -18,7 +18,7 @@ def configs(draw):
 
 def sight(case) -> np.ndarray:
     """Two stacks: the vertical one sees rows above, in any colour; van den Oord et al.
-    2016b, figures 1 and 2."""
+    2016b."""
     k = case.config.get("kernel", 3)
     same, strict = pixel(case.spec, strict=False), pixel(case.spec, strict=True)
     whole = taps(case.spec, [(0, 0)])

@@ -31,7 +31,7 @@ def configs(draw):
 
 
 def sight(case) -> np.ndarray:
-    """Square kernels, cut to pixels that come earlier (Jain et al. 2020, figure 2); within a pixel colours decide."""
+    """Square kernels, cut to pixels that come earlier (Jain et al. 2020); within a pixel colours decide."""
     def earlier(kernel, step):
         reach = [step * i for i in range(-(kernel // 2), kernel // 2 + 1)]
         rank = np.tile(case.order.rank.reshape(-1), case.spec.channels)

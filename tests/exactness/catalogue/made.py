@@ -35,7 +35,7 @@ def configs(draw):
 def sight(case) -> np.ndarray:
     """Site i sees site j if a chain of units leads there on which degrees never fall, and rise at the output.
 
-    Only the numbers drawn are taken from the model; what they mean is in Germain et al. 2015, figure 1.
+    Only the numbers drawn are taken from the model; what they mean is in Germain et al. 2015.
     """
     sites = case.spec.sites
     rank = np.empty(sites, dtype=int)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from arstudio.image import ImageSpec
 
 SMALL = {"channels": 6, "dilations": (1, 2), "head": 8}
-VARIANTS = [{"dilations": (3,), "channels": 4}, {"likelihood": "logistic", "components": 2}]
+VARIANTS = [{"order": "raster"}, {"dilations": (3,), "channels": 4}, {"likelihood": "logistic", "components": 2}]
 REFUSED = [
     (ImageSpec(3, 4, 4, 2), {"head": 2}, "channels must be at least 1 and head at least 3, one per colour"),
     (ImageSpec(1, 4, 4, 2), {"channels": 0}, "channels must be at least 1"),
