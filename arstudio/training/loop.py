@@ -39,6 +39,7 @@ from arstudio.training.runs import Point, Run, RunError
 
 Draw = Callable[[AutoregressiveModel, int, int], np.ndarray]    # model, count, seed -> (count, C, H, W)
 FILM = (0.0, 0.02, 0.06, 0.12, 0.25, 0.45, 0.7, 1.0)    # shares of the budget at which samples are drawn
+WARM = 0.05    # share of the budget after which the learning rate is warm, however slow the steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,10 +244,11 @@ class Trainer:
         return nats
 
     def learning_rate(self) -> float:
-        """Linear warm-up over `warmup` steps, then a cosine from 1 to `final_share` over the budget."""
+        """Linear warm-up over `warmup` steps or WARM of the budget, whichever is over first, then a cosine from 1 to
+        `final_share` over the budget."""
         c = self.config
         cosine = 0.5 * (1 + math.cos(math.pi * min(self.live.fraction, 1.0)))
-        warm = min(1.0, (self.live.step + 1) / max(c.warmup, 1))
+        warm = min(1.0, max((self.live.step + 1) / max(c.warmup, 1), self.live.fraction / WARM))
         return c.learning_rate * warm * (c.final_share + (1 - c.final_share) * cosine)
 
     def _advance(self, count: int, loss: float, seconds: float) -> None:

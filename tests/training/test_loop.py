@@ -307,6 +307,10 @@ def test_the_learning_rate_warms_up_and_falls_to_its_last_share(begin):
     assert trainer.learning_rate() == pytest.approx(0.01)
     trainer.live.step = 9
     assert trainer.learning_rate() == pytest.approx(0.1)
+    trainer.live.step, trainer.live.fraction = 0, 0.02     # a step that took a fiftieth of the budget
+    assert trainer.learning_rate() == pytest.approx(0.04, rel=0.01)
+    trainer.live.fraction = 0.05
+    assert trainer.learning_rate() == pytest.approx(0.1, rel=0.01)
     trainer.live.fraction = 0.5
     assert trainer.learning_rate() == pytest.approx(0.1 * (0.02 + 0.98 / 2))
     trainer.live.fraction = 1.0
