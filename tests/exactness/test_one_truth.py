@@ -22,7 +22,7 @@ from arstudio.sampling.draw import GRID, noise
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
 GREY, RGB, REAL = ImageSpec(1, 4, 5, 4), ImageSpec(3, 3, 4, 3), ImageSpec(3, 3, 2, 0)
-FEW = ImageSpec(1, 3, 4, 4), ImageSpec(3, 2, 3, 3), ImageSpec(3, 2, 1, 0)    # where every site costs full passes in float64
+FEW = ImageSpec(1, 3, 4, 4), ImageSpec(3, 2, 3, 3), ImageSpec(3, 2, 2, 0)    # where every site costs full passes in float64
 CONTINUOUS = [name for name in sorted(MODELS) if accepts(name, REAL, SMALL[name])]
 
 
