@@ -140,3 +140,24 @@ def other_model():
         return model, card_of(model, (), Facts(**facts))
 
     return make
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Sampling waits from its twentieth site until the event is set, and can be cancelled there."""
+    import threading
+
+    from arstudio.sampling.completion import ParticleCompleter
+    from arstudio.sampling.sampler import Sampler
+
+    gate = threading.Event()
+    for kind in (Sampler, ParticleCompleter):
+        def gated(self, limit=None, step=kind.step):
+            if self.trace.cursor >= 20 and not gate.is_set():
+                gate.wait(0.002)
+                return True
+            return step(self, limit)
+
+        monkeypatch.setattr(kind, "step", gated)
+    yield gate
+    gate.set()

@@ -1,7 +1,6 @@
 """The Complete panel as a person uses it: hide, complete, choose, accept, go on; files, clipboard, models,
 errors."""
 
-import threading
 
 import numpy as np
 import pytest
@@ -18,24 +17,6 @@ LEFT = Qt.MouseButton.LeftButton
 @pytest.fixture
 def panel(complete_panel):
     return complete_panel
-
-
-@pytest.fixture
-def held(monkeypatch):
-    """Sampling waits at its twentieth site until the event is set, and can be cancelled there."""
-    from arstudio.sampling.sampler import Sampler
-
-    gate, step = threading.Event(), Sampler.step
-
-    def gated(self, limit=None):
-        if self.trace.cursor == 20 and not gate.is_set():
-            gate.wait(0.002)
-            return True
-        return step(self, limit)
-
-    monkeypatch.setattr(Sampler, "step", gated)
-    yield gate
-    gate.set()
 
 
 def click(qtbot, button):
@@ -77,7 +58,7 @@ def test_complete_fills_the_gallery_and_keeps_every_known_pixel(qtbot, panel):
     assert panel.side.figures.text("log_prob") == f"{found.log_prob[best]:.1f} nats".replace("-", "−")
     assert panel.side.figures.text("hidden") == "32 of 64"
     assert panel.side.figures.text("evidence") == "all 32 known"
-    assert panel.side.sentence.text() == found.sentence
+    assert panel.side.sentence.text() == found.found.sentence + " " + found.found.reason
     bits = -found.log_prob[best] / np.log(2) / 32
     assert panel.side.figures.text("bits") == f"{bits:.2f} bits"
 
@@ -95,7 +76,7 @@ def test_choose_accept_hide_again_and_go_on(qtbot, panel):
     again = complete(qtbot, panel)
     assert again is not found
     assert (again.images[:, 0, :2] == found.images[index][0, :2]).all()
-    assert panel.side.figures.text("evidence").startswith("~")
+    assert panel.side.figures.text("evidence") == "all 48 known"
     panel.undo_stack.undo()
     panel.undo_stack.undo()
     assert panel.canvas.sheet.same(found.sheet)
@@ -169,6 +150,7 @@ def test_results_appear_while_they_are_drawn(qtbot, panel, held):
     statuses = []
     panel.studio.status.connect(lambda text, fraction: statuses.append(text))
     panel.hide_part("top")
+    panel.page.method.setCurrentText("Clamp")
     before = panel.canvas.sheet
     click(qtbot, panel.complete_button)
     qtbot.waitUntil(lambda: panel.run.trace is not None and panel.run.trace.cursor == 20, timeout=10_000)
@@ -186,6 +168,7 @@ def test_results_appear_while_they_are_drawn(qtbot, panel, held):
 
 def test_stop_keeps_what_is_there_and_it_can_be_used(qtbot, panel, held):
     panel.hide_part("top")
+    panel.page.method.setCurrentText("Clamp")
     before = panel.canvas.sheet
     click(qtbot, panel.complete_button)
     qtbot.waitUntil(lambda: panel.run.trace is not None and panel.run.trace.cursor == 20, timeout=10_000)
@@ -245,8 +228,8 @@ def test_hide_buttons_invert_and_clear_are_undoable(qtbot, panel):
     for name, button in panel.hide_bar.buttons.items():
         click(qtbot, button)
         states.append(panel.canvas.sheet)
-        if name in ("top", "left", "right", "bottom", "random"):
-            assert panel.canvas.sheet.hidden.sum() == 32
+        if name in ("top", "left", "right", "bottom", "random", "blob"):
+            assert panel.canvas.sheet.hidden.sum() == (26 if name == "blob" else 32)
     hidden = {name: state.hidden for name, state in zip(panel.hide_bar.buttons, states, strict=True)}
     assert hidden["top"][:4].all()
     assert hidden["centre"][2:6, 2:6].sum() == hidden["centre"].sum() == 16

@@ -1,8 +1,8 @@
 """The Complete panel: draw or open a picture, hide a part of it, let the model draw that part many times, and
 choose.
 
-The page, the run, the shelf (`bottom`, in the bottom dock) and the figures (`side`, in the Inspector) are
-cells of their own; this file joins them to each other and to the studio.
+The page, the run, the live sketch, the results, the shelf (`bottom`, in the bottom dock) and the figures (`side`, in the
+Inspector) are cells of their own; this file joins them to each other and to the studio.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from PySide6.QtCore import QEvent, Qt, Slot
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QUndoStack
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
+from arstudio.gui.panels.complete_live import LiveSketch
 from arstudio.gui.panels.complete_new import NewPictures
 from arstudio.gui.panels.complete_page import CompletePage
+from arstudio.gui.panels.complete_results import CompletionResults
 from arstudio.gui.panels.complete_run import CompletionRun
 from arstudio.gui.panels.complete_shelf import CompletionShelf
 from arstudio.gui.panels.complete_side import CompletionSide
@@ -27,12 +29,10 @@ from arstudio.gui.widgets.fit_page import FitPage
 from arstudio.gui.widgets.fitting import Incoming
 from arstudio.gui.widgets.pictures import qimage_of
 from arstudio.gui.widgets.sheet import grown
-from arstudio.image import is_hidden
 
 
 class CompletePanel(QWidget):
-    """The page; `side` and `bottom` are its parts in the docks, `undo_stack` its history of edits, `result`
-    the last completions."""
+    """The page; `side` and `bottom` are its parts in the docks, `undo_stack` its history of edits."""
 
     def __init__(self, studio: Studio) -> None:
         super().__init__()
@@ -40,8 +40,6 @@ class CompletePanel(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAcceptDrops(True)
         self.studio = studio
-        self.result: Completions | None = None
-        self._follow = True              # the canvas shows the chosen completion
         self._random = 0
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(300)
@@ -59,6 +57,8 @@ class CompletePanel(QWidget):
         self.new = NewPictures(studio, self.page.menu, self)
         self.fitting = FitPage()
         self.run = CompletionRun(studio, self)
+        self.live = LiveSketch(studio, self.canvas, self.run, self)
+        self.results = CompletionResults(studio, self.page, self.bottom, self.side, self.run, self.live, self)
         self.empty = EmptyState(
             self.tr("Complete a picture"), self.tr("Hide a part of a picture and a model draws it.")
         )
@@ -71,33 +71,25 @@ class CompletePanel(QWidget):
         column.addWidget(self._pages)
         self.setFocusProxy(self.canvas)
         self._connect()
-        self._show_words()
+        self.results.show_words()
         self._model_changed()
 
     def _connect(self) -> None:
-        studio, canvas, side, run = self.studio, self.canvas, self.side, self.run
+        studio, page = self.studio, self.page
         studio.model_changed.connect(self._model_changed)
         studio.model_loading.connect(self._model_loading)
+        studio.settings_changed.connect(self.live.refresh)
         self.new.source.ready.connect(self._place)
         self.new.source.offered.connect(self._offer)
         self.empty.acted.connect(self.new.source.open_first_model)
         self.fitting.taken.connect(self._take_fitted)
         self.fitting.dropped.connect(self._show_page)
-        canvas.edited.connect(self._edited)
-        canvas.preview_left.connect(self._preview_left)
-        canvas.hovered.connect(self._caption)
+        self.canvas.hovered.connect(self._caption)
         self.hide_bar.chosen.connect(self.hide_part)
         self.complete_button.clicked.connect(self._go_or_stop)
-        run.began.connect(self._began)
-        run.grew.connect(self._grew)
-        run.ended.connect(self._ended)
-        run.failed.connect(self._failed)
-        self.gallery.chosen.connect(self.choose)
-        self.gallery.taken.connect(self.use_as_canvas)
-        self.bottom.ranking.chosen.connect(self._rank)
-        side.taken.connect(self.use_as_canvas)
-        side.opened.connect(self.open_in_generate)
-        side.compared.connect(self._compare)
+        self.side.more_wanted.connect(self._more_particles)
+        page.live.toggled.connect(self.live.switch)
+        page.method.currentIndexChanged.connect(self._method_chosen)
 
     # -- what the window calls ------------------------------------------------------------------------------
 
@@ -120,6 +112,11 @@ class CompletePanel(QWidget):
             self.studio.message.emit("info", self.tr("The image is on the clipboard."))
 
     @property
+    def result(self) -> Completions | None:
+        """The last completions."""
+        return self.results.last
+
+    @property
     def running(self) -> bool:
         """True while completions are drawn."""
         return self.run.running
@@ -127,10 +124,13 @@ class CompletePanel(QWidget):
     def complete(self) -> None:
         """Draw completions of the canvas; a picture that is being fitted is taken first."""
         sheet = self.canvas.sheet
-        if self.running:
-            return
         if self.fitting.incoming is not None:
             self.fitting.accept()
+            return
+        if self.live.on:
+            self.page.live.setChecked(False)
+            self.run.abandon()
+        if self.running:
             return
         if self.studio.model is None or sheet is None or self.canvas.spec != self.studio.card.spec:
             words = self.tr("Choose a model first: the Library on the left lists them.")
@@ -139,22 +139,34 @@ class CompletePanel(QWidget):
             words = self.tr("Nothing is hidden: paint over a part of the picture, or choose one beside “Hide”.")
             self.studio.message.emit("info", words)
         else:
-            self._follow = True
-            self.run.start(sheet, int(self.page.count.currentText()))
+            self.results.follow = True
+            self.run.start(sheet, self.page.plan())
             self.page.show_running(True)
 
     def cancel(self) -> None:
         """Leave a picture that is being fitted; stop drawing and keep what is there; go back from a preview to the canvas."""
         if self.fitting.incoming is not None:
             self.fitting.leave()
+        elif self.live.on:
+            self.page.live.setChecked(False)
         elif self.running:
             self.run.stop()
         else:
             self.canvas.leave_preview()
 
     @Slot()
+    def _more_particles(self) -> None:
+        self.page.choose_particles(self.page.more_particles())
+        self.complete()
+
+    @Slot()
+    def _method_chosen(self) -> None:
+        self.live.method = self.page.plan().method
+        self.live.refresh()
+
+    @Slot()
     def _go_or_stop(self) -> None:
-        if self.running:
+        if self.running and not self.live.on:
             self.cancel()
         else:
             self.complete()
@@ -172,7 +184,7 @@ class CompletePanel(QWidget):
 
     @Slot(str)
     def hide_part(self, name: str) -> None:
-        """Hide top, left, right, bottom, centre or a random half; invert, grow, shrink or clear what is hidden."""
+        """Hide top, left, right, bottom, centre, blobs or a random half; invert, grow, shrink or clear what is hidden."""
         sheet = self.canvas.sheet
         if sheet is None:
             return
@@ -207,7 +219,8 @@ class CompletePanel(QWidget):
                 self.tr("Open a model"),
             )
         elif sheet is not None and self.canvas.spec == card.spec:
-            self._show_words()
+            self.results.show_words()
+            self.live.refresh()
         else:
             self.run.abandon()
             self.page.show_running(False)
@@ -234,6 +247,10 @@ class CompletePanel(QWidget):
         else:
             self._pages.setCurrentWidget(self.empty)
 
+    @Slot(int, int)
+    def _caption(self, row: int = -1, column: int = -1) -> None:
+        self.caption.describe(self.canvas, row, column)
+
     @Slot(object)
     def _offer(self, incoming: Incoming) -> None:
         self.fitting.offer(incoming, self.studio.card.spec)
@@ -252,13 +269,11 @@ class CompletePanel(QWidget):
         if hidden is None:
             hidden = _lower_half(spec.height, spec.width) if fresh or sheet.hidden.all() else sheet.hidden
         if fresh:
-            self.result = None
-            self.gallery.clear()
+            self.results.forget()
             self.canvas.begin(content, hidden, spec)
             self.set_tool("brush" if np.all(hidden) else self.canvas.tool)
             self.tools.refresh()
             self.page.easel.arrange()
-            self._show_words()
         else:
             self.canvas.change(self.tr("New picture"), content, hidden)
         self._caption()
@@ -277,138 +292,6 @@ class CompletePanel(QWidget):
         """Open what was dropped."""
         if self.new.accept(event.mimeData()):
             event.acceptProposedAction()
-
-    # -- completions ----------------------------------------------------------------------------------------
-
-    @Slot()
-    def _began(self) -> None:
-        self.result = None
-        words = self.tr("Where the completions agree is shown when they are drawn.")
-        self.agreement.show_sheet(self.run.sheet, self.run.trace.spec, words)
-        self.gallery.set_current(0)
-        self._show_words()
-
-    @Slot(object)
-    def _grew(self, images: np.ndarray) -> None:
-        self.gallery.show_images(images, self.run.trace.spec, list(range(len(images))), [])
-        if self._follow and self.gallery.current is not None:
-            self.canvas.show_preview(images[self.gallery.current], self.run.sheet.hidden)
-            self._caption()
-
-    @Slot(object)
-    def _ended(self, found: Completions | None) -> None:
-        self.page.show_running(False)
-        self.result = found
-        if found is None:
-            self.gallery.clear()
-            self._show_words()
-            return
-        self.agreement.show_completions(found, found.trace.spec)
-        self.bottom.show_completions(found)
-        if self._follow:
-            self.choose(self.gallery.order[0])
-        else:
-            self._show_words()
-
-    @Slot(str)
-    def _failed(self, sentence: str) -> None:
-        self.page.show_running(False)
-        self.gallery.clear()
-        self.canvas.leave_preview()
-        self._show_words()
-        self.studio.message.emit("error", sentence)
-
-    @Slot(str)
-    def _rank(self, _key: str) -> None:
-        if self.result is not None:
-            self.bottom.show_completions(self.result)
-            self._show_words()
-
-    @Slot(int)
-    def choose(self, index: int) -> None:
-        """Show a completion large; the canvas itself is unchanged."""
-        self._follow = True
-        self.gallery.set_current(index)
-        if self.result is not None:
-            self.canvas.show_preview(self.result.images[index], self.result.sheet.hidden)
-            self._show_words()
-        self._caption()
-
-    @Slot()
-    def use_as_canvas(self) -> None:
-        """Put the chosen completion on the canvas; what was drawn is known from now on."""
-        index = self.gallery.current
-        if self.result is not None and index is not None:
-            image = self.result.images[index]
-            self.caption.words = self.tr("A completion: hide another part of it and go on")
-            content = np.where(is_hidden(image), self.result.sheet.content, image)
-            self.canvas.change(self.tr("Use completion"), content, is_hidden(image).any(0))
-            self._caption()
-
-    @Slot()
-    def open_in_generate(self) -> None:
-        """Show the trace of the completions in Generate."""
-        if self.result is not None and self.gallery.current is not None:
-            self.studio.pause()
-            self.studio.stop_drawing()
-            self.studio.show_trace(self.result.trace, self.result.card, focus=self.gallery.current)
-            self.studio.tab_requested.emit("generate")
-
-    @Slot(bool)
-    def _compare(self, held: bool) -> None:
-        if self.result is not None and self.gallery.current is not None:
-            image = self.result.sheet.content if held else self.result.images[self.gallery.current]
-            self.canvas.show_preview(image, self.result.sheet.hidden)
-
-    # -- words ----------------------------------------------------------------------------------------------
-
-    @Slot()
-    def _edited(self) -> None:
-        if self.result is None and not self.running:
-            self.agreement.show_sheet(self.canvas.sheet, self.canvas.spec)
-        self._title_shelf()
-        self._caption()
-
-    @Slot()
-    def _preview_left(self) -> None:
-        self._follow = False
-        self.gallery.set_current(None)
-        self._show_words()
-        self._caption()
-
-    @Slot(int, int)
-    def _caption(self, row: int = -1, column: int = -1) -> None:
-        self.caption.describe(self.canvas, row, column)
-
-    def _title_shelf(self) -> None:
-        title, found = "", self.result
-        if found is not None:
-            title = self.tr("{0} by {1}").format(found.count, found.card.title)
-            if self.canvas.sheet is not None and not self.canvas.sheet.same(found.sheet):
-                title = self.tr("{0}, before your last changes").format(title)
-        self.bottom.title.setText(title.upper())
-
-    def _show_words(self) -> None:
-        """Title, figures and invitations of side and shelf."""
-        found, index, trace = self.result, self.gallery.current, self.run.trace
-        self.bottom.set_filled(found is not None or trace is not None)
-        self._title_shelf()
-        if trace is not None:
-            self.side.show_words(
-                self.tr("Drawing {0} completions").format(trace.count),
-                self.tr("The pixels appear in the model's order. Esc stops and keeps what is there."),
-            )
-        elif found is None:
-            self.side.show_words(
-                self.tr("No completions yet"),
-                self.tr("Their log p, their bits per hidden pixel and what they are conditioned on appear here."),
-            )
-        elif index is None:
-            title = self.tr("{0} completions").format(found.count)
-            self.side.show_words(title, self.tr("Choose one below to see it large."))
-        else:
-            note = "" if found.finished else self.tr("Stopped: what was drawn until then.")
-            self.side.show_completion(found, index, self.gallery.order.index(index) + 1, note)
 
     def changeEvent(self, event: QEvent) -> None:
         """Icons follow the palette."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -15,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from arstudio.gui.panels.complete_run import Plan
 from arstudio.gui.widgets.agreement import AgreementColumn
 from arstudio.gui.widgets.canvas import Canvas
 from arstudio.gui.widgets.controls import Field, label
@@ -23,6 +25,8 @@ from arstudio.gui.widgets.toolbox import HideBar, ToolColumn
 from arstudio.image import is_hidden
 
 COUNTS = (4, 8, 12, 16, 32, 64)
+PARTICLES = (32, 128, 512, 2048)
+BUDGET = 20.0    # seconds that Auto may plan for
 ROW = 30     # height of the controls below the canvas
 
 
@@ -41,17 +45,27 @@ class CompletePage(QWidget):
         self.go = QPushButton(self.tr("Complete"))
         self.go.setObjectName("primary")
         self.go.setMinimumWidth(88)          # the same for Stop, so that nothing jumps
-        tip = self.tr("Draw the hidden pixels from p(xₜ | x₍<t₎), keeping the known ones (Ctrl+Return)")
+        tip = self.tr("Draw the hidden pixels, keeping the known ones (Ctrl+Return)")
         self.go.setToolTip(tip)
         self.count = QComboBox()
         self.count.addItems([str(n) for n in COUNTS])
         self.count.setCurrentText("12")
         self.count.setToolTip(self.tr("How many completions to draw"))
         self.method = QComboBox()
-        self.method.addItem(self.tr("Clamp"), "clamp")
+        for text, key in (
+            (self.tr("Auto"), ("auto", 128)), *((self.tr("Particles · {0:,}").format(n), ("particles", n)) for n in PARTICLES),
+            (self.tr("Exact"), ("exact", 128)), (self.tr("Clamp"), ("clamp", 32)),
+        ):
+            self.method.addItem(text, key)
         self.method.setToolTip(self.tr(
-            "Clamp: the model draws pixel by pixel in its order; known pixels keep their value.\n"
-            "Each hidden pixel is drawn from p(xₜ | x₍<t₎): known pixels that come later do not influence it."
+            "Auto: exact where the model and the mask allow it, else particles. It says which and why.\n"
+            "Particles: N images are drawn side by side; those that do not lead to the known pixels die out.\n"
+            "Exact: for models of any order, and wherever everything known comes first.\n"
+            "Clamp: each hidden pixel is drawn from p(xₜ | x₍<t₎); known pixels that come later do not influence it."
+        ))
+        self.live = QToolButton(text=self.tr("Live"), checkable=True)
+        self.live.setToolTip(self.tr(
+            "Continue my sketch: complete again and again while you draw.\nWhat the model adds is seen through what is hidden."
         ))
         self.new = QToolButton(text=self.tr("New"))
         self.new.setObjectName("field")
@@ -74,8 +88,8 @@ class CompletePage(QWidget):
         hide.addStretch()
         act = QHBoxLayout()
         act.setSpacing(6)
-        method, count = Field(self.tr("Method"), self.method), Field(self.tr("Images"), self.count)
-        for widget in (self.go, method, count, self.new):
+        self._fields = Field(self.tr("Method"), self.method), Field(self.tr("Images"), self.count)
+        for widget in (self.go, *self._fields, self.live, self.new):
             widget.setFixedHeight(ROW)
             act.addWidget(widget)
         act.addStretch()
@@ -91,9 +105,30 @@ class CompletePage(QWidget):
         column.addLayout(act)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """A narrow page does without a word."""
+        """A narrow page does without some words."""
         self.hide_words.setVisible(self.width() >= 540)
+        for field in self._fields:
+            field.caption.setVisible(self.width() >= 640)
         super().resizeEvent(event)
+
+    def minimumSizeHint(self) -> QSize:
+        """As narrow as it is without those words."""
+        return QSize(520, super().minimumSizeHint().height())
+
+    def plan(self) -> Plan:
+        """What is chosen below the canvas."""
+        method, particles = self.method.currentData()
+        return Plan(int(self.count.currentText()), method, particles, seconds=BUDGET if method == "auto" else 0.0)
+
+    def more_particles(self) -> int:
+        """The next larger number of particles there is, 0 when there is none."""
+        _, now = self.method.currentData()
+        return next((n for n in PARTICLES if n > now), 0)
+
+    def choose_particles(self, number: int) -> None:
+        """Choose a number of PARTICLES."""
+        choices = [self.method.itemData(i) for i in range(self.method.count())]
+        self.method.setCurrentIndex(choices.index(("particles", number)))
 
     def show_running(self, running: bool) -> None:
         """The primary button completes, or stops."""
@@ -119,6 +154,9 @@ class Caption(QLabel):
             state = self.tr("level {0}").format(", ".join(f"{v:.3g}" for v in values))
             if is_hidden(values).any():
                 state = self.tr("not drawn yet") if canvas.previewing else self.tr("hidden")
+            if sheet.hinted[row, column] and not canvas.previewing:
+                about = ", ".join(f"{v:.3g}" for v in sheet.hint[:, row, column])
+                state = self.tr("hidden, about level {0} · {1:.0%} sure").format(about, float(sheet.certainty[row, column]))
             words = self.tr("row {0}, column {1} · {2}").format(row, column, state)
         elif canvas.previewing:
             words = self.tr("A completion · Esc or drawing goes back to your canvas")

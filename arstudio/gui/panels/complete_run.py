@@ -3,6 +3,7 @@ behind."""
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,19 @@ from arstudio.gui.tasks import Task, TaskProgress
 from arstudio.gui.widgets.completions import Completions, collect, live_images
 from arstudio.gui.widgets.sheet import Sheet
 from arstudio.models.modelfile import ModelCard
+from arstudio.progress import Cancelled
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to complete: `count` images, by `method` (auto, particles, exact, clamp), with `particles` in `repeats`
+    populations together, within about `seconds` (0: as long as it takes)."""
+
+    count: int
+    method: str = "auto"
+    particles: int = 128
+    repeats: int = 2
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +35,7 @@ class _Job:
     sheet: Sheet
     card: ModelCard
     start: float
+    keep: threading.Event      # set while a stopped run is to bring what it has
 
 
 class CompletionRun(QObject):
@@ -58,22 +73,32 @@ class CompletionRun(QObject):
         """The trace being written, None before it exists."""
         return self._sampler.trace if self._sampler is not None else None
 
-    def start(self, sheet: Sheet, count: int) -> None:
-        """Draw `count` completions of a sheet with the studio's model, class, seed and temperature."""
+    def start(self, sheet: Sheet, plan: Plan) -> None:
+        """Draw completions of a sheet with the studio's model, class, seed and temperature."""
         studio = self._studio
         model, settings, y = studio.model, studio.sample_settings(), studio.chosen_class()
-        job = _Job(sheet, studio.card, time.perf_counter())
+        job = _Job(sheet, studio.card, time.perf_counter(), threading.Event())
+        job.keep.set()
 
         def draw(progress: TaskProgress) -> Completions:
-            from arstudio.sampling.completion import completion_sampler
+            from arstudio.sampling.completion import Evidence, ParticleSettings, completion_sampler
 
-            sampler = completion_sampler(model, sheet.content, ~sheet.hidden, count, settings, y)
+            evidence = Evidence(sheet.hint, sheet.certainty) if sheet.hinted.any() else None
+            particles = ParticleSettings(particles=max(2, plan.particles // plan.repeats), repeats=plan.repeats)
+            sampler = completion_sampler(
+                model, sheet.content, ~sheet.hidden, plan.count, settings, y, method=plan.method, particles=particles,
+                evidence=evidence, seconds=plan.seconds,
+            )
             progress.publish(sampler)
-            sampler.run(progress)
+            try:
+                sampler.run(progress)
+            except Cancelled:
+                if sampler.trace.cursor == 0 or not job.keep.is_set():
+                    raise
             return collect(sampler, sheet, job.card, time.perf_counter() - job.start)
 
         self._job, self._sampler, self._seen = job, None, -1
-        self._task = Task(draw, self.tr("Completing {0} images").format(count))
+        self._task = Task(draw, self.tr("Completing {0} images").format(plan.count))
         self._task.partial.connect(self._began)
         self._task.reported.connect(self._reported)
         self._task.done.connect(self._done)
@@ -82,9 +107,11 @@ class CompletionRun(QObject):
         self._reported(None, "")
         self._task.start()
 
-    def stop(self) -> None:
-        """Stop drawing; `ended` brings what is there."""
+    def stop(self, keep: bool = True) -> None:
+        """Stop drawing; `ended` brings what is there, or None if it is not to be kept."""
         if self._task is not None:
+            if not keep:
+                self._job.keep.clear()
             self._task.cancel()
 
     def abandon(self) -> None:
@@ -125,11 +152,8 @@ class CompletionRun(QObject):
 
     @Slot()
     def _cancelled(self) -> None:
-        sampler, job = self._sampler, self._job
         self._close()
-        seconds = time.perf_counter() - job.start
-        some = sampler is not None and sampler.trace.cursor > 0
-        self.ended.emit(collect(sampler, job.sheet, job.card, seconds) if some else None)
+        self.ended.emit(None)
 
     def _close(self) -> None:
         self._timer.stop()

@@ -8,10 +8,11 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from arstudio.gui.widgets.completions import Completions
 from arstudio.gui.widgets.controls import Figures, label, section
+from arstudio.gui.widgets.trust import TrustGauge
 
 
 class CompletionSide(QWidget):
-    """`taken`, `opened`: buttons; `compared(bool)`: held and let go."""
+    """`taken`, `opened`, `more_wanted`: buttons; `compared(bool)`: held and let go."""
 
     taken = Signal()
     opened = Signal()
@@ -26,21 +27,19 @@ class CompletionSide(QWidget):
         self.title = label("", "title")
         self.note = label("", "dim", wrap=True)
         self.figures = Figures((
-            ("log_prob", self.tr("log p(hidden | past)")), ("bits", self.tr("Per hidden pixel")),
+            ("log_prob", self.tr("log p(hidden | known)")), ("bits", self.tr("Per hidden pixel")),
             ("hidden", self.tr("Hidden pixels")), ("evidence", self.tr("Counts as evidence")),
             ("time", self.tr("Time")),
         ))
-        self.figures.explain("log_prob", self.tr(
-            "log p(hidden | past) = Σ log p(xₜ | x₍<t₎) over the hidden sites, under the model at T = 1.\n"
-            "It equals log p(hidden | known) when every known pixel comes before every hidden one."
-        ))
-        self.figures.explain("bits", self.tr("−log₂ p(hidden | past) / number of hidden pixels"))
+        self.figures.explain("bits", self.tr("−log₂ p / number of hidden pixels"))
         self.figures.explain("evidence", self.tr(
-            "How many known pixels come before a hidden one in the model's order, on average.\n"
-            "Clamping ignores those that come after it."
+            "How many known pixels a hidden one takes into account, on average.\n"
+            "Clamping ignores those that come after it in the model's order."
         ))
         self.method = section(self.tr("Method"))
         self.sentence = label("", "small", wrap=True)
+        self.gauge = TrustGauge()
+        self.more_wanted = self.gauge.more_wanted
         self.take = QPushButton(self.tr("Use as canvas"))
         self.take.setToolTip(self.tr("Put this completion on the canvas, all of it known, and go on"))
         self.compare = QPushButton(self.tr("Compare"))
@@ -53,6 +52,8 @@ class CompletionSide(QWidget):
         column.addSpacing(8)
         column.addWidget(self.method)
         column.addWidget(self.sentence)
+        column.addSpacing(8)
+        column.addWidget(self.gauge)
         column.addSpacing(8)
         row = QHBoxLayout()
         row.setSpacing(8)
@@ -76,27 +77,48 @@ class CompletionSide(QWidget):
         self.note.setText(note)
         self._reveal(figures=False)
 
-    def show_completion(self, found: Completions, index: int, rank: int, note: str = "") -> None:
-        """Figures of one completion, `rank` from 1."""
+    def show_completion(
+        self, found: Completions, index: int, rank: int, note: str = "", offer: str = ""
+    ) -> None:
+        """Figures of one completion, `rank` from 1; `offer` is what the button for more particles says."""
         self.title.setText(self.tr("Completion {0} of {1}").format(rank, found.count))
         self.note.setText(note)
         given, drawn = found.known_pixels, found.drawn_pixels
         nats = f"{float(found.log_prob[index]):.1f}".replace("-", "−")
         self.figures.set("log_prob", self.tr("{0} nats").format(nats), "strong")
+        name, formula = self._log_prob(found)
+        self.figures.rename("log_prob", name)
+        self.figures.explain("log_prob", formula)
         self.figures.set("bits", self.tr("{0:.2f} bits").format(found.bits_per_pixel(index)))
         hidden = f"{found.hidden_pixels} of {found.hidden_pixels + given}"
         if not found.finished:
             hidden = self.tr("{0} drawn of {1}").format(drawn, found.hidden_pixels)
         self.figures.set("hidden", hidden)
         evidence = self.tr("all {0} known").format(given)
-        if found.ignored:
+        if found.found.ignored:
             evidence = self.tr("~{0} of {1}").format(round(found.evidence()), given)
         self.figures.set("evidence", evidence if given else self.tr("nothing is known"))
         self.figures.set("time", self.tr("{0:.1f} s").format(found.seconds))
-        self.sentence.setText(found.sentence)
+        self.sentence.setText(f"{found.found.sentence} {found.found.reason}".strip())
+        self.gauge.show_completion(found.found, offer)
         self._reveal(figures=True)
+
+    def _log_prob(self, found: Completions) -> tuple[str, str]:
+        """What the log p of a method is, and its formula."""
+        if found.found.method == "particles":
+            return self.tr("log p(hidden | known)"), self.tr(
+                "log p(x) − log Ẑ: what the model gives the whole image, less the particles' estimate of what it gives the "
+                "known pixels.\nToo large until there are enough particles."
+            )
+        if found.found.method == "exact" or not found.found.ignored:
+            return self.tr("log p(hidden | known)"), self.tr("Σ log p(xₜ | x₍<t₎) over the hidden sites, at T = 1")
+        return self.tr("log p(hidden | past)"), self.tr(
+            "Σ log p(xₜ | x₍<t₎) over the hidden sites, at T = 1; known pixels that come later do not count"
+        )
 
     def _reveal(self, *, figures: bool) -> None:
         self.note.setVisible(bool(self.note.text()))
-        for widget in (self.figures, self.method, self.sentence, self.take, self.compare, self.open):
+        for widget in (
+            self.figures, self.method, self.sentence, self.gauge, self.take, self.compare, self.open
+        ):
             widget.setVisible(figures)

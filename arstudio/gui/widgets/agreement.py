@@ -54,10 +54,12 @@ class LegendMark(QLabel):
     def paintEvent(self, _event: QPaintEvent) -> None:
         """The square."""
         painter = QPainter(self)
-        if self._name == "hidden":
+        if self._name in ("hidden", "hint"):
             for i in range(4):
                 side = theme.colour("check_b" if i in (0, 3) else "check_a")
                 painter.fillRect(QRectF(1 + 6 * (i % 2), 1 + 6 * (i // 2), 6, 6), side)
+            if self._name == "hint":
+                painter.fillRect(QRectF(4, 4, 6, 6), theme.colour("dim"))
             painter.setPen(QPen(theme.colour("known"), 1.5))
         else:
             painter.setPen(QPen(theme.colour(self._name), 1.5))
@@ -81,15 +83,24 @@ class AgreementColumn(QWidget):
             column.addWidget(widget)
         column.addSpacing(8)
         column.addWidget(section(self.tr("On the canvas")))
+        self._legend: dict[str, QWidget] = {}
         for name, text in (
-            ("hidden", self.tr("hidden, to be drawn")), ("accent", self.tr("drawn by the model")),
+            ("hidden", self.tr("hidden, to be drawn")), ("hint", self.tr("hidden, about this bright")),
+            ("accent", self.tr("drawn by the model")),
         ):
-            row = QHBoxLayout()
+            self._legend[name] = QWidget()
+            row = QHBoxLayout(self._legend[name])
+            row.setContentsMargins(0, 0, 0, 0)
             row.setSpacing(8)
             row.addWidget(LegendMark(name))
             row.addWidget(label(text, "small"), 1)
-            column.addLayout(row)
+            column.addWidget(self._legend[name])
+        self.show_hints(False)
         column.addStretch()
+
+    def show_hints(self, some: bool) -> None:
+        """Explain hints where there are some."""
+        self._legend["hint"].setVisible(some)
 
     def fit(self, width: int, height: int, spec: ImageSpec) -> None:
         """Take a size; the map gets the largest whole multiple that leaves room for the words."""

@@ -51,9 +51,10 @@ class Edit(QUndoCommand):
 
 
 class Canvas(PixelView):
-    """`edited` after every change of the sheet, `preview_left` when drawing ends a preview, `picked(Ink)`,
-    `resized_brush(size)`."""
+    """`stroked` whenever a stroke under way changes the sheet, `edited` after every change that stays, `preview_left`
+    when drawing ends a preview, `picked(Ink)`, `resized_brush(size)`."""
 
+    stroked = Signal()
     edited = Signal()
     preview_left = Signal()
     picked = Signal(object)
@@ -70,6 +71,7 @@ class Canvas(PixelView):
         self._sheet: Sheet | None = None
         self._preview: np.ndarray | None = None
         self._drawn: np.ndarray | None = None         # (H, W) what the preview's model drew
+        self._ghost: np.ndarray | None = None         # a completion seen through what is hidden, while drawing goes on
         self._gesture: Gesture | None = None          # a stroke is under way
         self._pressure: float | None = None           # of a tablet's pen, 0 to 1
         self._tool_of_pen: str | None = None          # the tool to come back to when the pen's other end is lifted
@@ -95,7 +97,7 @@ class Canvas(PixelView):
         """A new image of a new size: forgets undo."""
         self._drop_stroke()
         self.undo_stack.clear()
-        self._preview = self._sheet = None
+        self._preview = self._sheet = self._ghost = None
         if self.spec is None or self.spec.shape != spec.shape or self.spec.levels != spec.levels:
             self.ink, self.other_ink = (spec.top,) * spec.channels, (0,) * spec.channels
             self.brush = max(1, round(min(spec.height, spec.width) / 14))
@@ -110,8 +112,9 @@ class Canvas(PixelView):
             return
         self._commit()
         before = self._sheet
+        like = before if content is None else None
         content = before.content if content is None else np.asarray(content, dtype=self.spec.dtype)
-        after = Sheet.of(content, before.hidden if hidden is None else hidden)
+        after = Sheet.of(content, before.hidden if hidden is None else hidden, like)
         self.leave_preview()
         if not after.same(before):
             self.undo_stack.push(Edit(self, text, before, after))
@@ -147,10 +150,25 @@ class Canvas(PixelView):
         """True while a completion is shown."""
         return self._preview is not None
 
+    def show_ghost(self, image: np.ndarray | None) -> None:
+        """Let a completion (C, H, W) be seen where the sheet is hidden, while drawing goes on; None: no more."""
+        if image is not None or self._ghost is not None:
+            self._ghost = image
+            self._refresh()
+
+    @property
+    def haunted(self) -> bool:
+        """True while a completion is seen through what is hidden."""
+        return self._ghost is not None
+
     def _refresh(self) -> None:
-        if self._sheet is not None:
-            self.show_image(self._preview if self._preview is not None else self._sheet.shown(), self.spec)
-            self.update()
+        sheet, shown = self._sheet, self._preview
+        if sheet is None:
+            return
+        if shown is None:
+            shown = sheet.shown() if self._ghost is None else np.where(sheet.hidden, self._ghost, sheet.content)
+        self.show_image(shown.astype(self.spec.dtype), self.spec)
+        self.update()
 
     # -- tools ----------------------------------------------------------------------------------------------
 
@@ -211,7 +229,7 @@ class Canvas(PixelView):
             if self.tool == "keep" and self._drawn is not None:
                 self._drawn = self._drawn & self._sheet.hidden
             self._refresh()
-            self.update()
+            self.stroked.emit()
 
     def _commit(self) -> None:
         """End the gesture under way as one command."""
@@ -233,7 +251,7 @@ class Canvas(PixelView):
         return {
             "brush": self.tr("Draw"), "line": self.tr("Line"), "block": self.tr("Draw rectangle"), "fill": self.tr("Fill"),
             "mask": self.tr("Hide"), "rectangle": self.tr("Hide rectangle"), "eraser": self.tr("Erase mask"),
-            "keep": self.tr("Keep"),
+            "keep": self.tr("Keep"), "hint": self.tr("Hint"),
         }[self.tool]
 
     def _pick(self, cell: Cell) -> None:
@@ -390,14 +408,27 @@ class Canvas(PixelView):
         """The outline of what is hidden (or was drawn), and the footprint of the tool."""
         super().paint_marks(painter)
         preview = self._preview is not None
+        if not preview and self._ghost is None:
+            self._paint_hints(painter)
         mask = self._drawn if preview and self._drawn is not None else self._sheet.hidden
         if self._lines[0] != mask.tobytes():
             self._lines = mask.tobytes(), [QLineF(*line) for line in outline(mask)]
-        tint = theme.colour("accent" if preview else "known")
+        tint = theme.colour("accent" if preview or self._ghost is not None else "known")
         self._draw_lines(painter, self._lines[1], tint, theme.colour("stage", 0.6))
         if self._cell is not None and (self.underMouse() or self.hasFocus()) and not self._space:
             footprint = disc(self._cell, self.footprint, self._sheet.hidden.shape)
             self._paint_footprint(painter, footprint)
+
+    def _paint_hints(self, painter: QPainter) -> None:
+        """A square of the hinted brightness in the middle of each pixel, the larger the surer."""
+        tints = to_display(self._sheet.hint, self.spec.levels)
+        painter.setPen(QPen(theme.colour("dim", 0.5), 0))
+        for row, column in zip(*self._sheet.hinted.nonzero(), strict=True):
+            tint = tints[:, row, column].tolist()
+            edge = self.scale() * 0.45 * (1 - float(self._sheet.certainty[row, column]))
+            painter.setBrush(QColor(*(tint * 3 if len(tint) == 1 else tint)))
+            painter.drawRect(self.rect_of(int(row), int(column)).adjusted(edge, edge, -edge, -edge))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
 
     def _paint_footprint(self, painter: QPainter, footprint: np.ndarray) -> None:
         """Drawing tools carry their ink, hiding tools are an empty frame: seen before the first click."""

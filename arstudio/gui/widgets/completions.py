@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,24 +13,29 @@ from arstudio.gui.widgets.sheet import Sheet
 from arstudio.image import is_hidden
 from arstudio.models.modelfile import ModelCard
 
+if TYPE_CHECKING:
+    from arstudio.sampling.completion import Completion
+
 
 @dataclass(frozen=True, eq=False)
 class Completions:
     """`images` (N, C, H, W) levels, −1 where a stopped run drew nothing; `log_prob` (N,) nats of what was
     drawn.
 
-    `sheet` is the canvas they complete, `ignored` the known pixels that do not count as evidence, `seconds`
-    the time.
+    `sheet` is the canvas they complete, `found` what the sampler says of them, `seconds` the time.
     """
 
     sheet: Sheet
     images: np.ndarray
     log_prob: np.ndarray
-    trace: Any
+    found: Completion
     card: ModelCard
-    ignored: int
-    sentence: str
     seconds: float
+
+    @property
+    def trace(self) -> Any:
+        """How they were drawn."""
+        return self.found.trace
 
     @property
     def count(self) -> int:
@@ -40,7 +45,7 @@ class Completions:
     @property
     def finished(self) -> bool:
         """False when the run was stopped."""
-        return self.trace.complete
+        return self.found.finished
 
     @property
     def known_pixels(self) -> int:
@@ -58,10 +63,12 @@ class Completions:
         return int((self.sheet.hidden & ~is_hidden(self.images[0]).any(0)).sum())
 
     def evidence(self) -> float:
-        """Known pixels that come before a hidden one in the model's order, averaged over the hidden
-        pixels."""
+        """Known pixels that count for a hidden one, averaged over the hidden pixels: all of them, or by clamping those
+        that come before it in the model's order."""
         known = ~self.sheet.hidden.reshape(-1)[self.trace.order.pixels]
-        return float(np.cumsum(known)[~known].mean()) if not known.all() else float(known.sum())
+        if not self.found.ignored or known.all():
+            return float(known.sum())
+        return float(np.cumsum(known)[~known].mean())
 
     def bits_per_pixel(self, index: int) -> float:
         """Bits of a completion per drawn pixel."""
@@ -82,11 +89,8 @@ class Completions:
 
     def agreement(self) -> tuple[np.ndarray, float]:
         """((H, W) entropy over the completions in bits, NaN where nothing was drawn; the most it can be)."""
-        from arstudio.sampling.completion import agreement
-
-        bits = agreement(self.images)
         drawn = self.sheet.hidden & ~is_hidden(self.images[0]).any(0)
-        return np.where(drawn, bits, np.nan), max_bits(self.trace.spec.bins, self.count)
+        return np.where(drawn, self.found.agreement, np.nan), max_bits(self.trace.spec.bins, self.count)
 
 
 def max_bits(levels: int, count: int) -> float:
@@ -103,8 +107,7 @@ def live_images(trace: Any, sheet: Sheet) -> np.ndarray:
 def collect(sampler: Any, sheet: Sheet, card: ModelCard, seconds: float) -> Completions:
     """The Completions of a sampler that has run to the end or was stopped."""
     found = sampler.finish()
-    images = found.images.astype(found.trace.spec.dtype)
-    return Completions(sheet, images, found.log_prob, found.trace, card, found.ignored, found.sentence, seconds)
+    return Completions(sheet, found.images.astype(found.trace.spec.dtype), found.log_prob, found, card, seconds)
 
 
 def _spread(flat: np.ndarray, first: int) -> list[int]:

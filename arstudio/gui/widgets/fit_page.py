@@ -44,9 +44,9 @@ class FitPage(QWidget):
         self.crop.setFixedWidth(160)
         self.invert, self.stretch, self.hide_clear = (
             QToolButton(text=text, checkable=True) for text in
-            (self.tr("Exchange light and dark"), self.tr("Stretch contrast"), self.tr("Hide what is transparent"))
+            (self.tr("Invert"), self.tr("Stretch contrast"), self.tr("Hide transparent"))
         )
-        self.invert.setToolTip(self.tr("For drawings on paper, when the model draws light on dark"))
+        self.invert.setToolTip(self.tr("Exchange light and dark: for drawings on paper, when the model draws light on dark"))
         self.stretch.setToolTip(self.tr("The darkest pixel becomes black, the brightest white"))
         self.hide_clear.setToolTip(self.tr("Transparent parts are for the model to draw; otherwise they are black"))
         self.hide_clear.setChecked(True)

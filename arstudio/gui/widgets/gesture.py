@@ -4,6 +4,8 @@ Two families of tools, and no tool belongs to both:
 
     DRAW    brush, line, block, fill    write an ink and make the pixels known     picker takes the ink
     HIDE    mask, rectangle             hide pixels                                (`other`: make them known again)
+            hint                        hides pixels and says how bright they are about, the surer the more
+                                        strokes pass over them                     (`other`: says nothing again)
             eraser                      makes hidden pixels known again, as they were
             keep                        makes pixels of a completion known, as the completion has them
 """
@@ -16,10 +18,11 @@ from arstudio.gui.widgets.sheet import Cell, Sheet, box, region, stroke
 from arstudio.image import is_hidden
 
 DRAW = ("brush", "line", "block", "fill", "picker")
-HIDE = ("mask", "rectangle", "eraser", "keep")
+HIDE = ("mask", "rectangle", "eraser", "keep", "hint")
 TOOLS = DRAW + HIDE
-SIZED = ("brush", "line", "mask", "eraser", "keep")     # tools that are as wide as the brush
+SIZED = ("brush", "line", "mask", "eraser", "keep", "hint")     # tools that are as wide as the brush
 TWO_ENDED = ("line", "block", "rectangle")              # drawn from one end to the other
+SURER = 0.5                                             # the share of doubt that a stroke of `hint` takes away
 Ink = tuple[float, ...]                                 # one level per channel
 
 
@@ -52,7 +55,10 @@ class Gesture:
         return self._painted()
 
     def _painted(self) -> Sheet:
-        content, hidden, touched = self.before.content.copy(), self.before.hidden.copy(), self._touched
+        before, touched = self.before, self._touched
+        content, hidden = before.content.copy(), before.hidden.copy()
+        if self.tool == "hint":
+            return self._hinted()
         if self.tool in DRAW:
             content[:, touched] = np.array(self._ink)[:, None]
             hidden[touched] = False
@@ -63,4 +69,17 @@ class Gesture:
                 hidden[kept] = False
         else:
             hidden[touched] = self.tool != "eraser" and not self._other
-        return Sheet(content, hidden)
+        certainty = np.where(hidden & ~(touched & (self.tool != "keep")), before.certainty, np.float32(0))
+        return Sheet(content, hidden, before.hint, certainty)
+
+    def _hinted(self) -> Sheet:
+        before, touched = self.before, self._touched
+        hint, certainty = before.hint.copy(), before.certainty.copy()
+        if self._other:
+            certainty[touched] = 0
+            return Sheet(before.content, before.hidden, hint, certainty)
+        ink = np.array(self._ink, dtype=hint.dtype)[:, None]
+        again = (hint[:, touched] == ink).all(0)                    # another ink begins anew
+        certainty[touched] = 1 - (1 - np.where(again, certainty[touched], 0)) * (1 - SURER)
+        hint[:, touched] = ink
+        return Sheet(before.content, before.hidden | touched, hint, certainty)

@@ -11,21 +11,39 @@ Cell = tuple[int, int]    # (row, column); may lie outside the image while the m
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """`content` (C, H, W) int16 levels or float64 reals, also below the mask, and `hidden` (H, W) bool. Never
-    changed in place."""
+    """`content` (C, H, W) int16 levels or float64 reals, also below the mask, and `hidden` (H, W) bool. Never changed in
+    place.
+
+    `hint` (C, H, W) is about how bright a hidden pixel is, `certainty` (H, W) float32 in [0, 1] how sure that is, 0 where
+    nothing is said and where the pixel is known.
+    """
 
     content: np.ndarray
     hidden: np.ndarray
+    hint: np.ndarray
+    certainty: np.ndarray
 
     @classmethod
-    def of(cls, content: np.ndarray, hidden: np.ndarray) -> Sheet:
-        """A sheet that owns copies of both."""
+    def of(cls, content: np.ndarray, hidden: np.ndarray, like: Sheet | None = None) -> Sheet:
+        """A sheet that owns copies of both; with the hints of `like` where it stays hidden, or without any."""
         kind = np.float64 if np.asarray(content).dtype.kind == "f" else np.int16
-        return cls(np.array(content, dtype=kind), np.array(hidden, dtype=bool))
+        content, hidden = np.array(content, dtype=kind), np.array(hidden, dtype=bool)
+        if like is None:
+            return cls(content, hidden, np.zeros_like(content), np.zeros(hidden.shape, np.float32))
+        return cls(content, hidden, like.hint, np.where(hidden, like.certainty, np.float32(0)))
 
     def same(self, other: Sheet) -> bool:
-        """True if every level and every hidden pixel agree."""
-        return np.array_equal(self.content, other.content) and np.array_equal(self.hidden, other.hidden)
+        """True if every level, every hidden pixel and every hint agree."""
+        return (
+            np.array_equal(self.content, other.content) and np.array_equal(self.hidden, other.hidden)
+            and np.array_equal(self.certainty, other.certainty)
+            and np.array_equal(self.hint * (self.certainty > 0), other.hint * (other.certainty > 0))
+        )
+
+    @property
+    def hinted(self) -> np.ndarray:
+        """(H, W) bool: hidden pixels about which something is said."""
+        return self.hidden & (self.certainty > 0)
 
     def shown(self) -> np.ndarray:
         """(C, H, W) levels, −1 where hidden, or reals, NaN where hidden."""

@@ -13,7 +13,7 @@ from arstudio.gui.widgets.ink import InkWell
 
 KEYS = {
     "brush": "B", "line": "L", "block": "U", "fill": "F", "picker": "I",
-    "mask": "M", "rectangle": "R", "eraser": "E", "keep": "K",
+    "mask": "M", "rectangle": "R", "eraser": "E", "keep": "K", "hint": "H",
 }
 ICONS = {"keep": "pin"}     # the others are called like their tool
 WIDE, HIGH = 34, 32
@@ -94,6 +94,8 @@ class ToolColumn(QWidget):
             "rectangle": self.tr("Hide a rectangle (R)\nRight button: makes it known again."),
             "eraser": self.tr("Eraser (E)\nTakes the mask away: hidden pixels are known again, as they were.\n"
                               "To erase what you drew, draw with the other ink (X)."),
+            "hint": self.tr("Hint (H)\nTells about how bright hidden pixels are, in the ink; every stroke over them makes it\n"
+                            "surer: 50 %, 75 %, 88 % … Right button: says nothing again. Counts with particles."),
             "keep": self.tr("Keep (K)\nOn a completion: what you paint over stays as the model drew it and is known\n"
                             "from now on; the rest stays hidden. Then complete again."),
         }[name]
@@ -121,8 +123,8 @@ class ToolColumn(QWidget):
 
 
 class HideBar(QWidget):
-    """Ready-made masks, and changes to the one there is. `chosen(str)`: top, left, right, bottom, centre, random;
-    invert, grow, shrink, clear."""
+    """Ready-made masks, and changes to the one there is. `chosen(str)`: top, left, right, bottom, centre, blob,
+    random; invert, grow, shrink, clear."""
 
     chosen = Signal(str)
 
@@ -140,6 +142,7 @@ class HideBar(QWidget):
             ("right", self.tr("Right"), self.tr("Hide the right half")),
             ("bottom", self.tr("Bottom"), self.tr("Hide the lower half: drawn last, it follows all that is known")),
             ("centre", self.tr("Centre"), self.tr("Hide the middle, half as wide and high as the image")),
+            ("blob", self.tr("Blobs"), self.tr("Hide two fifths of the image in random blobs, others at each click")),
             ("random", self.tr("Random"), self.tr("Hide a random half of the pixels, another at each click")),
         ):
             self._add(key, QToolButton(text=text), text, tip, line)

@@ -1,0 +1,80 @@
+"""Continue my sketch: the canvas is completed again and again while a person draws.
+
+A stroke that begins and one that ends restart the work at once; while the pen moves, the run under way finishes and the
+next one begins with the newest sheet. So the screen is never more than two short runs behind the pen, and one after it is
+lifted.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from arstudio.gui.panels.complete_run import CompletionRun, Plan
+from arstudio.gui.studio import Studio
+from arstudio.gui.widgets.canvas import Canvas
+
+COUNT, PARTICLES = 4, 32    # few enough to keep up with a pen
+
+
+class LiveSketch(QObject):
+    """`switched(bool)`. Everything else is seen on the canvas."""
+
+    switched = Signal(bool)
+
+    def __init__(self, studio: Studio, canvas: Canvas, run: CompletionRun, parent: QObject) -> None:
+        super().__init__(parent)
+        self.on = False
+        self.method = "auto"
+        self._studio, self._canvas, self._run = studio, canvas, run
+        self._stale = False          # the sheet has changed since the run under way began
+        self._moving = False         # a stroke has been under way since then
+        canvas.stroked.connect(self._stroked)
+        canvas.edited.connect(self.refresh)
+
+    @Slot(bool)
+    def switch(self, on: bool) -> None:
+        """Begin, or end and forget what is under way."""
+        if on != self.on:
+            self.on = on
+            self._stale = self._moving = False
+            if not on and self._run.running:
+                self._run.stop(keep=False)
+            self._canvas.show_ghost(None)
+            self.switched.emit(on)
+            self.refresh()
+
+    @Slot()
+    def refresh(self) -> None:
+        """What is to be completed has changed for good: begin anew with it."""
+        self._moving = False
+        if not self.on:
+            return
+        self._stale = True
+        if self._run.running:
+            self._run.stop(keep=False)
+        else:
+            self.go_on()
+
+    @Slot()
+    def _stroked(self) -> None:
+        if not self.on:
+            return
+        begins, self._moving, self._stale = not self._moving, True, True
+        if not self._run.running:
+            self.go_on()
+        elif begins:
+            self._run.stop(keep=False)
+
+    def go_on(self) -> bool:
+        """Start the next run if the sheet has changed since the last one began; True if it was started."""
+        sheet = self._canvas.sheet
+        if not (self.on and self._stale) or self._run.running or sheet is None:
+            return False
+        if self._studio.card is None or self._studio.card.spec != self._canvas.spec:
+            return False             # another model: its picture is on the way, and will be an edit
+        self._stale = False
+        if not sheet.hidden.any():
+            self._canvas.show_ghost(None)
+            return False
+        self._run.start(sheet, Plan(COUNT, self.method, PARTICLES, repeats=1))
+        return True
