@@ -142,9 +142,9 @@ class Tour:
         self.picture("1-generate")
         self.studio.play()
         self.wait("the drawing", self.drawn)
-        from arstudio.gui.exporting import gif
+        from arstudio.sampling.export import gif_bytes
 
-        (self.out / "generation.gif").write_bytes(gif(self.studio))
+        (self.out / "generation.gif").write_bytes(gif_bytes(self.studio.trace))
         bits = [trace.spec.bits_per_dim(trace.nats(i)) for i in range(trace.count)]
         self.say(
             f"- Drew {trace.count} images from seed {self.studio.settings.seed}: first one {trace.nats(0):.2f} nats, "

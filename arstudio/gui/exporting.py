@@ -1,9 +1,8 @@
-"""What leaves the window: pictures with their settings inside, animations, traces, model files, the clipboard."""
+"""What leaves the window: pictures with their settings inside, animations, traces, Python, model files, the clipboard."""
 
 from __future__ import annotations
 
-import dataclasses
-import io
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
@@ -11,34 +10,35 @@ from PySide6.QtGui import QImage
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.pixel_view import PixelView, pixels, to_qimage
 
+if TYPE_CHECKING:
+    from arstudio.sampling import Recipe, Trace
 
-def info(studio: Studio) -> dict:
-    """What a picture says of itself: model, settings, which image, and which step if it is not complete."""
-    from arstudio.sampling.trace import FORCED
 
-    card, trace = studio.trace_card, studio.trace
-    return {
-        "model": card.name if card else "", "architecture": card.model if card else "",
-        "settings": dataclasses.asdict(studio.settings), "image": studio.focus,
+def recipe(studio: Studio) -> Recipe | None:
+    """How to draw what is shown, None for what was not drawn here, such as a picture that was opened to be inspected."""
+    return studio.tree.recipe_of(studio.tree.current) if studio.tree is not None else None
+
+
+def info(studio: Studio) -> dict[str, Any]:
+    """What a picture says of itself: model, settings and edits, which image, and which step if it is not complete."""
+    card, trace, made = studio.trace_card, studio.trace, recipe(studio)
+    found: dict[str, Any] = {
+        "kind": "sample", "model": card.name if card else "", "path": str(card.path or "") if card else "",
+        "architecture": card.model if card else "", "spec": trace.spec.to_dict(), "image": studio.focus,
         "step": min(studio.position, trace.cursor), "nats": trace.nats(studio.focus),
-        "changed": [
-            {"row": row, "column": column, "channel": channel, "value": int(trace.values[studio.focus, t])}
-            for t in (trace.origin[studio.focus] == FORCED).nonzero()[0].tolist()
-            for channel, row, column in [trace.site(t)]
-        ],
     }
+    if made is not None:
+        found["recipe"] = made.to_dict()
+        found["settings"] = found["recipe"]["settings"]
+    return found
 
 
-def picture_bytes(studio: Studio, scale: int = 8) -> bytes:
-    """PNG of the large image as shown, enlarged, with `info` in a text chunk."""
-    from PIL import Image
+def picture_bytes(trace: Trace, index: int | None, position: int, info: dict[str, Any], scale: int = 8) -> bytes:
+    """PNG of image `index`, or of all, as they are at a step, enlarged, with `info` in a text chunk. Needs no window."""
+    from arstudio.sampling.export import png_bytes, sheet
 
-    from arstudio.sampling.export import png_bytes
-
-    trace = studio.trace
-    rgb = pixels(trace.image(studio.focus, studio.position), trace.spec)
-    picture = Image.fromarray(rgb).resize((trace.spec.width * scale, trace.spec.height * scale), Image.Resampling.NEAREST)
-    return png_bytes(picture, info(studio))
+    images = trace.images(position)
+    return png_bytes(sheet(images if index is None else images[index:index + 1], trace.spec, scale=scale), info)
 
 
 def canvas_bytes(canvas: PixelView, studio: Studio, scale: int = 8) -> bytes:
@@ -53,18 +53,15 @@ def canvas_bytes(canvas: PixelView, studio: Studio, scale: int = 8) -> bytes:
     return png_bytes(picture, {"model": studio.card.name if studio.card else "", "job": "complete"})
 
 
-def gif(studio: Studio) -> bytes:
-    """GIF of the unfolding of all shown images."""
-    from arstudio.sampling.export import gif_bytes
+def snippet(studio: Studio) -> str:
+    """Python that draws the large image again through the package; "" if it was not drawn here."""
+    made, card = recipe(studio), studio.trace_card
+    if made is None or card is None:
+        return ""
+    from arstudio.resources import resource
 
-    return gif_bytes(studio.trace)
-
-
-def csv_bytes(studio: Studio) -> bytes:
-    """CSV of the large image's trace."""
-    text = io.StringIO()
-    studio.trace.write_csv(text, studio.focus)
-    return text.getvalue().encode()
+    bundled = card.path is not None and card.path.parent == resource("models")
+    return made.snippet(card.name if bundled else str(card.path or card.name), studio.focus)
 
 
 def model_bytes(studio: Studio) -> bytes:

@@ -10,6 +10,8 @@ from PySide6.QtCore import QObject, QSettings, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 
+from arstudio.gui.tasks import Task, TaskProgress
+
 if TYPE_CHECKING:
     from arstudio.gui.main_window import MainWindow
 
@@ -42,13 +44,16 @@ class Files(QObject):
             self.open_path(Path(path))
 
     def open_path(self, path: Path) -> None:
-        """Open what a person chose or dropped: a picture goes to Complete, a folder of pictures
-        to Train, anything else is taken for a model or a run."""
+        """Open what a person chose or dropped: one of our own drawings is drawn again, any other picture goes to
+        Complete (and all of them while Complete is in front), a folder of pictures to Train, and anything else is
+        taken for a model or a run."""
         self._last_path = str(path.parent)
         if path.is_dir() and not any((path / name).exists() for name in ("run.json", "best.safetensors")):
             self.window.make_panels()
             self.window.show_train()
             self.window.train.choose_folder(str(path))
+        elif path.suffix.lower() == ".png" and self.window.job != "complete" and (info := self._remembered(path)):
+            self.studio.restore(info)
         elif path.suffix.lower() in PICTURES:
             self.window.make_panels()
             self.window.show_complete()
@@ -58,6 +63,18 @@ class Files(QObject):
             self.window.show_generate()
         recent = [str(path), *[p for p in self.recent() if p != str(path)]]
         QSettings().setValue("recent", recent[:10])
+
+    @staticmethod
+    def _remembered(path: Path) -> dict | None:
+        """How a picture of ours was drawn, None for any other."""
+        from arstudio.image import ImageError
+        from arstudio.sampling.export import read_info
+
+        try:
+            info = read_info(path)
+        except ImageError:    # Complete says what is wrong with it
+            return None
+        return info if info is not None and ("recipe" in info or info.get("kind") == "sample") else None
 
     @staticmethod
     def recent() -> list[str]:
@@ -102,34 +119,35 @@ class Files(QObject):
 
             self.write(path, lambda: canvas_bytes(self.window.complete.canvas, self.studio))
             return
-        from arstudio.gui.exporting import picture_bytes
+        from arstudio.gui.exporting import info, picture_bytes
 
-        self.write(path, lambda: picture_bytes(self.studio))
+        studio = self.studio
+        self.write(path, lambda: picture_bytes(studio.trace, studio.focus, studio.position, info(studio)))
 
     def _shown(self) -> object:
         if self.window.job == "complete" and self.window.complete is not None:
             return self.window.complete.canvas.sheet
         return self.studio.trace
 
-    def export_gif(self) -> None:
-        """Animate the drawing of all shown images."""
+    def export(self) -> None:
+        """Everything that can leave the window, with its options."""
+        if not self._nothing_to_export():
+            from arstudio.gui.export_dialog import ExportDialog
+
+            ExportDialog(self.window, self).open()
+
+    def copy_snippet(self) -> None:
+        """Put Python on the clipboard that draws the large image again."""
         if self._nothing_to_export():
             return
-        path = self.ask(self.tr("Export GIF"), f"arstudio-{self.studio.settings.seed}.gif", "GIF (*.gif)")
-        if path:
-            from arstudio.gui.exporting import gif
+        from arstudio.gui.exporting import snippet
 
-            self.write(path, lambda: gif(self.studio))
-
-    def export_csv(self) -> None:
-        """Write the trace of the large image."""
-        if self._nothing_to_export():
-            return
-        path = self.ask(self.tr("Export CSV"), f"arstudio-{self.studio.settings.seed}.csv", "CSV (*.csv)")
-        if path:
-            from arstudio.gui.exporting import csv_bytes
-
-            self.write(path, lambda: csv_bytes(self.studio))
+        text = snippet(self.studio)
+        if text:
+            QGuiApplication.clipboard().setText(text)
+            self.studio.message.emit("info", self.tr("Python that draws this image again is on the clipboard."))
+        else:
+            self.studio.message.emit("info", self.tr("This image was not drawn here, so there is no way to draw it again."))
 
     def save_model_as(self) -> None:
         """Write the current model to a file."""
@@ -165,8 +183,29 @@ class Files(QObject):
         except (OSError, ValueError) as error:
             self.studio.message.emit("error", str(error))
             return
+        self._say_saved(path)
+
+    def write_beside(self, path: Path, make: Callable[[], bytes]) -> None:
+        """The same beside the window, for what takes longer to make."""
+        from arstudio.models.modelfile import write_atomically
+
+        def work(progress: TaskProgress) -> Path:
+            write_atomically(path, make())
+            return path
+
+        self._writing = Task(work, "export")
+        self._writing.done.connect(self._say_saved)
+        self._writing.failed.connect(self._say_failed)
+        self._writing.start()
+
+    @Slot(object)
+    def _say_saved(self, path: Path) -> None:
         self._last_path = str(path.parent)
         self.studio.message.emit("info", self.tr("Saved {0}").format(path))
+
+    @Slot(str, str)
+    def _say_failed(self, sentence: str, _trace: str) -> None:
+        self.studio.message.emit("error", sentence)
 
     def copy_image(self) -> None:
         """Put the shown image on the clipboard, enlarged."""

@@ -27,7 +27,7 @@ from arstudio.models.modelfile import ModelCard, ModelFileError, find_model, rea
 if TYPE_CHECKING:
 
     from arstudio.models import AutoregressiveModel
-    from arstudio.sampling import Branch, BranchTree, Change, Redraw, Trace
+    from arstudio.sampling import Branch, BranchTree, Change, Recipe, Redraw, Trace
 
 
 class Studio(Playhead):
@@ -72,9 +72,9 @@ class Studio(Playhead):
 
     # -- model ----------------------------------------------------------------------------------------------
 
-    def open_model(self, which: str | Path, *, draw: bool = True) -> None:
+    def open_model(self, which: str | Path, *, draw: bool = True, recipe: Recipe | None = None) -> None:
         """Load a bundled name, model file or run directory in the background; nothing is lost if that fails.
-        `draw` False leaves what is shown on the stage."""
+        `draw` False leaves what is shown on the stage; a recipe is drawn with its own settings."""
         try:
             card = read_card(find_model(which))
         except (ModelFileError, OSError) as error:
@@ -86,7 +86,7 @@ class Studio(Playhead):
         def load(progress: TaskProgress) -> Any:
             from arstudio.models import load_model
 
-            return number, draw, *load_model(card.path)
+            return number, draw, recipe, *load_model(card.path)
 
         self.model_loading.emit(card.title)
         self.status.emit(f"Opening {card.title}", None)
@@ -102,12 +102,14 @@ class Studio(Playhead):
 
     @Slot(object)
     def _model_loaded(self, result: Any) -> None:
-        number, draw, model, card = result
+        number, draw, recipe, model, card = result
         if number != self._opened:    # another was asked for meanwhile
             return
         self._loading = None
         self.status.emit("", None)
-        self.use_model(model, card, draw=draw)
+        self.use_model(model, card, draw=draw and recipe is None)
+        if recipe is not None:
+            self.draw_recipe(recipe)
 
     @Slot(str, str)
     def _model_failed(self, sentence: str, _trace: str) -> None:
@@ -174,8 +176,32 @@ class Studio(Playhead):
         """True while a task writes the trace."""
         return self._drawing is not None
 
-    def generate(self) -> None:
-        """Draw `settings.count` new images from the current model and play them."""
+    def restore(self, info: dict[str, Any]) -> None:
+        """Draw again what an exported picture remembers, with its model, seed and settings.
+        What cannot be done is said in one sentence, and everything stays as it is."""
+        from arstudio.sampling import SettingsError
+        from arstudio.sampling.export import recipe_of
+
+        name, path = str(info.get("model", "")), str(info.get("path", ""))
+        try:
+            recipe = recipe_of(info)
+            if self.model is not None and self.card.name == name and path == str(self.card.path or ""):
+                self.draw_recipe(recipe)
+            else:
+                self.open_model(path if path and Path(path).exists() else name, recipe=recipe)
+        except SettingsError as error:
+            self.message.emit("error", str(error))
+        self.tab_requested.emit("generate")
+
+    def draw_recipe(self, recipe: Recipe) -> None:
+        """Draw a recipe from the current model, and let the toolbar show its settings."""
+        self._leave_comparison()
+        self.settings = Settings.of(recipe)
+        self.settings_changed.emit()
+        self.generate(recipe)
+
+    def generate(self, recipe: Recipe | None = None) -> None:
+        """Draw `settings.count` new images from the current model, or a recipe, and play them."""
         if self.model is None:
             self.message.emit("info", "Choose a model first: the Library on the left lists them.")
             return
@@ -183,7 +209,8 @@ class Studio(Playhead):
             self.comparison.draw()
             return
         self.stop_drawing()
-        model, recipe, name = self.model, self.settings.recipe(self.model, self.card), self.tr("First")
+        model, name = self.model, self.tr("First")
+        recipe = recipe or self.settings.recipe(model, self.card)
         self._drawn_with = (self.card, self.settings)
 
         def draw(progress: TaskProgress) -> Any:

@@ -250,6 +250,8 @@ def _sheet(c: Colours) -> str:
     QScrollBar::handle {{ background: {c.hover}; border-radius: 4px; min-height: 24px; min-width: 24px; margin: 2px; }}
     QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page
         {{ background: transparent; border: none; width: 0; height: 0; }}
+    QPlainTextEdit#code {{ background: {c.stage}; border: 1px solid {c.line}; border-radius: 6px; padding: 8px;
+        font-family: "JetBrains Mono", "Cascadia Mono", "Menlo", "DejaVu Sans Mono", monospace; font-size: 11px; }}
     QLabel#section {{ color: {c.dim}; font-size: 11px; font-weight: 600; letter-spacing: 1px; }}
     QLabel#dim {{ color: {c.dim}; }}
     QLabel#small {{ color: {c.dim}; font-size: 11px; }}

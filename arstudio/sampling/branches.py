@@ -73,9 +73,10 @@ class BranchTree:
 
     @classmethod
     def of(cls, sampler: Sampler, recipe: Recipe, name: str = "First") -> BranchTree:
-        """The tree of a sampler that has drawn nothing or has followed the edits of the recipe."""
+        """The tree of a sampler that has drawn nothing yet; `run` draws with all edits of the recipe at once."""
         tree = cls(recipe, sampler.trace, lambda: sampler, name)
         tree.sampler = sampler
+        sampler.take_up(tree.root.trace, tree.root.u, tree.root.forced)
         return tree
 
     def branches(self) -> list[Branch]:

@@ -19,6 +19,7 @@ import numpy as np
 from arstudio import __version__
 from arstudio.image import ImageError, ImageSpec, colour_map, is_hidden, to_display
 from arstudio.sampling.draw import SettingsError
+from arstudio.sampling.recipe import Recipe
 from arstudio.sampling.sampler import Sampler
 from arstudio.sampling.trace import KNOWN, Trace
 
@@ -45,16 +46,31 @@ def drawing_info(model: str, sampler: Sampler) -> dict[str, Any]:
     }
 
 
+def recipe_of(info: dict[str, Any]) -> Recipe:
+    """The recipe in what a picture remembers. Raises SettingsError, one sentence, if there is none."""
+    if isinstance(info.get("recipe"), dict):
+        return Recipe.from_dict(info["recipe"])
+    classes = set(info.get("classes") or [None])
+    if "settings" not in info or info.get("kind", "sample") != "sample" or len(classes) > 1:
+        raise SettingsError("This picture does not say how to draw it again.")
+    return Recipe.from_dict({"settings": info["settings"], "count": info.get("count", 1), "y": classes.pop(),
+                             "method": info.get("method", "incremental")})
+
+
 def png_bytes(picture: Any, info: dict[str, Any] | None = None) -> bytes:
     """A Pillow image as PNG with `info` in its text chunk. Raises TypeError if info is not JSON."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", pnginfo=_chunks(info))
+    return buffer.getvalue()
+
+
+def _chunks(info: dict[str, Any] | None) -> Any:
     from PIL.PngImagePlugin import PngInfo
 
     chunks = PngInfo()
     if info is not None:
         chunks.add_text(KEY, json.dumps(info))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", pnginfo=chunks)
-    return buffer.getvalue()
+    return chunks
 
 
 def read_info(path: str | Path) -> dict[str, Any] | None:
@@ -113,22 +129,14 @@ def sheet(
     return Image.fromarray(page[0] if spec.channels == 1 else np.ascontiguousarray(page.transpose(1, 2, 0)))
 
 
-def gif_bytes(
-    trace: Trace,
-    index: int | None = None,
-    *,
-    frames: int = 90,
-    fps: float = 20.0,
-    scale: int = 0,
-    hold: float = 2.0,
-) -> bytes:
-    """A looping GIF of image `index`, or of all images, unfolding from nothing to `trace.cursor`.
+def unfolding(trace: Trace, index: int | None = None, *, frames: int = 90, scale: int = 0) -> list[Any]:
+    """Pillow images of image `index`, or of all images, unfolding from nothing to `trace.cursor`: `frames` moments
+    evenly spread over the steps, after an empty one. Known sites are there from the start. `scale` 0 chooses.
 
-    `frames` moments evenly spread over the steps, `fps` a second, the last one held for `hold` seconds. Known
-    sites are there from the start. `scale` 0 chooses. Raises SettingsError for less than one frame.
+    Raises SettingsError for less than one frame.
     """
-    if frames < 1 or fps <= 0:
-        raise SettingsError("A GIF needs at least one frame and a positive number of frames a second.")
+    if frames < 1:
+        raise SettingsError("An animation needs at least one frame.")
     rows = slice(None) if index is None else slice(index, index + 1)
     values, end = trace.values[rows], trace.cursor
     steps = np.arange(trace.spec.sites)
@@ -138,24 +146,53 @@ def gif_bytes(
     for moment in np.unique(np.linspace(0, end, frames + 1).round()):
         flat = np.empty_like(values)
         flat[:, trace.sites] = np.where((steps < moment) | known, values, trace.spec.hidden).astype(values.dtype)
-        page = sheet(flat.reshape(-1, *trace.spec.shape), trace.spec, scale=scale)
-        pages.append(page if page.mode == "L" else page.quantize(256))
+        pages.append(sheet(flat.reshape(-1, *trace.spec.shape), trace.spec, scale=scale))
+    return pages
+
+
+def gif_bytes(
+    trace: Trace, index: int | None = None, *, frames: int = 90, fps: float = 20.0, scale: int = 0, hold: float = 2.0,
+    loop: bool = True,
+) -> bytes:
+    """A GIF of `unfolding`, `fps` frames a second, the last one held for `hold` seconds; once, or again and again.
+
+    Raises SettingsError for less than one frame or a frame rate that is none.
+    """
+    pages = [page if page.mode == "L" else page.quantize(256) for page in unfolding(trace, index, frames=frames, scale=scale)]
+    again = {"loop": 0} if loop else {}
+    return _animation(pages, "GIF", fps, hold, optimize=False, **again)
+
+
+def apng_bytes(
+    trace: Trace, index: int | None = None, *, frames: int = 90, fps: float = 20.0, scale: int = 0, hold: float = 2.0,
+    loop: bool = True, info: dict[str, Any] | None = None,
+) -> bytes:
+    """The same as an animated PNG, in all its colours, with `info` in its text chunk."""
+    pages = unfolding(trace, index, frames=frames, scale=scale)
+    return _animation(pages, "PNG", fps, hold, loop=0 if loop else 1, pnginfo=_chunks(info))
+
+
+def _animation(pages: list[Any], kind: str, fps: float, hold: float, **options: Any) -> bytes:
+    if fps <= 0:
+        raise SettingsError("An animation needs a positive number of frames a second.")
     durations = [round(1000 / fps)] * (len(pages) - 1) + [round(1000 * hold)]
     buffer = io.BytesIO()
-    pages[0].save(
-        buffer, "GIF", save_all=True, append_images=pages[1:], duration=durations, loop=0, optimize=False
-    )
+    pages[0].save(buffer, kind, save_all=True, append_images=pages[1:], duration=durations, **options)
     return buffer.getvalue()
 
 
-def csv_bytes(trace: Trace) -> bytes:
-    """Every image as CSV: the columns of `Trace.write_csv` behind a column `image`, counted from 0."""
-    lines = []
-    for index in range(trace.count):
-        text = io.StringIO(newline="")
+def csv_bytes(trace: Trace, index: int | None = None) -> bytes:
+    """An image as CSV, the columns of `Trace.write_csv`; or all, behind a column `image`, counted from 0."""
+    if index is not None:
+        text = io.StringIO()
         trace.write_csv(text, index)
+        return text.getvalue().encode()
+    lines = []
+    for i in range(trace.count):
+        text = io.StringIO(newline="")
+        trace.write_csv(text, i)
         header, *rows = text.getvalue().splitlines()
-        lines += [f"image,{header}"] * (index == 0) + [f"{index},{row}" for row in rows]
+        lines += [f"image,{header}"] * (i == 0) + [f"{i},{row}" for row in rows]
     return ("\r\n".join(lines) + "\r\n").encode()
 
 

@@ -79,17 +79,6 @@ def test_a_saved_picture_carries_its_settings_and_reads_back_exactly(window, dra
     assert np.array_equal(load_levels(tmp_path / "small.png", drawn.trace.spec), drawn.trace.image(0))
 
 
-def test_csv_and_gif_are_written(window, drawn, tmp_path, monkeypatch):
-    from PIL import Image
-
-    for slot, name in ((window.files.export_csv, "t.csv"), (window.files.export_gif, "t.gif")):
-        monkeypatch.setattr(window.files, "ask", lambda *_, name=name: tmp_path / name)
-        slot()
-    assert len((tmp_path / "t.csv").read_text().splitlines()) == 65
-    with Image.open(tmp_path / "t.gif") as picture:
-        assert picture.n_frames > 5
-
-
 def test_a_place_that_cannot_be_written_gives_a_sentence(window, drawn, tmp_path):
     window.files.write_picture(tmp_path / "missing" / "x.png")
     assert window.notice.isVisibleTo(window)

@@ -61,6 +61,15 @@ def test_a_branch_keeps_the_past_of_its_parent_and_both_stay_as_they_were(grown)
         assert found is None or found >= branch.step
 
 
+def test_a_tree_begun_with_edits_draws_them_at_once(grown):
+    model, tree = grown
+    for branch in tree.branches():
+        recipe = tree.recipe_of(branch)
+        again = tree_of(model, recipe)
+        assert np.array_equal(again.root.trace.values, branch.trace.values)
+        assert again.recipe_of(again.root) == recipe
+
+
 def test_recipes_survive_json_and_bad_ones_give_a_sentence(grown):
     import json
 
