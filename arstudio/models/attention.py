@@ -83,6 +83,48 @@ class Memory:
         self._keys[:, :, place] = k
         self._values[:, :, place] = v
 
+    def write_at(self, images: Array, places: Array, k: Array, v: Array) -> None:
+        """Remember k (N, heads, d) and v (N, heads, e) of (N,) places, each of one of (N,) images."""
+        self._keys[images, :, places] = k
+        self._values[images, :, places] = v
+
+    def attend_at(self, images: np.ndarray, counts: np.ndarray, q: Array) -> Array:
+        """What q (N, heads, d) take from the first `counts` (N,) places of their (N,) images, (N, heads, e).
+
+        Images are in ascending order, and of one image the counts go up by one.
+        """
+        if len(images) == len(self._keys) and bool((counts == counts[0]).all()):    # one place of every image
+            return self.attend(q, int(counts[0]))
+        out = np.empty((*q.shape[:2], self._values.shape[3]), q.dtype)
+        starts = np.flatnonzero(np.diff(images, prepend=-1))
+        q = q * (1 / math.sqrt(q.shape[-1]))
+        for start, end in zip(starts, [*starts[1:], len(images)], strict=True):
+            image, first, last = images[start], counts[start], counts[end - 1]
+            if last == 0:
+                out[start:end] = 0
+                continue
+            scores = q[start:end].swapaxes(0, 1) @ self._keys[image, :, :last].swapaxes(1, 2)    # (heads, n, last)
+            later = np.arange(first, last) >= np.arange(first, last + 1)[:, None]                # beyond a query's count
+            scores[:, :, first:][:, later] = -np.inf
+            if first == 0:
+                scores[:, 0] = 0                                                                 # nothing is there yet
+            out[start:end] = (softmax(scores) @ self._values[image, :, :last]).swapaxes(0, 1)
+            if first == 0:
+                out[start] = 0
+        return out
+
+    def run(self, some: slice | np.ndarray, first: int, q: Array, k: Array, v: Array) -> Array:
+        """Remember k (R, T, heads, d) and v (R, T, heads, e) of a run of places of some images, `first` and after, and give
+        what q (R, T, heads, d) take from their own place and all before, (R, T, heads, e)."""
+        last = first + q.shape[1]
+        self._keys[some, :, first:last] = k.swapaxes(1, 2)
+        self._values[some, :, first:last] = v.swapaxes(1, 2)
+        scores = (q * (1 / math.sqrt(q.shape[-1]))).swapaxes(1, 2) @ self._keys[some, :, :last].swapaxes(2, 3)
+        later = np.arange(first, last) > np.arange(first, last)[:, None]
+        scores[:, :, :, first:][:, :, later] = -np.inf                                         # (R, heads, T, last)
+        weights = softmax(scores) if isinstance(scores, np.ndarray) else scores.softmax(-1)
+        return (weights @ self._values[some, :, :last]).swapaxes(1, 2)
+
     def attend(self, q: Array, count: int) -> Array:
         """What q (B, heads, d) takes from the first `count` places, (B, heads, e); zeros if there are none."""
         if count == 0:
@@ -106,8 +148,8 @@ class Norm(nn.LayerNorm):
     def forward(self, x: Array) -> Array:
         if not isinstance(x, np.ndarray):
             return super().forward(x)
-        x = x - x.dot(self.mean)[:, None]
-        x *= (1 / np.sqrt((x * x).dot(self.mean) + self.eps))[:, None]
+        x = x - x.dot(self.mean)[..., None]
+        x *= (1 / np.sqrt((x * x).dot(self.mean) + self.eps))[..., None]
         x *= self.gain
         x += self.shift
         return x

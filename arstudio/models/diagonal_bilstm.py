@@ -39,9 +39,23 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import ALWAYS, Array, Head, MaskedLinear, Rows, SiteConv, at_site, groups, lstm_cell, with_ones
+from arstudio.models.layers import (
+    ALWAYS,
+    Array,
+    Head,
+    MaskedLinear,
+    Place,
+    Rows,
+    SiteConv,
+    at_site,
+    groups,
+    lstm_cell,
+    times,
+    with_ones,
+)
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
+from arstudio.models.rowwise import RowDecoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +167,7 @@ class DiagonalBiLSTM(AutoregressiveModel):
     """Diagonal BiLSTM; see the module docstring. `context` is the number of features of a map that `network` takes."""
 
     config: DiagonalBiLSTMConfig
+    in_blocks = True
 
     def __init__(self, spec: ImageSpec, config: DiagonalBiLSTMConfig, num_classes: int = 0, context: int = 0) -> None:
         super().__init__(spec, config, num_classes)
@@ -187,16 +202,17 @@ class DiagonalBiLSTM(AutoregressiveModel):
         return DiagonalBiLSTMDecoder(self, batch, y)
 
 
-class DiagonalBiLSTMDecoder(Decoder):
-    """→ one site at a time, ← over the whole row above as soon as that row is complete; every state computed once.
+class DiagonalBiLSTMDecoder(RowDecoder):
+    """→ from pixel to pixel, ← over the whole row above as soon as that row is complete; every state computed once.
 
-    State: → and ← of every row, and of the current row the inputs of each layer. `steps` are views of it, and what
-    comes from above, for the row `ready`.
+    Of a run of pixels only the state of → has to be computed one by one.
+
+    State: → and ← of every row, and of the current row the inputs of each layer and what enters it from above. `entered`
+    is the row of each image, whose inputs are therefore there when ← comes to it.
     """
 
     model: DiagonalBiLSTM
-    batched = ("x", "biases", "context", "pixels", "left", "right", "cells", "inputs", "buffer")
-    counters = ("position", "scanned", "done")
+    batched = ("x", "buffers", "aboves", "biases", "context", "left", "right", "cells", "inputs", "above", "entered")
 
     def __init__(
         self, model: DiagonalBiLSTM, batch: int, y: Tensor | int | None = None, context: Tensor | None = None
@@ -204,98 +220,76 @@ class DiagonalBiLSTMDecoder(Decoder):
         super().__init__(model, batch, y)
         (_, height, width), layers, h = self.spec.shape, self.model.layers, self.model.config.hidden
         like = self.model.head[1].weight
-        self.conv = Rows(self.model.first, batch, height, width, like)
+        self.caches = [Rows(self.model.first, batch, height, width, like)]
+        self.caches[0].line[..., -1] = 1
         with torch.inference_mode():
             added = [0 if bias is None else bias for bias in self.model.class_biases(self.classes)]
             biases = [(layer.input.bias + bias).expand(batch, -1) for layer, bias in zip(layers, added, strict=True)]
         self.biases = torch.stack(biases, 1)                                        # (B, layers, 8h)
         self.context = like.new_zeros(batch, height, width, 0) if context is None else context
-        self.pixels = like.new_zeros(batch, height, width, self.spec.channels + 1)
-        self.pixels[..., -1] = 1
         self.left = like.new_zeros(batch, len(layers), height + 1, width + 1, h)    # row and column 0 are outside
         self.right = like.new_zeros(batch, len(layers), height + 1, width, h)       # row 0 is outside
         self.cells = like.new_zeros(batch, len(layers), width + 1, h)               # c of →, current row
         self.inputs = like.new_zeros(batch, len(layers), width, 2 * h)              # x of every layer, current row
-        self.scanned = 0                                                            # rows whose `right` is there
-        self.done = -1                                                              # site whose states are there
-        self.steps: list[tuple] = []
-        self.ready = -1
+        self.above = like.new_zeros(batch, len(layers), width, 4 * h)
+        self.entered = torch.full((batch,), -1, device=model.device)
+        wide = 2 * h
+        self.matrices = [(at_site(layer.taps[0][0][:wide]), at_site(layer.taps[0][1])) for layer in layers]
+        self.back = at_site(torch.stack([layer.taps[1][1] for layer in layers]))    # (layers, h, 4h)
 
-    @property
-    def buffer(self) -> Tensor:
-        """The first convolution's padded input."""
-        return self.conv.buffer
-
-    @buffer.setter
-    def buffer(self, tensor: Tensor) -> None:
-        self.conv.buffer, self.ready = tensor, -1    # the views are of tensors that are replaced together with this
-
-    def _begin_row(self, row: int) -> None:
-        if row > self.scanned:
-            self._scan(row - 1)
-        wide, h = self.inputs.shape[3], self.left.shape[4]
-        added = self.context[:, row]                                                # (B, W, features)
-        self.steps = []
+    def _enter(self, place: Place) -> None:
+        some, row, h = place.some, place.row, self.left.shape[4]
+        fresh = torch.arange(self.batch, device=self.entered.device)[some]
+        fresh = fresh[self.entered[fresh] == row - 1]
+        if row and len(fresh):
+            self._scan(fresh, row - 1)
+        self.entered[some] = row
+        added = self.context[some, row]                                             # (R, W, features)
         for i, layer in enumerate(self.model.layers):
-            matrix, near, up = layer.taps[0]
-            above = self.left[:, i, row, 1:] @ up + added @ matrix[len(matrix) - added.shape[2]:]
-            above += self.biases[:, i, None, :4 * h]
-            rows = (self.inputs[:, i], above, self.left[:, i, row + 1], self.cells[:, i], self.right[:, i, row])
-            self.steps.append((*(_columns(t) for t in rows), at_site(matrix[:wide]), at_site(near), layer.output.forward))
-        self.model.first.begin_row(self.conv, row)
-        self.line, self.first, self.ready = _columns(self.pixels[:, row]), self.model.first.forward, row
+            matrix, _, up = layer.taps[0]
+            above = self.left[some, i, row, 1:] @ up + added @ matrix[len(matrix) - added.shape[2]:]
+            self.above[some, i] = above + self.biases[some, i, None, :4 * h]
+        self.model.first.begin_row((self.caches[0], place))
 
-    def _scan(self, row: int) -> None:
-        """← over a complete row, from its right end, all layers at once."""
-        values, h = self.pixels[:, row, :, :-1], self.left.shape[4]
+    def _scan(self, some: Tensor, row: int) -> None:
+        """← over a complete row of some images, from its right end, all layers at once."""
+        values, h = torch.as_tensor(self.caches[0].line)[some, row, :, :-1], self.left.shape[4]
         z = []
         for i, layer in enumerate(self.model.layers):
             matrix, _, up = layer.taps[1]
-            seen = torch.cat([self.inputs[:, i], *([] if i else [values]), self.context[:, row]], -1)
-            z.append(seen @ matrix + self.right[:, i, row] @ up + self.biases[:, i, None, 4 * h:])
-        z, near = at_site(torch.stack(z)), at_site(torch.stack([layer.taps[1][1] for layer in self.model.layers]))
-        states = at_site(self.right[:, :, row + 1])                                 # (B, layers, W, h)
-        h = c = 0 * z[:, :, 0, :h]                                                  # (layers, B, h)
+            seen = torch.cat([self.inputs[some, i], *([] if i else [values]), self.context[some, row]], -1)
+            z.append(seen @ matrix + self.right[some, i, row] @ up + self.biases[some, i, None, 4 * h:])
+        z = at_site(torch.stack(z))                                                 # (layers, R, W, 4h)
+        h = c = 0 * z[:, :, 0, :h]                                                  # (layers, R, h)
+        states = []
         for column in reversed(range(self.spec.width)):
-            h, c = lstm_cell(z[:, :, column] + h @ near, c)
-            states[:, :, column] = h.swapaxes(0, 1)
-        self.scanned = row + 1
+            h, c = lstm_cell(z[:, :, column] + h @ self.back, c)
+            states.append(torch.as_tensor(h))
+        self.right[some, :, row + 1] = torch.stack(states[::-1], 2).transpose(0, 1)
 
-    def _features(self, row: int, column: int) -> Array:
-        if self.ready != row:
-            self._begin_row(row)
-        self.conv.column, self.done = column, self.position
-        x = self.first(self.line[column], self.conv)
-        for inputs, above, left, cells, right, matrix, near, output in self.steps:
-            inputs[column][...] = x
-            z = x @ matrix
-            z += above[column]
-            z += left[column] @ near
-            h, c = lstm_cell(z, cells[column])
-            left[column + 1][...] = h
-            cells[column + 1][...] = c
-            x = x + output(h + right[column])
-        return x
-
-    def _params(self, channel: int, row: int, column: int) -> Tensor:
-        outputs = self.model.head(self._features(row, column))                      # (B, C·P), colour by colour
-        first = channel * self.model.likelihood.num_params
-        return torch.as_tensor(outputs[:, first:first + self.model.likelihood.num_params])
-
-    def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
-        if channel == self.spec.channels - 1 and self.done != self.position:
-            self._features(row, column)    # a given pixel still leaves its states behind
-        scaled = self.model.scaled(at_site(value))
-        at_site(self.pixels)[:, row, column, channel] = scaled
-        at_site(self.conv.buffer)[:, self.conv.top + row, self.conv.left + column, channel] = scaled
-
-    def _restart(self, position: int) -> int:
-        self.ready = self.done = -1
-        row = position // (self.spec.width * self.spec.channels)
-        self.scanned = min(self.scanned, row)
-        return row * self.spec.width * self.spec.channels
+    def _evaluate(self, place: Place) -> Array:
+        images, row, columns = place.images, place.row, place.columns
+        left, right, cells, inputs, above = map(at_site, (self.left, self.right, self.cells, self.inputs, self.above))
+        x, steps = self.model.first(None, (self.caches[0], place)), _one_by_one(columns)
+        for i, (layer, (matrix, near)) in enumerate(zip(self.model.layers, self.matrices, strict=True)):
+            inputs[images, i, columns] = x
+            z = times(x, matrix)
+            z += above[images, i, columns]
+            found = 0 * z[:, :near.shape[0]]
+            for part in steps:
+                who, column = images[part], columns[part]
+                h, c = lstm_cell(z[part] + times(left[who, i, row + 1, column], near), cells[who, i, column])
+                left[who, i, row + 1, column + 1] = found[part] = h
+                cells[who, i, column + 1] = c
+            x = x + layer.output(found + right[images, i, row, columns])
+        return self.model.head(x)
 
 
-def _columns(t: Tensor) -> tuple[Array, ...]:
-    """(B, W, features) -> a (B, features) view for each column."""
-    return tuple(at_site(t).swapaxes(0, 1))
+def _one_by_one(columns: Array) -> list[slice | np.ndarray]:
+    """(N,) columns -> which of them can be computed together, from the left."""
+    first, last = int(columns.min()), int(columns.max())
+    if first == last:
+        return [slice(None)]
+    if len(columns) == last - first + 1 and columns[0] == first:    # of one image, in order
+        return [slice(i, i + 1) for i in range(len(columns))]
+    return [np.flatnonzero(columns == column) for column in range(first, last + 1)]

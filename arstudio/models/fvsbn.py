@@ -26,14 +26,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import Decoder
-from arstudio.models.layers import at_site
+from arstudio.models.layers import Array, at_site
 from arstudio.models.registry import register
+from arstudio.models.runs import RunDecoder
 from arstudio.models.sitewise import Sitewise, SitewiseConfig
 
 
@@ -91,6 +93,7 @@ class FVSBN(Sitewise):
     """Logistic autoregression; see the module docstring."""
 
     config: FVSBNConfig
+    in_blocks = True
 
     def __init__(self, spec: ImageSpec, config: FVSBNConfig, num_classes: int = 0) -> None:
         super().__init__(spec, config, num_classes)
@@ -132,32 +135,63 @@ class FVSBN(Sitewise):
         return FVSBNDecoder(self, batch, y)
 
 
-class FVSBNDecoder(Decoder):
+class FVSBNDecoder(RunDecoder):
     """Keeps φ of the sites seen so far; a site costs one product with its own row of weights, O(t·P·E), or
-    O(k·P·E) with a context of k sites."""
+    O(k·P·E) with a context of k sites. What sites before a block add to those inside is one product."""
 
     model: FVSBN
-    batched = ("x", "phi", "bias")
+    batched = ("x", "phi", "bias", "past")
 
     @torch.inference_mode()
     def __init__(self, model: FVSBN, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
         sites, outputs = model.bias.shape
-        self.phi = torch.zeros(batch, sites * model.features, dtype=model.dtype, device=model.device)
+        self.lead = model.config.context * model.features                           # zeros before the first site
+        self.phi = torch.zeros(batch, self.lead + sites * model.features, dtype=model.dtype, device=model.device)
         self.bias = self.model.biases(self.classes).view(batch, sites, outputs).clone()
+        self.past = self.bias.new_zeros(batch, self.block * self.spec.channels, outputs)
         self.weights = at_site(self.model.weight.flatten(2))                        # (D, P, D·E) or (D, P, k·E)
+        if self.model.before is not None:
+            self.weights = at_site((self.model.weight * self.model.before).flatten(2))
 
     def _params(self, channel: int, row: int, column: int) -> Tensor:
-        t, features, taps = self.position, self.model.features, self.model.config.context
-        seen = min(t, taps) if taps else t                                          # sites there are to look at
-        first = (taps - seen) * features if taps else 0                             # where their weights begin
-        weight = self.weights[t, :, first:first + seen * features]                  # (P, seen·E)
-        phi = at_site(self.phi)[:, (t - seen) * features:t * features]
+        t, features = self.position, self.model.features
+        weight = self.weights[t] if self.lead else self.weights[t, :, :t * features]
+        begin = t * features if self.lead else 0
+        phi = at_site(self.phi)[:, begin:begin + weight.shape[1]]
         return torch.as_tensor(phi @ weight.T + at_site(self.bias)[:, t])
 
     def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
-        t, features = self.position, self.model.features
-        at_site(self.phi)[:, t * features:(t + 1) * features] = self.model.code(at_site(value))
+        begin = self.lead + self.position * self.model.features
+        at_site(self.phi)[:, begin:begin + self.model.features] = self.model.code(at_site(value))
+
+    def _begin(self, some: slice | np.ndarray, start: int, values: Array) -> None:
+        phi = self._codes(some, values)
+        if not start:
+            self.past[some] = 0
+        elif not self.lead:
+            weight = self.weights[start:start + self.past.shape[1], :, :start * self.model.features]    # (S, P, start·E)
+            inside = phi @ weight.reshape(-1, weight.shape[2]).T
+            at_site(self.past)[some, :len(weight)] = inside.reshape(len(phi), len(weight), -1)
+
+    def _run(self, some: slice | np.ndarray, start: int, first: int, values: Array) -> Array:
+        last, features, phi = start + values.shape[1], self.model.features, self._codes(some, values, start)
+        bias = at_site(self.bias)[some, first:last]
+        if self.lead:
+            begins = np.arange(first, last)[:, None] * features + np.arange(self.lead)
+            seen = at_site(self.phi)[some][:, begins]                               # (R, T, k·E)
+            return bias + (self.weights[first:last] @ seen[..., None])[..., 0]
+        weight = self.weights[first:last, :, start * features:last * features]      # (T, P, ·)
+        inside = (phi @ weight.reshape(-1, weight.shape[2]).T).reshape(bias.shape)
+        return bias + at_site(self.past)[some, first - start:last - start] + inside
+
+    def _codes(self, some: slice | np.ndarray, values: Array, start: int = 0) -> Array:
+        """Write the codes of (R, T) values of the sites from `start` on, and return them, (R, T·E)."""
+        codes = self.model.code(values.reshape(-1)).reshape(len(values), -1)
+        if codes.shape[1]:
+            begin = self.lead + start * self.model.features
+            at_site(self.phi)[some, begin:begin + codes.shape[1]] = codes
+        return at_site(self.phi)[some, self.lead + start * self.model.features:][:, :codes.shape[1]]
 
     def _restart(self, position: int) -> int:
         return position

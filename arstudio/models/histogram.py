@@ -21,12 +21,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.layers import Array, at_site
 from arstudio.models.registry import register
+from arstudio.models.runs import RunDecoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,7 @@ class Histogram(AutoregressiveModel):
     """Independent sites; see the module docstring."""
 
     config: HistogramConfig
+    in_blocks = True
     closed_form = True
     any_order = True
 
@@ -100,19 +104,23 @@ class Histogram(AutoregressiveModel):
         return HistogramDecoder(self, batch, y)
 
 
-class HistogramDecoder(Decoder):
-    """Reads one entry of the table a site; what was pushed does not matter."""
+class HistogramDecoder(RunDecoder):
+    """Reads one entry of the table a site; what was pushed does not matter, and the whole image is one block."""
 
     model: Histogram
 
     def __init__(self, model: Histogram, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
+        self.block = self.spec.pixels
         with torch.inference_mode():
             table = self.model.output(self.model.table)
-            self.sites = table[:, self.model.site_index].unbind(1)    # (K + 1, P) each, in order
+            self.table = table[:, self.model.site_index].contiguous()    # (K + 1, D, P), in order
 
     def _params(self, channel: int, row: int, column: int) -> Tensor:
-        return self.sites[self.position][self.classes]
+        return self.table[self.classes, self.position]
+
+    def _run(self, some: slice | np.ndarray, start: int, first: int, values: Array) -> Array:
+        return at_site(self.table[self.classes[some], first:start + values.shape[1]])
 
     def _restart(self, position: int) -> int:
         return position

@@ -38,6 +38,7 @@ from arstudio.models.layers import Array, Linear, at_site
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.orders import Order
 from arstudio.models.registry import register
+from arstudio.models.runs import RunDecoder
 from arstudio.models.tokens import LevelTokens, Palette, PatchTokens
 
 TOKENS = ("levels", "palette", "patches")
@@ -140,16 +141,21 @@ class Block(nn.Module):
             nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.in_features))
             nn.init.zeros_(layer.bias)
 
-    def forward(self, h: Array, memory: Memory | None = None, place: int = 0) -> Array:
-        """h (B, N, width), or (B, width) at one place with `memory` -> the same shape."""
+    def forward(
+        self, h: Array, memory: Memory | None = None, place: int = 0, some: slice | np.ndarray | None = None
+    ) -> Array:
+        """h (B, N, width), or with `memory` (B, width) at one place, or a run of places of some images from there on
+        -> the same shape."""
         qkv = self.qkv(self.norm_attention(h))
         qkv = qkv.reshape(*h.shape[:-1], 3, self.heads, h.shape[-1] // self.heads)       # (…, 3, heads, d)
         q, k, v = qkv[..., 0, :, :], qkv[..., 1, :, :], qkv[..., 2, :, :]
         if memory is None:
             a = causal_attention(*(x.transpose(1, 2) for x in (q, k, v))).transpose(1, 2)
-        else:
+        elif some is None:
             memory.write(place, k, v)
             a = memory.attend(q, place + 1)
+        else:
+            a = memory.run(some, place, q, k, v)
         h = h + self._drop(self.out(a.reshape(h.shape)))
         return h + self._drop(self.down(gelu(self.up(self.norm_mlp(h)))))
 
@@ -193,6 +199,10 @@ class ImageGPT(AutoregressiveModel):
         if config.tokens == "patches":
             return PatchTokens(self.size, e, config.width, outputs)
         return LevelTokens(e, config.width, outputs)
+
+    @property
+    def in_blocks(self) -> bool:
+        return self.config.tokens != "patches"    # whose places do not follow the pixels of a row
 
     def _slot_of_rank(self) -> np.ndarray:
         """(D,) place n·S + s of each site in the model's order; patches at the lower and right edge have gaps."""
@@ -242,7 +252,7 @@ class ImageGPT(AutoregressiveModel):
         return ImageGPTDecoder(self, batch, y)
 
 
-class ImageGPTDecoder(Decoder):
+class ImageGPTDecoder(RunDecoder):
     """One place of the transformer a token, from keys and values remembered in every layer; then site by site from z.
 
     `length` places have been computed; z belongs to the last of them.
@@ -263,6 +273,7 @@ class ImageGPTDecoder(Decoder):
             self.vectors = net.class_vectors(self.classes).clone()
         self.z = net.start.new_zeros(batch, net.tokens.read.out_features)
         self.slot = net.slot_of_site[net.site_index].tolist()
+        self.block = self.spec.width if net.in_blocks else 0
         self.length = 0
 
     @property
@@ -293,8 +304,32 @@ class ImageGPTDecoder(Decoder):
         return torch.as_tensor(self.model.tokens.site(at_site(self.z), self._token(n), s))
 
     def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
-        seen = self.codes[at_site(value)] if self.spec.levels else self.model.scaled(at_site(value))[:, None]
-        at_site(self.sequence)[:, self.slot[self.position]] = seen
+        at_site(self.sequence)[:, self.slot[self.position]] = self._seen(at_site(value))
+
+    def _seen(self, values: Array) -> Array:
+        """Values of any shape -> (…, E)."""
+        return self.codes[values] if self.spec.levels else self.model.scaled(values)[..., None]
+
+    def _begin(self, some: slice | np.ndarray, start: int, values: Array) -> None:
+        if start:    # what is not in the block itself, but read there
+            at_site(self.sequence)[some, :start] = self._seen(values)
+
+    def _run(self, some: slice | np.ndarray, start: int, first: int, values: Array) -> Array:
+        net, size, last = self.model, self.model.size, start + values.shape[1]
+        sequence = at_site(self.sequence)[some]
+        sequence[:, start:last] = self._seen(values)
+        at_site(self.sequence)[some, start:last] = sequence[:, start:last]
+        tokens = sequence.reshape(len(sequence), net.count, size, -1)                    # (R, N, S, E)
+        begin, end = first // size, -(-last // size)
+        h = at_site(net.place[begin:end]) + at_site(self.vectors)[some, None]            # (R, T, width)
+        h[:, int(begin == 0):] += net.tokens.embed(tokens[:, max(begin - 1, 0):end - 1])
+        if begin == 0:
+            h[:, 0] += at_site(net.start)
+        for block, memory in zip(net.blocks, self.memory, strict=True):
+            h = block(h, memory, begin, some)
+        z = net.tokens.read(net.norm(h))
+        params = [torch.as_tensor(net.tokens.site(z, tokens[:, begin:end], s)) for s in range(size)]
+        return torch.stack(params, 2).flatten(1, 2)
 
     def _restart(self, position: int) -> int:
         if position < self.spec.sites:

@@ -2,10 +2,10 @@
 
 Pointwise layers act on the last dimension, so they work on an image (B, H, W, F), a row (B, W, F) and a site
 (B, F) alike. Only the two convolutions mix positions. Called with a whole image they convolve it; called with
-a `Rows` cache they take one more row or site of their input and give the output there. The mathematics of a
-network is thus written once, and its decoder only says which window comes next.
+a `Cache` they take one more row, or some pixels, of their input and give the output there. The mathematics of a
+network is thus written once, and its decoder only says which place comes next.
 
-At a site the layers take NumPy arrays as well as tensors and answer in kind: on a CPU the products of one site
+At a place the layers take NumPy arrays as well as tensors and answer in kind: on a CPU the products of one site
 are so small that most of the time of a torch call is its own bookkeeping. `at_site` makes the choice.
 
 Channel groups keep the order R, G, B inside a pixel: feature i of n belongs to colour i·C // n, and "mask A"
@@ -16,7 +16,6 @@ lets a group see strictly earlier colours of its own pixel, "mask B" also itself
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -42,6 +41,11 @@ def centre_mask(inputs: Tensor, outputs: Tensor, strict: bool) -> Tensor | None:
 def at_site(x: Tensor) -> Array:
     """A tensor as the kind of array that is fastest at a single site: NumPy's on a CPU, sharing memory."""
     return x.numpy() if x.device.type == "cpu" else x
+
+
+def joined(*parts: Array) -> Array:
+    """Features side by side."""
+    return np.concatenate(parts, axis=-1) if isinstance(parts[0], np.ndarray) else torch.cat(parts, dim=-1)
 
 
 def relu(x: Array) -> Array:
@@ -99,21 +103,42 @@ class Head(nn.Sequential):
         return self[3](relu(self[1](relu(x))))
 
 
+class Place:
+    """Where a decoder evaluates: (N,) pixels of one row, at `columns` of `images`, or, without columns, that row of images as
+    a whole. Images are in ascending order; on another device than the CPU both become tensors."""
+
+    __slots__ = ("_images", "columns", "images", "row")
+
+    def __init__(self, row: int, images: np.ndarray, columns: np.ndarray | None = None, device: str = "cpu") -> None:
+        self.row, self.images, self.columns, self._images = row, images, columns, images
+        if device != "cpu":
+            self.images = torch.from_numpy(images).to(device)
+            self.columns = None if columns is None else torch.from_numpy(columns).to(device)
+
+    @property
+    def some(self) -> np.ndarray | slice:
+        """The images, each once: a slice where they follow one another."""
+        images = self._images
+        first, last = int(images[0]), int(images[-1])
+        if last - first > 1:
+            images = images[np.flatnonzero(np.diff(images, prepend=-1))]
+            if last - first != len(images) - 1:
+                return images
+        return slice(first, last + 1)
+
+
 class Rows:
-    """What a convolution remembers while an image is decoded:
-    its input so far, padded, and sums from rows above."""
+    """What a convolution remembers while images are decoded: its input so far, padded, and sums from rows above.
+
+    Views, of arrays on a CPU: `line` (B, H, W, in) is the input, to be written; `around` (B, H, W, rows, taps, in) what a
+    RowConv sees of it from each place, a SiteConv in the rows above; `left` (B, H, W, taps·in) what a SiteConv sees in its own.
+    """
 
     def __init__(self, conv: RowConv | SiteConv, batch: int, height: int, width: int, like: Tensor) -> None:
         top, left, right = conv.padding
-        self.left, self.top, self.width = left, top, width
-        self.line: Sequence[Array] = ()                   # views of the row being decoded, see SiteConv
-        self.windows: Sequence[Array] | None = None
-        self.sums: Sequence[Array] = ()
-        self.wide: dict[int, Tensor] = {}                 # neighbourhoods of whole buffer rows, see RowConv
-        self.arrays = False                               # whether those views are NumPy's
+        self._conv, self._size = conv, (height, width)
         self.buffer = like.new_zeros(batch, top + height, left + width + right, conv.inputs)
-        self.above: Tensor | None = None    # (B, W, out): what rows above add to the row being decoded
-        self.row, self.column = 0, 0
+        self.above = conv.bias.detach().expand(batch, width if isinstance(conv, SiteConv) else 0, -1).clone()
 
     @property
     def buffer(self) -> Tensor:
@@ -122,7 +147,30 @@ class Rows:
 
     @buffer.setter
     def buffer(self, tensor: Tensor) -> None:
-        self._buffer, self.windows, self.wide = tensor, None, {}    # views of another buffer are no longer any use
+        conv, size = self._conv, (len(tensor), *self._size)
+        (rows, taps), (top, left, _), d = conv.kernel, conv.padding, conv.dilation
+        image, row, column, one = tensor.stride()
+        self._buffer, self.line = tensor, at_site(tensor[:, top:, left:left + size[2]])
+        rows -= isinstance(conv, SiteConv)
+        shape, strides = (*size, rows, taps, conv.inputs), (image, row, column, d * row, d * column, one)
+        self.around = at_site(tensor.as_strided(shape, strides, tensor.storage_offset()))
+        if isinstance(conv, SiteConv):
+            shape, strides = (*size, conv.side + 1, conv.inputs), (image, row, column, d * column, one)
+            if d == 1:    # neighbours lie side by side: one dimension
+                shape, strides = (*size, (conv.side + 1) * conv.inputs), (image, row, column, one)
+            self.left = at_site(tensor.as_strided(shape, strides, tensor.storage_offset() + top * row))
+
+    @property
+    def above(self) -> Tensor:
+        """(B, W, out): what rows above and the bias add to a SiteConv in the row being decoded."""
+        return self._above
+
+    @above.setter
+    def above(self, tensor: Tensor) -> None:
+        self._above, self.sums = tensor, at_site(tensor)
+
+
+Cache = tuple[Rows, Place]    # what a convolution remembers, and where it is to be evaluated
 
 
 class _CausalConv(nn.Module):
@@ -137,7 +185,6 @@ class _CausalConv(nn.Module):
         self.weight = nn.Parameter(torch.empty(outputs, inputs, *kernel))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.register_buffer("mask", None, persistent=False)
-        self.taps: list[Tensor] = []
 
     def reset(self, visible: float) -> None:
         """Uniform initial weights for `visible` taps per output, as torch does for a full kernel."""
@@ -150,29 +197,18 @@ class _CausalConv(nn.Module):
         return self.weight if self.mask is None else self.weight * self.mask
 
     def fold_mask(self) -> None:
-        """Prepare a frozen copy for decoding: mask applied once,
-        each kernel row as one matrix (kw·in, out)."""
+        """Prepare a frozen copy for decoding: mask applied once, `rows` (rows·taps·in, out) as a matrix."""
         with torch.no_grad():
             self.weight = nn.Parameter(self.masked_weight(), requires_grad=False)
             self.mask = None
-            rows = self.weight.unbind(2)
-            self.taps = [w.permute(2, 1, 0).reshape(-1, self.outputs).contiguous() for w in rows]
+            self.taps = self.weight.permute(2, 3, 1, 0).contiguous()                  # (rows, taps, in, out)
+            self.shift = at_site(self.bias.detach())
 
     def convolve(self, x: Tensor, top: int, left: int, right: int) -> Tensor:
         """(B, H, W, in) -> (B, H', W', out) after zero padding."""
         x = F.pad(x, (0, 0, left, right, top, 0)).permute(0, 3, 1, 2)
         weight = self.masked_weight().contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, weight, self.bias, dilation=self.dilation).permute(0, 2, 3, 1)
-
-    def window(self, cache: Rows, row: int, first: int, count: int) -> Tensor:
-        """Kernel-wide neighbourhoods of `count` sites of a buffered row -> (B, count, kw·in)."""
-        buffer, step = cache.buffer, cache.buffer.stride(2)
-        view = buffer.as_strided(
-            (len(buffer), count, self.kernel[1], self.inputs),
-            (buffer.stride(0), step, step * self.dilation, 1),
-            buffer.storage_offset() + row * buffer.stride(1) + first * step,
-        )
-        return view.reshape(len(buffer), count, -1)
 
 
 class RowConv(_CausalConv):
@@ -188,21 +224,21 @@ class RowConv(_CausalConv):
         self.padding = ((self.kernel[0] - 1) * dilation + int(above), side * dilation, side * dilation)
         self.reset(self.kernel[0] * kernel)
 
-    def forward(self, x: Tensor, cache: Rows | None = None) -> Tensor:
+    def fold_mask(self) -> None:
+        super().fold_mask()
+        self.matrix = at_site(self.taps.flatten(0, 2))
+
+    def forward(self, x: Array, cache: Cache | None = None) -> Array:
+        """(B, H, W, in) -> (B, H, W, out), or the next row (R, W, in) of some images -> theirs of the output."""
         if cache is None:
             top, left, right = self.padding
             return self.convolve(x[:, :-1] if self.above else x, top, left, right)
-        row = cache.row - int(self.above)    # x (B, W, in) is this row of the input
+        rows, place = cache
+        row = place.row - int(self.above)    # x is this row of the input
         if row >= 0:
-            cache.buffer[:, cache.top + row, cache.left:cache.left + cache.width] = x
-            cache.wide.pop(cache.top + row, None)
-        out, rows = None, [cache.row + i * self.dilation for i in range(len(self.taps))]
-        for r, taps in zip(rows, self.taps, strict=True):
-            if r not in cache.wide:
-                cache.wide[r] = self.window(cache, r, 0, cache.width).flatten(0, 1)
-            out = torch.addmm(self.bias, cache.wide[r], taps) if out is None else out.addmm_(cache.wide[r], taps)
-        cache.wide = {r: cache.wide[r] for r in range(rows[0] + 1, rows[-1] + 1) if r in cache.wide}    # of use again
-        return out.view(len(cache.buffer), cache.width, -1)
+            rows.line[place.some, row] = x
+        near = rows.around[place.some, place.row]                                     # (R, W, rows, taps, in)
+        return (near.reshape(-1, len(self.matrix)) @ self.matrix + self.shift).reshape(*near.shape[:2], -1)
 
 
 class SiteConv(_CausalConv):
@@ -229,50 +265,35 @@ class SiteConv(_CausalConv):
 
     def fold_mask(self) -> None:
         super().fold_mask()
-        self.left_taps = self.taps[-1][:(self.side + 1) * self.inputs]    # taps right of the site are zero
-        if self.left_taps.device.type == "cpu":
-            self.left_matrix = self.left_taps.numpy()
+        self.left_taps = self.taps[-1, :self.side + 1].flatten(0, 1)    # taps right of the site are zero
+        self.matrix, self.upper = at_site(self.left_taps), at_site(self.taps[:-1].flatten(0, 2))
 
-    def forward(self, x: Array, cache: Rows | None = None, added: Array | None = None) -> Array:
-        """`added` (B, …, out) is what other paths contribute; at a site it comes with this layer's bias in it."""
+    def forward(self, x: Array | None, cache: Cache | None = None, added: Tensor | None = None) -> Array:
+        """(B, H, W, in) -> (B, H, W, out), or the input (N, in) at a place -> the output there; None where `line` has it
+        already. `added` (B, H, W, out) is what other paths contribute; at a place that is in `sums`."""
         if cache is None:
             z = self.convolve(x, *self.padding)
             return z if added is None else z + added
-        arrays = isinstance(x, np.ndarray)
-        if cache.windows is None or cache.arrays != arrays:
-            self.look_at_row(cache, arrays)
-        column = cache.column
-        cache.line[cache.left + column][...] = x    # x (B, in) is the input at this site
-        left = cache.windows[column]
-        if added is None:
-            added = cache.sums[column]
-        if arrays:
-            z = (left if self.dilation == 1 else left.reshape(len(left), -1)).dot(self.left_matrix)
-            z += added
-            return z
-        return torch.addmm(added, left if self.dilation == 1 else left.flatten(1), self.left_taps)
+        rows, place = cache
+        at = place.images, place.row, place.columns
+        if x is not None:
+            rows.line[at] = x
+        left = rows.left[at]
+        z = times(left if left.ndim == 2 else left.reshape(len(left), -1), self.matrix)
+        z += rows.sums[place.images, place.columns]
+        return z
 
-    def begin_row(self, cache: Rows, row: int) -> None:
-        """Sum once, for all sites of a row, what the rows above contribute."""
-        cache.row, cache.column, cache.windows = row, 0, None
-        if len(self.taps) > 1:
-            cache.above = self.bias
-            for i, taps in enumerate(self.taps[:-1]):
-                cache.above = cache.above + self.window(cache, row + i * self.dilation, 0, cache.width) @ taps
+    def begin_row(self, cache: Cache) -> None:
+        """Sum once, for all sites of a row, what the rows above contribute, and the bias."""
+        if len(self.upper):
+            rows, place = cache
+            near = rows.around[place.some, place.row]                                 # (R, W, rows − 1, taps, in)
+            rows.sums[place.some] = (near.reshape(-1, len(self.upper)) @ self.upper + self.shift).reshape(*near.shape[:2], -1)
 
-    def look_at_row(self, cache: Rows, arrays: bool) -> None:
-        """Views of the current row, one a site: `line` (B, in) to write inputs, `windows` (B, taps·in) to read left
-        taps, `sums` (B, out) of what the rows above add."""
-        line = cache.buffer[:, cache.top + cache.row]
-        images, step, count = len(line), line.stride(1), self.side + 1
-        shape, strides = (images, cache.width, count, self.inputs), (line.stride(0), step, step * self.dilation, 1)
-        if self.dilation == 1:    # neighbouring sites lie side by side: one dimension, no copy when read
-            shape, strides = (images, cache.width, count * self.inputs), (line.stride(0), step, 1)
-        windows = line.as_strided(shape, strides, line.storage_offset())
-        parts = [line, windows] if cache.above is None else [line, windows, cache.above]
-        views = [tuple(part.numpy().swapaxes(0, 1)) if arrays else part.unbind(1) for part in parts]
-        cache.arrays = arrays
-        cache.line, cache.windows, cache.sums = views if len(views) == 3 else (*views, ())
+
+def times(x: Array, matrix: Array) -> Array:
+    """(N, in) times (in, out)."""
+    return x.dot(matrix) if isinstance(x, np.ndarray) else x @ matrix
 
 
 def gate(z: Array) -> Array:
@@ -327,10 +348,3 @@ def with_ones(e: Tensor) -> Tensor:
     """
     x = e[:, 0].permute(0, 2, 3, 1)
     return torch.cat([x, torch.ones_like(x[..., :1])], dim=-1)
-
-
-def with_one(x: Array) -> Array:
-    """(B, C) scaled levels of one pixel -> (B, C + 1), with the one that `with_ones` gives it."""
-    if isinstance(x, np.ndarray):
-        return np.concatenate([x, np.ones_like(x[:, :1])], axis=1)
-    return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)

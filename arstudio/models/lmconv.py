@@ -43,6 +43,7 @@ from arstudio.models.layers import Array, Head, MaskedLinear, at_site, gate, gro
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.orders import Order
 from arstudio.models.registry import register
+from arstudio.models.runs import RunDecoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +198,7 @@ class LMConv(AutoregressiveModel):
     """Locally masked convolutions; see the module docstring."""
 
     config: LMConvConfig
+    in_blocks = True
     any_order = True
 
     def __init__(self, spec: ImageSpec, config: LMConvConfig, num_classes: int = 0) -> None:
@@ -272,7 +274,7 @@ class LMConv(AutoregressiveModel):
         return LMConvDecoder(self, batch, y)
 
 
-class LMConvDecoder(Decoder):
+class LMConvDecoder(RunDecoder):
     """Every feature computed when its pixel is drawn, O(blocks) small products a pixel.
 
     Inputs of all layers are kept per pixel, with a row of zeros behind the last, to which taps on later pixels point.
@@ -344,6 +346,36 @@ class LMConvDecoder(Decoder):
         if channel == self.spec.channels - 1 and self.done != self.position:
             self._features(row, column)    # a given pixel still leaves its features behind
         at_site(self.inputs)[:, row * self.spec.width + column, channel] = self.model.scaled(at_site(value))
+
+    def _begin(self, some: slice | np.ndarray, start: int, values: Array) -> None:
+        if start:    # what is not in the block itself, but read there
+            pixels = self._order[:start].reshape(-1, self.spec.channels)[:, 0]
+            seen = self.model.scaled(values).reshape(len(values), len(pixels), -1)
+            self._write(at_site(self.inputs), some, pixels, seen)
+
+    def _run(self, some: slice | np.ndarray, start: int, first: int, values: Array) -> Array:
+        channels, stride, model = self.spec.channels, self.spec.pixels + 1, self.model
+        block = self._order[start:start + values.shape[1]].reshape(-1, channels)[:, 0]
+        inputs, features, biases = map(at_site, (self.inputs, self.features, self.biases))
+        seen = model.scaled(values).reshape(len(values), len(block), channels)
+        self._write(inputs, some, block, seen)
+        pixels, seen = block[(first - start) // channels:], seen[:, (first - start) // channels:]
+        taps = inputs[some][:, self.first_taps[pixels]].reshape(*seen.shape[:2], -1)
+        x = model.first(seen, taps @ self.first_around + self.first_shift[pixels])      # (R, T, p)
+        taps = self.taps.reshape(len(self.taps), len(model.blocks), -1)
+        for i, layer in enumerate(model.blocks):
+            self._write(features, some, i * stride + pixels, x)
+            around = features[some][:, taps[pixels, i]].reshape(*seen.shape[:2], -1)
+            x = layer(x, around @ self.around[i] + self.shifts[pixels, i] + biases[some, i, None])
+        return model.head(x).reshape(len(values), len(pixels) * channels, -1)
+
+    @staticmethod
+    def _write(to: Array, some: slice | np.ndarray, places: np.ndarray, x: Array) -> None:
+        """Write x (R, T, …) of some images to (T,) places."""
+        if isinstance(some, slice):
+            to[some, places] = x
+        else:
+            to[some[:, None], places] = x
 
     def _restart(self, position: int) -> int:
         self.ready = self.done = -1

@@ -35,9 +35,10 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder
-from arstudio.models.layers import at_site, relu
+from arstudio.models.layers import Array, at_site, relu
 from arstudio.models.orders import Order
 from arstudio.models.registry import register
+from arstudio.models.runs import RunDecoder
 from arstudio.models.sitewise import Sitewise, SitewiseConfig
 
 
@@ -91,6 +92,7 @@ class MADE(Sitewise):
     """Masked autoencoder; see the module docstring."""
 
     config: MADEConfig
+    in_blocks = True
     any_order = True
 
     def __init__(self, spec: ImageSpec, config: MADEConfig, num_classes: int = 0) -> None:
@@ -179,12 +181,13 @@ def draw_degrees(config: MADEConfig, sites: int, rng: np.random.Generator) -> np
     return found
 
 
-class MADEDecoder(Decoder):
+class MADEDecoder(RunDecoder):
     """Computes every hidden unit once, when the last site it looks at is known.
 
     With the units of each layer sorted by degree and the sites in order, what a unit or an output sees are the first so
     many of the layer before: no masks, only slices, and each connection is used once for the whole image. Units
-    beyond those slices hold what an earlier attempt left; they are written again before anything reads them.
+    beyond those slices hold what an earlier attempt left; they are written again before anything reads them. In a run of
+    sites, units of different degrees are computed together, and there masks say what each of them sees.
     """
 
     model: MADE
@@ -200,6 +203,7 @@ class MADEDecoder(Decoder):
             degrees.sort(dim=1).values, torch.arange(sites + 1, device=degrees.device).repeat(len(degrees), 1), right=True
         )
         self.ready = counts.T.tolist()                                              # [t][layer]: units of degree ≤ t
+        self.degrees = at_site(degrees.sort(dim=1).values)                          # (layers, H)
         first, out = model.biases(self.classes)
         self.start = first[:, units[0]]                                             # (B, H)
         self.bias = out.view(batch, sites, -1)[:, order]                            # (B, D, P), in order
@@ -240,6 +244,41 @@ class MADEDecoder(Decoder):
         t, features = self.position, self.model.features
         at_site(self.phi)[:, t * features:(t + 1) * features] = self.model.code(at_site(value))
         self._compute(t + 1)
+
+    def _begin(self, some: slice | np.ndarray, start: int, values: Array) -> None:
+        before = max(0, start - self.block * self.spec.channels)    # what precedes that block has been right since it began
+        self._units(some, before, start, values[:, before:])
+
+    def _run(self, some: slice | np.ndarray, start: int, first: int, values: Array) -> Array:
+        last, features = start + values.shape[1], self.model.features
+        self._units(some, start, last, values)
+        units, sites = self.ready[last][-1], self._host(np.arange(first, last))[:, None]
+        seen = at_site(self.hidden[-1])[some, :units] * (self.degrees[-1][:units] <= sites)[:, None]    # (T, R, units)
+        params = seen @ self.outputs[first:last, :units]                            # (T, R, P)
+        if self.direct is not None:
+            before = (self._host(np.arange(last * features)) < sites * features)[:, None]
+            phi = at_site(self.phi)[some, :last * features] * before                # (T, R, ·)
+            params = params + phi @ self.direct[first:last, :last * features]
+        return params.swapaxes(0, 1) + at_site(self.bias)[some, first:last]
+
+    def _host(self, index: np.ndarray) -> Array:
+        return at_site(torch.from_numpy(index).to(self.phi.device))
+
+    def _units(self, some: slice | np.ndarray, start: int, last: int, values: Array) -> None:
+        """The hidden units of degrees `start` + 1 to `last`, and those of 0 for start 0, from (R, T) values of the sites from
+        `start` on, before `last`."""
+        features, old, ready = self.model.features, (self.ready[start] if start else [0] * len(self.hidden)), self.ready[last]
+        codes = self.model.code(values.reshape(-1)).reshape(len(values), -1)
+        phi = at_site(self.phi)
+        phi[some, start * features:last * features] = codes
+        seen, sees = phi[some, :last * features], self._host(np.repeat(np.arange(1, last + 1), features))
+        for i, hidden in enumerate(self.hidden):
+            new, h, degrees = slice(old[i], ready[i]), at_site(hidden), self.degrees[i]
+            if old[i] < ready[i]:
+                shift = self.shifts[i][new] if i else at_site(self.start)[some, new]
+                weight = self.weights[i][new, :seen.shape[1]] * (sees <= degrees[new, None])
+                h[some, new] = relu(seen @ weight.T + shift)
+            seen, sees = h[some, :ready[i]], degrees[:ready[i]]
 
     def _restart(self, position: int) -> int:
         return position    # the units of the sites before it are still there

@@ -18,13 +18,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.layers import Array, at_site, times
 from arstudio.models.registry import register
+from arstudio.models.runs import RunDecoder, outputs, running, sigmoid
 
 UNITS = {"sigmoid": torch.sigmoid, "relu": torch.relu}
 
@@ -67,6 +70,7 @@ class NADE(AutoregressiveModel):
     """Neural autoregressive distribution estimator; see the module docstring."""
 
     config: NADEConfig
+    in_blocks = True
 
     def __init__(self, spec: ImageSpec, config: NADEConfig, num_classes: int = 0) -> None:
         super().__init__(spec, config, num_classes)
@@ -107,29 +111,42 @@ class NADE(AutoregressiveModel):
         return NADEDecoder(self, batch, y)
 
 
-class NADEDecoder(Decoder):
-    """Keeps the running activation a_t; a site costs one product with V_t and one added row of W_t, O(H)."""
+class NADEDecoder(RunDecoder):
+    """Keeps the running activation a_t; a site costs one product with V_t and one added row of W_t, O(H). `begun` is a_t
+    where a block begins."""
 
     model: NADE
-    batched = ("x", "a", "a_start")
+    batched = ("x", "a", "a_start", "begun")
 
     def __init__(self, model: NADE, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
         with torch.inference_mode():
             self.a_start = self.model.start(self.classes).clone()
-        self.a = self.a_start.clone()
+        self.a, self.begun = self.a_start.clone(), self.a_start.clone()
+        self.W, self.V, self.b = (at_site(p.detach()) for p in (self.model.W, self.model.V, self.model.b))
+
+    def _added(self, values: Array, first: int) -> Array:
+        """Values (R, T) of the sites from `first` on -> (R, T, H), what each adds to the activation."""
+        weight = self.W[first:first + values.shape[1]]                              # (T, E, H)
+        if self.model.features == 1:
+            return self.model.scaled(values)[..., None] * weight[:, 0]
+        return weight[np.arange(values.shape[1]), values]
+
+    def _begin(self, some: slice | np.ndarray, start: int, values: Array) -> None:
+        self.begun[some] = self.a_start[some] + torch.as_tensor(self._added(values, 0).sum(1))
+
+    def _run(self, some: slice | np.ndarray, start: int, first: int, values: Array) -> Array:
+        a = running(at_site(self.begun)[some], self._added(values, start))[:, first - start:]
+        return outputs(sigmoid(a), self.V[first:first + a.shape[1]].swapaxes(1, 2), self.b[first:first + a.shape[1]])
 
     def _params(self, channel: int, row: int, column: int) -> Tensor:
-        return self.model.output(self.a, self.position)
+        t = self.position
+        return torch.as_tensor(times(sigmoid(at_site(self.a)), self.V[t].T) + self.b[t])
 
     def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
-        weight = self.model.W[self.position]                                        # (E, H)
-        if self.model.features == 1:
-            self.a = self.a + (value.to(weight.dtype) * 2.0 - 1.0)[:, None] * weight
-        else:
-            self.a = self.a + weight[value.long()]
+        a = at_site(self.a)
+        a += self._added(at_site(value)[:, None], self.position)[:, 0]
 
     def _restart(self, position: int) -> int:
-        before = self.model.encode(self.x).flatten(2)[:, :, self.model.site_index[:position]].transpose(1, 2)
-        self.a = self.a_start + torch.einsum("bde,deh->bh", before, self.model.W[:position])
+        self.a = self.a_start + torch.as_tensor(self._added(self._values(slice(None), 0, position), 0).sum(1))
         return position

@@ -28,9 +28,23 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import ALWAYS, Array, Head, MaskedLinear, Rows, SiteConv, at_site, groups, relu, with_one, with_ones
+from arstudio.models.layers import (
+    ALWAYS,
+    Array,
+    Cache,
+    Head,
+    MaskedLinear,
+    Place,
+    Rows,
+    SiteConv,
+    at_site,
+    groups,
+    relu,
+    with_ones,
+)
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
+from arstudio.models.rowwise import RowDecoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +93,7 @@ class PixelCNNConfig(ModelConfig):
 
 
 class Block(nn.Module):
-    """Residual block of figure 5 (left). Takes an image, or one site and its cache."""
+    """Residual block of figure 5 (left). Takes an image, or some pixels and their cache."""
 
     def __init__(self, colours: int, config: PixelCNNConfig) -> None:
         super().__init__()
@@ -89,9 +103,10 @@ class Block(nn.Module):
         self.conv = SiteConv(narrow, narrow, config.kernel, rows=config.kernel // 2 + 1)
         self.up = MaskedLinear(narrow, wide)
 
-    def forward(self, x: Array, bias: Array, cache: Rows | None = None) -> Array:
-        """x (B, H, W, 2h) or a site (B, 2h), class bias broadcast to h -> the same shape."""
-        z = relu(self.conv(relu(self.down(relu(x))), cache) + bias)
+    def forward(self, x: Array, bias: Tensor | None, cache: Cache | None = None) -> Array:
+        """x (B, H, W, 2h) and the class's bias, or pixels (N, 2h), whose sums have it already -> the same shape."""
+        z = self.conv(relu(self.down(relu(x))), cache)
+        z = relu(z if bias is None else z + bias)
         return x + self.up(F.dropout(z, self.dropout) if self.training and self.dropout else z)
 
 
@@ -100,6 +115,7 @@ class PixelCNN(AutoregressiveModel):
     """PixelCNN with its blind spot; see the module docstring."""
 
     config: PixelCNNConfig
+    in_blocks = True
 
     def __init__(self, spec: ImageSpec, config: PixelCNNConfig, num_classes: int = 0) -> None:
         super().__init__(spec, config, num_classes)
@@ -135,75 +151,30 @@ class PixelCNN(AutoregressiveModel):
         return PixelCNNDecoder(self, batch, y)
 
 
-class PixelCNNDecoder(Decoder):
-    """Every feature computed once: what rows above contribute is summed at the start of a row,
-    the rest at the site."""
+class PixelCNNDecoder(RowDecoder):
+    """Every feature computed once: what rows above contribute, and the class, is summed at the start of a row, the
+    rest at the pixel."""
 
     model: PixelCNN
     batched = ("x", "buffers", "aboves", "biases")
-    counters = ("position", "ready", "done")
 
     def __init__(self, model: PixelCNN, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
         self.convs = [self.model.first, *(block.conv for block in self.model.blocks)]
         like = self.model.head[1].weight
         self.caches = [Rows(conv, batch, self.spec.height, self.spec.width, like) for conv in self.convs]
+        self.caches[0].line[..., -1] = 1
         with torch.inference_mode():
-            self.biases = [row.clone() for row in self.model.class_biases(self.classes)]
-        self.ready = self.done = -1
+            self.biases = [row.clone() for row in self.model.class_biases(self.classes)]    # (B, h) each
 
-    @property
-    def buffers(self) -> list[Tensor]:
-        """Every convolution's input buffer, (B, rows, columns, features) each."""
-        return [cache.buffer for cache in self.caches]
+    def _enter(self, place: Place) -> None:
+        for conv, cache, bias in zip(self.convs, self.caches, [None, *self.biases], strict=False):
+            conv.begin_row((cache, place))
+            if bias is not None and self.model.class_bias is not None:
+                cache.sums[place.some] += at_site(bias)[place.some, None]
 
-    @buffers.setter
-    def buffers(self, tensors: list[Tensor]) -> None:
-        for cache, tensor in zip(self.caches, tensors, strict=True):
-            cache.buffer = tensor
-
-    @property
-    def aboves(self) -> list[Tensor]:
-        """What rows above add to the current row, (B, W, out) each; empty before the first row."""
-        return [] if self.ready < 0 else [cache.above for cache in self.caches]
-
-    @aboves.setter
-    def aboves(self, tensors: list[Tensor]) -> None:
-        for cache, tensor in zip(self.caches, tensors, strict=False):
-            cache.above = tensor
-
-    def _features(self, row: int, column: int) -> Array:
-        if self.ready != row:
-            for conv, cache in zip(self.convs, self.caches, strict=True):
-                conv.begin_row(cache, row)
-            self.ready = row
-        for cache in self.caches:
-            cache.column = column
-        seen = self.model.scaled(at_site(self.x[:, :, row, column]))
-        x = self.model.first(with_one(seen), self.caches[0])
-        for block, bias, cache in zip(self.model.blocks, self.biases, self.caches[1:], strict=False):
-            x = block(x, at_site(bias), cache)
-        self.done = self.position
-        return x
-
-    def _params(self, channel: int, row: int, column: int) -> Tensor:
-        outputs = self.model.head(self._features(row, column))                      # (B, C·P), colour by colour
-        first = channel * self.model.likelihood.num_params
-        return torch.as_tensor(outputs[:, first:first + self.model.likelihood.num_params])
-
-    def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
-        last = channel == self.spec.channels - 1
-        if last and self.done != self.position:
-            self._features(row, column)    # a given pixel still leaves its features behind
-        if last:
-            first = self.caches[0]
-            at_site(first.buffer)[:, first.top + row, first.left + column, channel] = self.model.scaled(at_site(value))
-
-    def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
-        for cache in self.caches:
-            cache.row, cache.windows = max(self.ready, 0), None
-
-    def _restart(self, position: int) -> int:
-        self.ready = self.done = -1
-        return position - position % (self.spec.width * self.spec.channels)
+    def _evaluate(self, place: Place) -> Array:
+        x = self.model.first(None, (self.caches[0], place))
+        for block, cache in zip(self.model.blocks, self.caches[1:], strict=True):
+            x = block(x, None, (cache, place))
+        return self.model.head(x)

@@ -34,10 +34,11 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, ConfigError, Decoder, ModelConfig
-from arstudio.models.coupling import couple, couple_at, initial_raw, raw_size
-from arstudio.models.layers import Array, Linear, Rows, at_site, with_ones
+from arstudio.models.coupling import couple, initial_raw, raw_size
+from arstudio.models.layers import Array, Linear, Place, Rows, at_site, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS, Likelihood, make_likelihood
 from arstudio.models.registry import register
+from arstudio.models.rowwise import RowDecoder
 from arstudio.models.streams import NONE, Feature, Given, NormalRowConv, NormalSiteConv, Stream, linked
 
 
@@ -100,6 +101,7 @@ class PixelCNNPP(AutoregressiveModel):
     """PixelCNN++; see the module docstring."""
 
     config: PixelCNNPPConfig
+    in_blocks = True
 
     def __init__(self, spec: ImageSpec, config: PixelCNNPPConfig, num_classes: int = 0) -> None:
         super().__init__(spec, config, num_classes)
@@ -174,153 +176,117 @@ class Resolution:
             [[Rows(conv, batch, *size, like) for conv in (block.first, block.second)] for block in stream.blocks]
             for stream in (vertical, horizontal)
         )
-        self.caches_v, self.caches_h = ([cache for pair in pairs for cache in pair] for pairs in (self.pairs_v, self.pairs_h))
-        self.site_convs = [conv for block in horizontal.blocks for conv in (block.first, block.second)]
+        self.caches = [cache for pair in (*self.pairs_v, *self.pairs_h) for cache in pair]
 
-    def add(self, row: int, links: list[Tensor], biases: Given, first: int) -> None:
+    def add(self, place: Place, links: list[Array], biases: Given, first: int) -> None:
         """Sum for a row all that enters the horizontal blocks from number `first` on besides their own row."""
         blocks = zip(self.horizontal.blocks[first:], self.pairs_h[first:], links, biases, strict=False)
         for block, (one, two), link, bias in blocks:
-            block.first.begin_row(one, row)
-            block.second.begin_row(two, row)
-            one.above = one.above + link
+            block.first.begin_row((one, place))
+            block.second.begin_row((two, place))
+            one.sums[place.some] += link
             if bias is not None:
-                two.above = two.above + bias
+                two.sums[place.some] += bias
 
 
-class PixelCNNPPDecoder(Decoder):
-    """Every feature of every resolution is computed once: vertical ones a row at a time, horizontal ones at a site.
+class PixelCNNPPDecoder(RowDecoder):
+    """Every feature of every resolution is computed once: vertical ones a row at a time, horizontal ones at a pixel.
 
     A row or site of a resolution 2^s times coarser is computed when the first pixel row or pixel that may read it
-    comes, at multiples of 2^s; on the way back its 2×2 finer sites keep what the transposed convolution gives them.
+    comes, at multiples of 2^s; its 2×2 finer sites keep what the transposed convolution gives them on the way back.
 
-    State: input buffers of all convolutions; the features that `Shrink` reads, framed with zeros; what `Grow` gave to
-    the present rows; what rows above and the vertical stream add to the horizontal ones; the numbers of the pixel.
+    State: input buffers of all convolutions; the features that `Shrink` reads, framed with zeros; what `Grow` gave; what
+    rows above and the vertical stream add to the horizontal ones; the numbers of the pixel.
     """
 
     model: PixelCNNPP
-    batched = ("x", "inputs", "buffers", "sums", "left_v", "left_h", "grown_v", "grown_h", "raw")
-    counters = ("position", "ready", "done")
+    batched = ("x", "buffers", "aboves", "left_v", "left_h", "grown_v", "grown_h")
+    coupled = True
 
     def __init__(self, model: PixelCNNPP, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
         m, p, like = self.model, self.model.config.channels, self.model.head.weight
         sizes = m.config.sizes(self.spec)
         self.last = len(sizes) - 1
-        self.first_v, self.first_h = (Rows(conv, batch, *sizes[0], like) for conv in (m.first_v, m.first_h))
+        first_h, self.first_v = (Rows(conv, batch, *sizes[0], like) for conv in (m.first_h, m.first_v))
         streams = zip(m.vertical, m.horizontal, sizes, strict=True)
         self.resolutions = [Resolution(v, h, batch, size, like) for v, h, size in streams]
-        self.caches = [self.first_v, self.first_h, *(c for one in self.resolutions for c in one.caches_v + one.caches_h)]
-        self.site_caches = [self.first_h, *(cache for one in self.resolutions for cache in one.caches_h)]
-        convs = [m.first_h, *(conv for one in self.resolutions for conv in one.site_convs)]
-        self.sums = [like.new_zeros(batch, c.width, conv.outputs) for conv, c in zip(convs, self.site_caches, strict=True)]
-        self.inputs = like.new_zeros(batch, *sizes[0], self.spec.channels + 1)
-        self.inputs[..., -1] = 1
+        self.caches = [first_h, self.first_v, *(cache for one in self.resolutions for cache in one.caches)]
+        first_h.line[..., -1] = 1
         self.left_v, self.left_h = ([like.new_zeros(batch, h + 2, w + 2, p) for h, w in sizes[:-1]] for _ in range(2))
-        self.grown_v, self.grown_h = ([like.new_zeros(batch, 2, 2 * w, p) for _, w in sizes[1:]] for _ in range(2))
+        self.grown_v, self.grown_h = ([like.new_zeros(batch, 2 * h, 2 * w, p) for h, w in sizes[1:]] for _ in range(2))
         self.raw = like.new_zeros(batch, len(m.head.bias))
-        self.ready = self.done = -1                                       # row and pixel whose features are there
         self._look()
 
-    @property
-    def buffers(self) -> list[Tensor]:
-        """Every convolution's input buffer, (B, rows, columns, features) each."""
-        return [cache.buffer for cache in self.caches]
-
-    @buffers.setter
-    def buffers(self, tensors: list[Tensor]) -> None:
-        for cache, tensor in zip(self.caches, tensors, strict=True):
-            cache.buffer = tensor
-
-    @property
-    def sums(self) -> list[Tensor]:
-        """What enters each horizontal convolution's row besides its own past, (B, W, out) each."""
-        return [cache.above for cache in self.site_caches]
-
-    @sums.setter
-    def sums(self, tensors: list[Tensor]) -> None:
-        for cache, tensor in zip(self.site_caches, tensors, strict=True):
-            cache.above, cache.windows = tensor, None
-
     def _look(self) -> None:
-        """Arrays that share memory with the state read and written at sites, made once."""
-        first = self.first_h
-        self.places = at_site(self.inputs), at_site(first.buffer[:, first.top:, first.left:])    # (B, H, W, C + 1) each
-        self.left, self.grown = [at_site(t) for t in self.left_h], [at_site(t) for t in self.grown_h]
-        self.outputs = at_site(self.raw)
+        """Arrays that share memory with the state, and what the classes add, made once."""
+        self.class_rows = self.model.class_biases(self.classes, 1)
+        self.framed_v, self.grown_rows = ([at_site(t) for t in ts] for ts in (self.left_v, self.grown_v))
+        self.framed, self.grown = ([at_site(t) for t in ts] for ts in (self.left_h, self.grown_h))
+        self.fours, self.fourths = (
+            [at_site(t.unfold(1, 2, 2).unfold(2, 2, 2).permute(0, 1, 2, 4, 5, 3)) for t in ts]
+            for ts in (self.left_h, self.grown_h)
+        )    # the 2×2 fine places of every coarse one, (B, H / 2, W / 2, 2, 2, p)
 
-    def _begin_row(self, row: int) -> None:
-        m, biases, ways = self.model, self.model.class_biases(self.classes, 1), []
-        present = [s for s in range(self.last + 1) if row % 2**s == 0]
-        self.first_v.row = row
-        m.first_h.begin_row(self.first_h, row)
-        v = m.first_v(self.inputs[:, row - 1] if row else torch.zeros_like(self.inputs[:, 0]), self.first_v)
-        for s in present:
-            here, r = self.resolutions[s], row >> s
-            for cache in here.caches_v:
-                cache.row = r
+    def _enter(self, place: Place) -> None:
+        m, row, some, ways = self.model, place.row, place.some, []
+        biases = self.class_rows
+        if m.class_bias is not None:
+            biases = [[[at_site(bias)[some] for bias in part] for part in parts] for parts in biases]
+        at = [Place(row >> s, place.images) for s in range(self.last + 1) if row % 2**s == 0]
+        m.first_h.begin_row((self.caches[0], place))
+        v = m.first_v(self.caches[0].line[some, row - 1] if row else 0, (self.first_v, place))
+        for s, (here, where) in enumerate(zip(self.resolutions, at, strict=False)):
+            r = where.row
             if s:
-                v = here.vertical.enter.framed(self.left_v[s - 1][:, 2 * r:2 * r + 2], 1, here.width)[:, 0]
-            way = here.vertical.climb(v, biases=biases[s][0], caches=here.pairs_v)
-            here.add(r, linked(here.horizontal.up, way[1:]), biases[s][2], 0)
+                v = here.vertical.enter.framed(self.framed_v[s - 1][some, 2 * r:2 * r + 2], 1, here.width)[:, 0]
+            pairs = [[(cache, where) for cache in pair] for pair in here.pairs_v]
+            way = here.vertical.climb(v, biases=biases[s][0], caches=pairs)
+            here.add(where, linked(here.horizontal.up, way[1:]), biases[s][2], 0)
             if s < self.last:
-                self.left_v[s][:, r + 1, 1:here.width + 1] = way[-1].x
-            ways.append(way)
+                self.framed_v[s][some, r + 1, 1:here.width + 1] = way[-1].x
+            ways.append((way, pairs))
         v = None
-        for s in reversed(present):
-            here, r = self.resolutions[s], row >> s
+        for s in reversed(range(len(at))):
+            here, r = self.resolutions[s], at[s].row
             if s < self.last:
                 if v is not None:
-                    self.grown_v[s][...] = self.resolutions[s + 1].vertical.leave(v)
-                v = self.grown_v[s][:, r % 2, :here.width]
-            way = here.vertical.descend(v, ways[s], biases=biases[s][1], caches=here.pairs_v[here.up:])
-            here.add(r, linked(here.horizontal.down, way), biases[s][3], here.up)
+                    two = self.resolutions[s + 1].vertical.leave(torch.as_tensor(v))
+                    self.grown_rows[s][some, r:r + 2] = at_site(two)
+                v = self.grown_rows[s][some, r, :here.width]
+            way = here.vertical.descend(v, ways[s][0], biases=biases[s][1], caches=ways[s][1][here.up:])
+            here.add(at[s], linked(here.horizontal.down, way), biases[s][3], here.up)
             v = way[-1].x
-        self.ready = row
 
-    def _features(self, row: int, column: int) -> None:
-        if self.ready != row:
-            self._begin_row(row)
-        ways, place = [], row | column
-        self.first_h.column = column
-        h = self.model.first_h(self.places[0][:, row, column], self.first_h)
-        for s, here in enumerate(self.resolutions):
-            if place % 2**s:
+    def _evaluate(self, place: Place) -> Array:
+        at, ways = [place], []
+        while len(at) <= self.last and at[-1].row % 2 == 0:
+            images, columns = at[-1].images, at[-1].columns
+            even = columns % 2 == 0
+            if not even.any():
                 break
-            r, c = row >> s, column >> s
-            for cache in here.caches_h:
-                cache.column = c
+            at.append(Place(at[-1].row // 2, images[even], columns[even] // 2))
+        h = self.model.first_h(None, (self.caches[0], place))
+        for s, (here, where) in enumerate(zip(self.resolutions, at, strict=False)):
+            images, r, c = where.images, where.row, where.columns
             if s:
-                four = self.left[s - 1][:, 2 * r:2 * r + 2, 2 * c:2 * c + 2]
-                h = here.horizontal.enter.dense(four.reshape(len(four), -1))
-            way = here.horizontal.climb(h, caches=here.pairs_h)
+                h = here.horizontal.enter.dense(self.fours[s - 1][images, r, c].reshape(len(images), -1))
+            pairs = [[(cache, where) for cache in pair] for pair in here.pairs_h]
+            way = here.horizontal.climb(h, caches=pairs)
             if s < self.last:
-                self.left[s][:, r + 1, c + 1] = way[-1].x
-            ways.append(way)
+                self.framed[s][images, r + 1, c + 1] = way[-1].x
+            ways.append((way, pairs))
         h = None
-        for s in reversed(range(len(ways))):
-            here, r, c = self.resolutions[s], row >> s, column >> s
+        for s in reversed(range(len(at))):
+            here, images, r, c = self.resolutions[s], at[s].images, at[s].row, at[s].columns
             if s < self.last:
                 if h is not None:
                     four = self.resolutions[s + 1].horizontal.leave.dense(h)
-                    self.grown[s][:, :, c:c + 2] = four.reshape(len(four), 2, 2, -1)
-                h = self.grown[s][:, r % 2, c]
-            way = here.horizontal.descend(h, ways[s], caches=here.pairs_h[here.up:])
+                    self.fourths[s][at[s + 1].images, at[s + 1].row, at[s + 1].columns] = four.reshape(len(four), 2, 2, -1)
+                h = self.grown[s][images, r, c]
+            way = here.horizontal.descend(h, ways[s][0], caches=ways[s][1][here.up:])
             h = way[-1].x
-        self.outputs[...] = self.model.raw(way[-1])
-        self.done = self.position // self.spec.channels
-
-    def _params(self, channel: int, row: int, column: int) -> Tensor:
-        if self.done != self.position // self.spec.channels:
-            self._features(row, column)
-        return couple_at(self.raw, self.inputs[:, row, column, :-1], self.model.likelihood, channel)
-
-    def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
-        if channel == self.spec.channels - 1 and self.done != self.position // self.spec.channels:
-            self._features(row, column)    # a given pixel still leaves its features behind
-        scaled = self.model.scaled(at_site(value))
-        for array in self.places:
-            array[:, row, column, channel] = scaled
+        return self.model.raw(way[-1])
 
     def select(self, index: Tensor) -> None:
         super().select(index)
@@ -328,16 +294,4 @@ class PixelCNNPPDecoder(Decoder):
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
-        self.first_v.row = self.first_h.row = max(self.ready, 0)
-        for s, here in enumerate(self.resolutions):
-            for cache in here.caches_v + here.caches_h:
-                cache.row = max(self.ready, 0) >> s
-        for cache in self.site_caches:
-            cache.windows = None
         self._look()
-
-    def _restart(self, position: int) -> int:
-        self.ready = self.done = -1
-        row = position // (self.spec.width * self.spec.channels)
-        row -= row % 2**self.last    # there a row of every resolution begins, and nothing kept from before is read
-        return row * self.spec.width * self.spec.channels

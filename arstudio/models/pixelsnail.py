@@ -33,10 +33,11 @@ from torch import Tensor, nn
 from arstudio.image import ImageSpec
 from arstudio.models.attention import Memory, causal_attention
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.coupling import couple, couple_at, initial_raw, raw_size
-from arstudio.models.layers import ALWAYS, Array, Linear, Rows, SiteConv, at_site
+from arstudio.models.coupling import couple, initial_raw, raw_size
+from arstudio.models.layers import ALWAYS, Array, Cache, Linear, Place, Rows, SiteConv, at_site, joined
 from arstudio.models.likelihoods import LIKELIHOODS, Mixture
 from arstudio.models.registry import register
+from arstudio.models.rowwise import RowDecoder
 from arstudio.models.streams import linear_gate
 
 
@@ -92,11 +93,6 @@ def elu(x: Array) -> Array:
     return np.maximum(x, np.expm1(np.minimum(x, 0))) if isinstance(x, np.ndarray) else F.elu(x)
 
 
-def joined(*parts: Array) -> Array:
-    """Features side by side."""
-    return np.concatenate(parts, axis=-1) if isinstance(parts[0], np.ndarray) else torch.cat(parts, dim=-1)
-
-
 class Residual(nn.Module):
     """Gated residual of two 2×2 causal convolutions. Takes an image, or one pixel and the caches of both."""
 
@@ -107,12 +103,13 @@ class Residual(nn.Module):
         self.second = SiteConv(one, one.repeat(2), 2, rows=2)
         self.dropout = dropout
 
-    def forward(self, h: Array, bias: Array, caches: tuple[Rows | None, Rows | None] = (None, None)) -> Array:
-        """h (B, H, W, p) or (B, p), class bias broadcast to 2p -> the same shape."""
+    def forward(self, h: Array, bias: Tensor | None, caches: tuple[Cache | None, Cache | None] = (None, None)) -> Array:
+        """h (B, H, W, p) and the class's bias, or pixels (N, p), whose sums have it already -> the same shape."""
         z = elu(self.first(elu(h), caches[0]))
         if self.training and self.dropout:
             z = F.dropout(z, self.dropout)
-        return h + linear_gate(self.second(z, caches[1]) + bias)
+        z = self.second(z, caches[1])
+        return h + linear_gate(z if bias is None else z + bias)
 
 
 class Attention(nn.Module):
@@ -152,12 +149,13 @@ class Merge(nn.Module):
         self.first, self.mixed, self.second = Linear(p, p), Linear(p // 2, p), Linear(p, 2 * p)
         self.dropout = dropout
 
-    def forward(self, h: Array, mixed: Array, bias: Array) -> Array:
-        """h (…, p), mixed (…, p/2), class bias broadcast to 2p -> (…, p)."""
+    def forward(self, h: Array, mixed: Array, bias: Array | None) -> Array:
+        """h (…, p), mixed (…, p/2), class bias broadcast to 2p, if there is one -> (…, p)."""
         z = elu(self.first(elu(h)) + self.mixed(elu(mixed)))
         if self.training and self.dropout:
             z = F.dropout(z, self.dropout)
-        return h + linear_gate(self.second(z) + bias)
+        z = self.second(z)
+        return h + linear_gate(z if bias is None else z + bias)
 
 
 class Block(nn.Module):
@@ -181,6 +179,7 @@ class PixelSNAIL(AutoregressiveModel):
     """PixelSNAIL; see the module docstring."""
 
     config: PixelSNAILConfig
+    in_blocks = True
     attends = True
 
     def __init__(self, spec: ImageSpec, config: PixelSNAILConfig, num_classes: int = 0) -> None:
@@ -225,16 +224,17 @@ class PixelSNAIL(AutoregressiveModel):
         return PixelSNAILDecoder(self, batch, y)
 
 
-class PixelSNAILDecoder(Decoder):
+class PixelSNAILDecoder(RowDecoder):
     """The network once a pixel: convolutions add what the row above gives once a row, keys and values are remembered.
 
-    State: an input buffer for each convolution, what rows above add to the current row, a memory and the hidden state
-    at the current pixel for each block, and `raw`, from which the colours of the current pixel follow.
+    State: an input buffer for each convolution, what rows above add to the current row, and for each block a memory and the
+    hidden state at every pixel, counted from 1. A pixel enters the memory when the next one is evaluated: not before are
+    its own values final.
     """
 
     model: PixelSNAIL
-    batched = ("x", "inputs", "buffers", "aboves", "memories", "hidden", "biases", "raw")
-    counters = ("position", "ready", "done")
+    batched = ("x", "buffers", "aboves", "memories", "hidden", "biases")
+    coupled = True
 
     def __init__(self, model: PixelSNAIL, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
@@ -242,35 +242,14 @@ class PixelSNAILDecoder(Decoder):
         residuals = [residual for block in net.blocks for residual in block.residuals]
         self.convs = [net.first, *(conv for residual in residuals for conv in (residual.first, residual.second))]
         self.caches = [Rows(conv, batch, spec.height, spec.width, net.background) for conv in self.convs]
+        self.caches[0].line[..., spec.channels:] = at_site(net.background)
         value = config.channels // 2 // config.heads
         sizes = (batch, config.heads, spec.pixels, config.key, value)
         self.memory = [Memory(*sizes, net.background) for _ in net.blocks]
         with torch.inference_mode():
             self.biases = [bias.clone() for block in net.class_biases(self.classes) for bias in block]
-            self.inputs = net.inputs(torch.zeros_like(self.x, dtype=net.dtype))
-        self.hidden = [net.background.new_zeros(batch, config.channels) for _ in net.blocks]
+        self.hidden = [net.background.new_zeros(batch, spec.pixels + 1, config.channels) for _ in net.blocks]
         self.raw = net.background.new_zeros(batch, net.head.out_features)
-        self.ready = self.done = -1    # row whose sums and pixel whose features are there
-
-    @property
-    def buffers(self) -> list[Tensor]:
-        """Every convolution's input buffer, (B, rows, columns, features) each."""
-        return [cache.buffer for cache in self.caches]
-
-    @buffers.setter
-    def buffers(self, tensors: list[Tensor]) -> None:
-        for cache, tensor in zip(self.caches, tensors, strict=True):
-            cache.buffer = tensor
-
-    @property
-    def aboves(self) -> list[Tensor]:
-        """What rows above add to the current row, (B, W, out) each; empty before the first row."""
-        return [] if self.ready < 0 else [cache.above for cache in self.caches]
-
-    @aboves.setter
-    def aboves(self, tensors: list[Tensor]) -> None:
-        for cache, tensor in zip(self.caches, tensors, strict=False):
-            cache.above = tensor
 
     @property
     def memories(self) -> list[Tensor]:
@@ -282,47 +261,27 @@ class PixelSNAILDecoder(Decoder):
         for i, memory in enumerate(self.memory):
             memory.tensors = tensors[2 * i:2 * i + 2]
 
-    def _compute(self, row: int, column: int) -> None:
-        """Features of a pixel, before any of its colours is known."""
-        if self.ready != row:
-            for conv, cache in zip(self.convs, self.caches, strict=True):
-                conv.begin_row(cache, row)
-            self.ready = row
-        for cache in self.caches:
-            cache.column = column
-        pixel = self.position // self.spec.channels
-        seen, biases, caches = at_site(self.inputs)[:, row, column], iter(self.biases), iter(self.caches)
-        h = self.model.first(seen, next(caches))
-        for i, block in enumerate(self.model.blocks):
+    def _enter(self, place: Place) -> None:
+        biases, per_block = iter(self.biases), self.model.config.residuals + 1
+        second = {2 * (i - i // per_block) + 2: bias for i, bias in enumerate(biases) if (i + 1) % per_block}
+        for i, (conv, cache) in enumerate(zip(self.convs, self.caches, strict=True)):
+            conv.begin_row((cache, place))
+            if self.model.class_bias is not None and i in second:
+                cache.sums[place.some] += at_site(second[i])[place.some, None]
+
+    def _evaluate(self, place: Place) -> Array:
+        images, width, line, caches = place.images, self.spec.width, self.caches[0].line, iter(self.caches)
+        pixels = place.row * width + place.columns
+        seen = line[images, place.row, place.columns]                               # (N, C + 3)
+        before = line[images, (pixels - 1) // width, (pixels - 1) % width]          # of pixel 0 nobody reads it
+        h, per_block = self.model.first(None, (next(caches), place)), self.model.config.residuals + 1
+        for i, (block, memory, hidden) in enumerate(zip(self.model.blocks, self.memory, self.hidden, strict=True)):
             for residual in block.residuals:
-                h = residual(h, at_site(next(biases)), (next(caches), next(caches)))
-            self.hidden[i] = torch.as_tensor(h)
-            mixed = self.memory[i].attend(block.attention.query(h, seen), pixel)
-            h = block.merge(h, mixed.reshape(len(h), -1), at_site(next(biases)))
-        self.raw, self.done = torch.as_tensor(self.model.head(elu(h))), pixel
-
-    def _params(self, channel: int, row: int, column: int) -> Tensor:
-        if self.done != self.position // self.spec.channels:
-            self._compute(row, column)
-        seen = self.inputs[:, row, column, :self.spec.channels]
-        return couple_at(self.raw, seen, self.model.likelihood, channel)
-
-    def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
-        pixel = self.position // self.spec.channels
-        if self.done != pixel:
-            self._compute(row, column)    # a given pixel still leaves its features behind
-        at_site(self.inputs)[:, row, column, channel] = self.model.scaled(at_site(value))
-        if channel == self.spec.channels - 1:
-            seen, first = at_site(self.inputs)[:, row, column], self.caches[0]
-            at_site(first.buffer)[:, first.top + row, first.left + column] = seen
-            for block, memory, h in zip(self.model.blocks, self.memory, self.hidden, strict=True):
-                memory.write(pixel, *block.attention.remember(at_site(h), seen))
-
-    def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
-        for cache in self.caches:
-            cache.row, cache.windows = max(self.ready, 0), None
-
-    def _restart(self, position: int) -> int:
-        self.ready = self.done = -1
-        return position - position % (self.spec.width * self.spec.channels)
+                h = residual(h, None, ((next(caches), place), (next(caches), place)))
+            kept = at_site(hidden)
+            kept[images, pixels + 1] = h
+            memory.write_at(images, pixels - 1, *block.attention.remember(kept[images, pixels], before))
+            mixed = memory.attend_at(images, pixels, block.attention.query(h, seen))
+            bias = None if self.model.class_bias is None else at_site(self.biases[(i + 1) * per_block - 1])[images]
+            h = block.merge(h, mixed.reshape(len(h), -1), bias)
+        return self.model.head(elu(h))

@@ -32,9 +32,22 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import ALWAYS, Array, Head, MaskedLinear, Rows, SiteConv, at_site, groups, lstm_cell, with_ones
+from arstudio.models.layers import (
+    ALWAYS,
+    Array,
+    Head,
+    MaskedLinear,
+    Place,
+    Rows,
+    SiteConv,
+    at_site,
+    groups,
+    lstm_cell,
+    with_ones,
+)
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
+from arstudio.models.rowwise import RowDecoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +138,7 @@ class RowLSTM(AutoregressiveModel):
     """Row LSTM; see the module docstring."""
 
     config: RowLSTMConfig
+    in_blocks = True
 
     def __init__(self, spec: ImageSpec, config: RowLSTMConfig, num_classes: int = 0) -> None:
         super().__init__(spec, config, num_classes)
@@ -156,104 +170,48 @@ class RowLSTM(AutoregressiveModel):
         return RowLSTMDecoder(self, batch, y)
 
 
-class RowLSTMDecoder(Decoder):
-    """State-to-state once a row, the rest once a site; every feature is computed exactly once.
+class RowLSTMDecoder(RowDecoder):
+    """State-to-state once a row, the rest once a pixel; every feature is computed exactly once.
 
     State: h and c of every row, so going back to the start of a row costs nothing; the input of each convolution; and
     for the current row what enters the gates from above.
     """
 
     model: RowLSTM
-    batched = ("x", "buffers", "first_above", "biases", "inputs", "states", "above")
-    counters = ("position", "ready", "done")
+    batched = ("x", "buffers", "aboves", "biases", "states")
 
     def __init__(self, model: RowLSTM, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
         (_, height, width), layers, h = self.spec.shape, self.model.layers, self.model.config.hidden
         like = self.model.head[1].weight
-        self.convs = [self.model.first, *(layer.input for layer in layers)]
-        self.caches = [Rows(conv, batch, height, width, like) for conv in self.convs]
+        self.caches = [Rows(conv, batch, height, width, like) for conv in (self.model.first, *(one.input for one in layers))]
+        self.caches[0].line[..., -1] = 1
         with torch.inference_mode():
             self.biases = list(self.model.class_biases(self.classes).clone())       # (B, 4h) a layer
-        self.inputs = like.new_zeros(batch, height, width, self.spec.channels + 1)
-        self.inputs[..., -1] = 1
         self.states = [like.new_zeros(batch, height + 1, width, 2 * h) for _ in layers]    # h, c; row 0 is outside
-        self.above: list[Tensor] = []                                               # (B, W, 4h) a layer
-        self.ready = -1                                                             # row whose `above` is there
-        self.done = -1                                                              # site whose states are there
 
     @property
-    def buffers(self) -> list[Tensor]:
-        """Every convolution's input buffer, (B, rows, columns, features) each."""
-        return [cache.buffer for cache in self.caches]
+    def states(self) -> list[Tensor]:
+        """States of every layer and row, (B, H + 1, W, 2h)."""
+        return self._states
 
-    @buffers.setter
-    def buffers(self, tensors: list[Tensor]) -> None:
-        for cache, tensor in zip(self.caches, tensors, strict=True):
-            cache.buffer = tensor
-        self.steps: list[tuple] = []    # views, of tensors that are replaced together with these
+    @states.setter
+    def states(self, tensors: list[Tensor]) -> None:
+        self._states, self._at = tensors, [at_site(t) for t in tensors]
 
-    @property
-    def first_above(self) -> list[Tensor]:
-        """What rows above add to the first convolution in the current row, (B, W, 2h); none before the first row."""
-        return [] if self.ready < 0 else [self.caches[0].above]
+    def _enter(self, place: Place) -> None:
+        some, h = place.some, self.model.config.hidden
+        self.model.first.begin_row((self.caches[0], place))
+        for layer, bias, states, cache in zip(self.model.layers, self.biases, self.states, self.caches[1:], strict=True):
+            from_above = layer.from_above(states[some, place.row, :, :h])           # (R, W, 4h)
+            cache.sums[some] = at_site(from_above + (bias[some] + layer.input.bias)[:, None])
 
-    @first_above.setter
-    def first_above(self, tensors: list[Tensor]) -> None:
-        self.caches[0].above = tensors[0] if tensors else None
-
-    def _begin_row(self, row: int) -> None:
-        if self.ready != row:
-            h = self.model.config.hidden
-            self.model.first.begin_row(self.caches[0], row)
-            self.above = []
-            for layer, bias, states in zip(self.model.layers, self.biases, self.states, strict=True):
-                self.above.append(layer.from_above(states[:, row, :, :h]) + (bias + layer.input.bias)[:, None])
-            self.ready = row
-        for conv, cache in zip(self.convs[1:], self.caches[1:], strict=True):
-            conv.begin_row(cache, row)
-        self.pixels = _columns(self.inputs[:, row])
-        parts = zip(self.model.layers, self.caches[1:], self.above, self.states, strict=True)
-        self.steps = [
-            (layer, cache, _columns(above), _columns(states[:, row]), _columns(states[:, row + 1]))
-            for layer, cache, above, states in parts
-        ]
-
-    def _features(self, row: int, column: int) -> Array:
-        if self.ready != row or not self.steps:
-            self._begin_row(row)
-        h, self.done = self.model.config.hidden, self.position
-        self.caches[0].column = column
-        x = self.model.first(self.pixels[column], self.caches[0])
-        for layer, cache, above, before, now in self.steps:
-            cache.column = column
-            z = layer.input(x, cache, above[column])
-            hidden, cell = lstm_cell(z, before[column][:, h:])
-            now[column][:, :h], now[column][:, h:] = hidden, cell
+    def _evaluate(self, place: Place) -> Array:
+        h, images, row, columns = self.model.config.hidden, place.images, place.row, place.columns
+        x = self.model.first(None, (self.caches[0], place))
+        for layer, cache, states in zip(self.model.layers, self.caches[1:], self._at, strict=True):
+            z = layer.input(x, (cache, place))
+            hidden, cell = lstm_cell(z, states[images, row, columns, h:])
+            states[images, row + 1, columns, :h], states[images, row + 1, columns, h:] = hidden, cell
             x = x + layer.output(hidden)
-        return x
-
-    def _params(self, channel: int, row: int, column: int) -> Tensor:
-        outputs = self.model.head(self._features(row, column))                      # (B, C·P), colour by colour
-        first = channel * self.model.likelihood.num_params
-        return torch.as_tensor(outputs[:, first:first + self.model.likelihood.num_params])
-
-    def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
-        if channel == self.spec.channels - 1 and self.done != self.position:
-            self._features(row, column)    # a given pixel still leaves its states behind
-        cache, scaled = self.caches[0], self.model.scaled(at_site(value))
-        at_site(self.inputs)[:, row, column, channel] = scaled
-        at_site(cache.buffer)[:, cache.top + row, cache.left + column, channel] = scaled
-
-    def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
-        self.caches[0].row = max(self.ready, 0)
-
-    def _restart(self, position: int) -> int:
-        self.ready = self.done = -1
-        return position - position % (self.spec.width * self.spec.channels)
-
-
-def _columns(t: Tensor) -> tuple[Array, ...]:
-    """(B, W, features) -> a (B, features) view for each column."""
-    return tuple(at_site(t).swapaxes(0, 1))
+        return self.model.head(x)

@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arstudio.models.layers import Array, Linear, RowConv, Rows, SiteConv, _CausalConv
+from arstudio.models.layers import Array, Cache, Linear, RowConv, SiteConv, _CausalConv, joined
 
-Given = Iterable[Tensor | None]
-Caches = Iterable[Sequence[Rows | None]]
+Given = Iterable[Array | None]
+Caches = Iterable[Sequence[Cache | None]]
 NONE: Given = repeat(None)
 NO_CACHES: Caches = repeat((None, None))
 
@@ -132,10 +132,10 @@ class Block(nn.Module):
 
     def forward(
         self, x: Feature, skip: Feature | None = None, link: Tensor | None = None, bias: Tensor | None = None,
-        caches: Sequence[Rows | None] = (None, None),
+        caches: Sequence[Cache | None] = (None, None),
     ) -> Feature:
-        """The next feature; link (…, p) comes from the vertical stream, bias (…, 2p) from the class. At a site both
-        are in the sums of the caches already."""
+        """The next feature; link (…, p) comes from the vertical stream, bias (…, 2p) from the class. At some pixels
+        both are in the sums of the caches already."""
         z = self.first(x.bent, caches[0])
         if link is not None:
             z = z + link
@@ -162,10 +162,10 @@ class Shrink(nn.Module):
         """(B, H, W, p) -> (B, ⌈H/2⌉, ⌈W/2⌉, p)."""
         return self.framed(F.pad(x, (0, 0, 1, 1, 1, 1)), (x.shape[1] + 1) // 2, (x.shape[2] + 1) // 2)
 
-    def framed(self, x: Tensor, height: int, width: int) -> Tensor:
+    def framed(self, x: Array, height: int, width: int) -> Array:
         """The same of x with a row of zeros (or what lies there) above, and a column at either side."""
         taps = [x[:, i:i + 2 * height - 1:2, j:j + 2 * width - 1:2] for i in range(2) for j in range(self.columns)]
-        return self.dense(torch.cat(taps, dim=-1))
+        return self.dense(joined(*taps))
 
 
 class Grow(nn.Module):
@@ -222,6 +222,6 @@ class Stream(nn.Module):
         return outputs[1:]
 
 
-def linked(blocks: Iterable[Block], features: list[Feature]) -> list[Tensor]:
+def linked(blocks: Iterable[Block], features: list[Feature]) -> list[Array]:
     """What the outputs of the vertical blocks contribute to the horizontal blocks beside them, (…, p) each."""
     return [block.link(feature.bent) for block, feature in zip(blocks, features, strict=True)]

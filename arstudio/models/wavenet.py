@@ -24,15 +24,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import Array, Head, Linear, at_site, gate, groups, plus
+from arstudio.models.layers import Array, Head, Linear, at_site, gate, groups, joined, plus
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
+from arstudio.models.runs import RunDecoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +113,7 @@ class WaveNet(AutoregressiveModel):
     """WaveNet along the order of an image's sites; see the module docstring."""
 
     config: WaveNetConfig
+    in_blocks = True
 
     def __init__(self, spec: ImageSpec, config: WaveNetConfig, num_classes: int = 0) -> None:
         super().__init__(spec, config, num_classes)
@@ -170,11 +173,11 @@ class WaveNet(AutoregressiveModel):
         return WaveNetDecoder(self, batch, y)
 
 
-class WaveNetDecoder(Decoder):
+class WaveNetDecoder(RunDecoder):
     """Every feature computed once, O(layers) a site (as in Le Paine et al. 2016, "Fast WaveNet").
 
     `history` holds the input of each layer at every site, after as many zeros as the longest dilation is long. The
-    taps further back do not depend on the site's own features, so one product serves those of all layers.
+    taps further back do not depend on a single site's own features, so there one product serves those of all layers.
     Features at a site depend on earlier values alone, so going back costs nothing.
     """
 
@@ -194,6 +197,7 @@ class WaveNetDecoder(Decoder):
         self.longest, self.level = longest, at_site(torch.arange(len(layers), device=like.device))
         self.reach = at_site(torch.tensor([longest - layer.dilation for layer in layers], device=like.device))
         self.inputs = like.new_zeros(batch, 2 + self.spec.sites, 2)                     # two zeros, then sites in order
+        self.inputs[:, 2:, 1] = 1
         self.history = like.new_zeros(batch, len(layers), longest + self.spec.sites, p)
         self.skips = like.new_zeros(batch, len(layers), p)                              # at site `done`
         self.done = -1
@@ -216,8 +220,25 @@ class WaveNetDecoder(Decoder):
     def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
         if self.done != self.position:
             self._features()    # a given site still leaves its features behind
-        site = at_site(self.inputs)[:, 2 + self.position]
-        site[:, 0], site[:, 1] = self.model.scaled(at_site(value)), 1
+        at_site(self.inputs)[:, 2 + self.position, 0] = self.model.scaled(at_site(value))
+
+    def _begin(self, some: slice | np.ndarray, start: int, values: Array) -> None:
+        if start:    # what is not in the block itself, but read there
+            at_site(self.inputs)[some, 2:2 + start, 0] = self.model.scaled(values)
+
+    def _run(self, some: slice | np.ndarray, start: int, first: int, values: Array) -> Array:
+        inputs, history, biases = map(at_site, (self.inputs, self.history, self.biases))
+        last = start + values.shape[1]
+        inputs[some, 2 + start:2 + last, 0] = self.model.scaled(values)
+        u = joined(inputs[some, first:last], inputs[some, first + 1:last + 1])          # (R, T, 4)
+        h, skips = plus(self.places[first:last], u, self.model.first), []               # (R, T, p)
+        begin, end = self.longest + first, self.longest + last
+        for i, layer in enumerate(self.model.layers):
+            history[some, i, begin:end] = h
+            from_back = history[some, i, begin - layer.dilation:end - layer.dilation] @ self.back[i] + biases[some, i, None]
+            h, g = layer(h, from_back)
+            skips.append(g)
+        return self.model.head(self.model.skip(joined(*skips)))
 
     def _restart(self, position: int) -> int:
         self.done = -1

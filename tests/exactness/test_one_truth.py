@@ -80,6 +80,8 @@ WAYS = [
 @pytest.mark.parametrize(("case", "method"), WAYS, ids=str)
 def test_the_log_probability_a_sampler_reports_is_that_of_what_it_drew(case, method, random_model):
     model = random_model(case.name, case.spec, case.num_classes, dtype=torch.float64, **case.config)
+    if method not in methods(model):
+        pytest.skip("some configs of this model draw one site at a time")
     y = some_classes(model, 2)
     trace = sample(model, 2, SampleSettings(seed=4, temperature=0.8), y, method=method)
     x = torch.from_numpy(trace.images())
