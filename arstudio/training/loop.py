@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,14 @@ from arstudio.image import grid
 from arstudio.models import threads
 from arstudio.models.base import AutoregressiveModel
 from arstudio.models.checkpoint import card_of, encode_model
+from arstudio.models.memory import out_of_memory
 from arstudio.models.modelfile import Facts, ModelCard, read_metadata
 from arstudio.progress import Cancelled, Muted, Progress
 from arstudio.training.evaluation import evaluate, units
 from arstudio.training.runs import Point, Run, RunError
 
 Draw = Callable[[AutoregressiveModel, int, int], np.ndarray]    # model, count, seed -> (count, C, H, W)
+RECOVERIES = 3    # times a run that diverged goes back and on with a smaller step
 FILM = (0.0, 0.02, 0.06, 0.12, 0.25, 0.45, 0.7, 1.0)    # shares of the budget at which samples are drawn
 WARM = 0.05    # share of the budget after which the learning rate is warm, however slow the steps
 
@@ -60,13 +63,14 @@ class TrainConfig:
     seed: int = 0
     validation_images: int = 1000
     samples: int = 16
+    autosave: float = 60.0    # seconds between saves, besides those at every improvement
 
     def __post_init__(self) -> None:
         if (self.minutes > 0) == (self.epochs > 0):
             raise RunError("Give the run one budget: minutes or epochs, more than 0.")
         lows = {
             "minutes": 0, "epochs": 0, "batch": 1, "learning_rate": 0, "warmup": 0, "final_share": 0,
-            "clip": 0, "weight_decay": 0, "patience": 0, "validation_images": 1, "samples": 1,
+            "clip": 0, "weight_decay": 0, "autosave": 0, "patience": 0, "validation_images": 1, "samples": 1,
         }
         for name, low in lows.items():
             if not low <= getattr(self, name) < math.inf:
@@ -84,6 +88,7 @@ class Live:
     step_nats: list[float] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     film: list[tuple[float, np.ndarray]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)    # what happened on the way, a sentence each
     best_nats: float = math.inf
     step: int = 0
     epoch: float = 0.0
@@ -133,6 +138,9 @@ class Trainer:
         self.film_index = 0
         self.budget = config.minutes * 60 if config.minutes else config.epochs
         self.noise = torch.Generator().manual_seed(config.seed)    # class dropout
+        self.rate_scale = 1.0      # a third of it each time the run diverged
+        self.recoveries = 0
+        self.part = config.batch   # images that fit the memory at once; less than a batch are added up
         self._recent: list[float] = []
         self._validation_seconds = 0.0
 
@@ -141,7 +149,8 @@ class Trainer:
     def fit(self, progress: Progress | None = None) -> Outcome:
         """Train until the budget is spent, progress ends, someone cancels, or the loss is no number any more.
 
-        Always leaves a run directory that can be resumed.
+        A run that diverges goes back to its last saved state and on with a third of the learning rate, three times at
+        most; where memory runs out a batch is computed in halves. Always leaves a run directory that can be resumed.
         Raises WriteError with one sentence if the disk refuses.
         """
         progress = progress or Progress()
@@ -156,7 +165,9 @@ class Trainer:
                     started = self.clock()
                     loss, norm = self._step(x, y)
                     if not self._healthy(loss, norm):
-                        return self._end("diverged")
+                        if not self._go_back():
+                            return self._end("diverged")
+                        break
                     self._advance(len(x), loss, self.clock() - started)
                     progress.report(self.live.fraction, self._line())
                     progress.publish(self.live)
@@ -169,7 +180,7 @@ class Trainer:
                     if self.clock() - last_check > self._validation_pause():
                         self._validate(progress, norm)
                         last_check = self.clock()
-                    if self.clock() - last_save > 60:
+                    if self.clock() - last_save > self.config.autosave:
                         self.save()
                         last_save = self.clock()
                 else:
@@ -222,12 +233,9 @@ class Trainer:
             return self._count(x, y), 0.0
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
-        loss = self.model.loss(x, y).mean()
-        self.optimiser.zero_grad(set_to_none=True)
-        (loss / self.model.spec.sites).backward()
+        nats = self._descend(x, y)
         clip = self.config.clip or math.inf
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip))
-        nats = float(loss.detach())
         if math.isfinite(nats) and math.isfinite(norm):
             self.optimiser.step()
             decay = min(self.config.ema, (1 + self.live.step) / (10 + self.live.step))
@@ -235,6 +243,30 @@ class Trainer:
                 for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
                     mean.lerp_(value, 1 - decay)
         return nats, norm
+
+    def _descend(self, x: Tensor, y: Tensor | None) -> float:
+        """Gradients of a batch, in as many parts as its memory needs -> nats per image."""
+        while True:
+            try:
+                self.optimiser.zero_grad(set_to_none=True)
+                nats = 0.0
+                for start in range(0, len(x), self.part):
+                    rows = slice(start, start + self.part)
+                    loss = self.model.loss(x[rows], None if y is None else y[rows]).sum() / len(x)
+                    (loss / self.model.spec.sites).backward()
+                    nats += float(loss.detach())
+                return nats
+            except Exception as error:
+                if not out_of_memory(error) or self.part == 1:
+                    raise
+            self.part = (min(self.part, len(x)) + 1) // 2    # outside the except block, so that its tensors are gone
+            self.optimiser.zero_grad(set_to_none=True)
+            if self.x.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self.live.notes.append(
+                f"Memory ran out at step {self.live.step + 1}: each batch is computed {self.part} images at a time, with the "
+                "same result."
+            )
 
     @torch.no_grad()
     def _count(self, x: Tensor, y: Tensor | None) -> float:
@@ -249,7 +281,7 @@ class Trainer:
         c = self.config
         cosine = 0.5 * (1 + math.cos(math.pi * min(self.live.fraction, 1.0)))
         warm = min(1.0, max((self.live.step + 1) / max(c.warmup, 1), self.live.fraction / WARM))
-        return c.learning_rate * warm * (c.final_share + (1 - c.final_share) * cosine)
+        return self.rate_scale * c.learning_rate * warm * (c.final_share + (1 - c.final_share) * cosine)
 
     def _advance(self, count: int, loss: float, seconds: float) -> None:
         live = self.live
@@ -269,6 +301,25 @@ class Trainer:
         most = 3 * (self.live.uniform_nats or self.model.spec.sites * math.log(256))
         return not (self.live.step > 200 and np.mean(self._recent[-20:]) > most)
 
+    def _go_back(self) -> bool:
+        """To the last saved state, with a third of the learning rate; False if that was done often enough."""
+        live, at = self.live, self.live.step + 1
+        kept = live.seconds, live.best_nats, self.best_epoch, self.film_index
+        path = self.run.path / "latest.safetensors"
+        if self.recoveries >= RECOVERIES or self.model.closed_form or not path.exists():
+            return False
+        scale, count = self.rate_scale / 3, self.recoveries + 1
+        self._restore(path)
+        self.rate_scale, self.recoveries = scale, count
+        live.seconds, live.best_nats, self.best_epoch, self.film_index = kept
+        if self.config.minutes:
+            live.fraction = min(1.0, live.seconds / self.budget)
+        live.notes.append(
+            f"Training diverged at step {at}: back to step {live.step}, and on with a learning rate of "
+            f"{self.config.learning_rate * scale:.2g} ({count} of {RECOVERIES})."
+        )
+        return True
+
     def _line(self) -> str:
         live = self.live
         line = f"epoch {live.epoch:.1f} · {live.images_per_second:,.0f} images/s"
@@ -283,6 +334,7 @@ class Trainer:
     # -- figures --------------------------------------------------------------------------------------------
 
     def _validate(self, progress: Progress, norm: float = math.nan) -> None:
+        """Measure the average, and save where it has never been better."""
         if self.live.points and self.live.points[-1].step == self.live.step:
             return    # measured already, as at the start of a run that goes on
         started = self.clock()
@@ -297,11 +349,14 @@ class Trainer:
             live.step, live.epoch, live.seconds, train, figure.nats, figure.bits_per_dim,
             self.learning_rate(), norm, live.images_per_second,
         )
-        if figure.nats < live.best_nats:
+        better = figure.nats < live.best_nats
+        if better:
             live.best_nats, self.best_epoch = figure.nats, live.epoch
             self.run.save_tensors("best", encode_model(self.card(), _named("weights", self.average)))
         live.points.append(point)
         self.run.add_point(point)
+        if better:
+            self.save()
         progress.publish(live)
         self._film()
 
@@ -344,6 +399,7 @@ class Trainer:
             "step": live.step, "epoch": live.epoch, "seconds": live.seconds, "fraction": live.fraction,
             "best_nats": live.best_nats, "position": self.position, "epochs_done": self.epochs_done,
             "best_epoch": self.best_epoch, "film_index": self.film_index, "budget": self.budget,
+            "rate_scale": self.rate_scale, "recoveries": self.recoveries,
         }
         self.run.save_tensors("latest", encode_model(self.card(), tensors, {"training": json.dumps(place)}))
 
@@ -353,6 +409,14 @@ class Trainer:
         path = self.run.path / "latest.safetensors"
         if not path.exists():
             raise RunError(f"{self.run.path} has no latest.safetensors to resume from.")
+        self._restore(path)
+        live = self.live
+        live.points.extend(p for p in self.run.points if p.step <= live.step)
+        self.run.points[:] = live.points
+        if self.config.epochs:
+            live.fraction = min(1.0, live.epoch / self.budget)
+
+    def _restore(self, path: Path) -> None:
         try:
             place = json.loads(read_metadata(path)["training"])
             tensors = load_file(path)
@@ -372,14 +436,11 @@ class Trainer:
             self.position, self.epochs_done = place["position"], place["epochs_done"]
             self.best_epoch, self.film_index = place["best_epoch"], place["film_index"]
             self.budget = place["budget"]
+            self.rate_scale, self.recoveries = place.get("rate_scale", 1.0), place.get("recoveries", 0)
         except (KeyError, TypeError, json.JSONDecodeError, SafetensorError):
             raise RunError(f"{path} is not a training checkpoint, so it cannot be resumed from.") from None
         except RuntimeError:
             raise RunError(f"The weights in {path} do not fit the run, so it cannot be resumed.") from None
-        live.points.extend(p for p in self.run.points if p.step <= live.step)
-        self.run.points[:] = live.points
-        if self.config.epochs:
-            live.fraction = min(1.0, live.epoch / self.budget)
 
     def extend(self, minutes: float = 0.0, epochs: float = 0.0) -> None:
         """Add to the budget of a resumed run, in its own unit."""
@@ -410,9 +471,10 @@ class Trainer:
             "diverged": (
                 f"Training diverged at step {live.step + 1}: the loss is no longer a sensible number. "
                 f"The best weights ({best}) are kept; try a learning rate of "
-                f"{self.config.learning_rate / 3:.2g} or a smaller clip."
+                f"{self.config.learning_rate * self.rate_scale / 3:.2g} or a smaller clip."
             ),
         }[status]
+        sentence = " ".join([*live.notes, sentence])
         if status != "diverged":
             self.save()
         self.run.save_record(

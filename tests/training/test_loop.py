@@ -207,24 +207,85 @@ def test_ctrl_c_during_validation_leaves_a_run_that_goes_on(begin, monkeypatch, 
     assert math.isfinite(again.live.best_nats)
 
 
+class From(At):
+    """Does something after every step from a number on."""
+
+    def report(self, fraction, text=""):
+        super().report(fraction, text)
+        if self.step > self.at:
+            self.what()
+
+
+def spoil(trainer, value):
+    """Put `value` into a weight."""
+    with torch.no_grad():
+        trainer.model.V[0, 0, 0] = value
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_ends_the_run_and_the_best_weights_are_kept(begin, value):
+def test_a_loss_that_is_no_number_sends_the_run_back_and_on_with_a_smaller_step(begin, value):
     trainer = begin(epochs=20)
+    outcome = trainer.fit(At(8, lambda: spoil(trainer, value)))
+    assert outcome.status == "finished"
+    assert trainer.live.notes == [
+        "Training diverged at step 9: back to step 6, and on with a learning rate of 0.0033 (1 of 3)."
+    ]
+    assert outcome.sentence.startswith(trainer.live.notes[0])
+    assert all(torch.isfinite(p).all() for p in trainer.model.parameters())
+    assert trainer.rate_scale == pytest.approx(1 / 3)
+    assert trainer.live.epoch == pytest.approx(20)
+    again = resume(trainer.run.path, epochs=1)
+    assert again.rate_scale == pytest.approx(1 / 3), "it is remembered"
 
-    def spoil():
-        with torch.no_grad():
-            trainer.model.V[0, 0, 0] = value
 
-    outcome = trainer.fit(At(7, spoil))
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_stays_no_number_ends_the_run_and_the_best_weights_are_kept(begin, value):
+    trainer = begin(epochs=20)
+    outcome = trainer.fit(From(7, lambda: spoil(trainer, value)))
     assert outcome.status == "diverged"
-    assert "Training diverged at step 8: the loss is no longer a sensible number." in outcome.sentence
-    assert "try a learning rate of 0.0033 or a smaller clip." in outcome.sentence
+    assert len(trainer.live.notes) == 3
+    assert "the loss is no longer a sensible number." in outcome.sentence
+    assert "try a learning rate of 0.00012 or a smaller clip." in outcome.sentence
     assert Run.open(trainer.run.path).record["status"] == "diverged"
     best, card = load_model(trainer.run.path)
     assert all(torch.isfinite(p).all() for p in best.parameters())
     assert card.facts.nats == outcome.best_nats
     assert all(torch.isfinite(p).all() for p in trainer.average.parameters())
     assert math.isfinite(outcome.best_nats)
+
+
+@pytest.mark.parametrize("sign", [MemoryError("no"), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])
+def test_where_memory_runs_out_a_batch_is_computed_in_parts_with_the_same_result(begin, sign, monkeypatch):
+    whole = begin("whole", epochs=2)
+    whole.fit()
+    trainer = begin("parts", epochs=2)
+    loss, seen = trainer.model.loss, []
+
+    def greedy(x, y=None):
+        if len(x) > 3:
+            raise sign
+        seen.append(len(x))
+        return loss(x, y)
+
+    monkeypatch.setattr(trainer.model, "loss", greedy)
+    outcome = trainer.fit()
+    assert outcome.status == "finished"
+    assert max(seen) <= 2
+    assert len(trainer.live.notes) == 2
+    assert "each batch is computed 2 images at a time, with the same result" in outcome.sentence
+    for a, b in zip(whole.model.parameters(), trainer.model.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=2e-4)
+
+
+def test_another_error_in_a_step_is_not_taken_for_a_lack_of_memory(begin, monkeypatch):
+    trainer = begin()
+
+    def broken(x, y=None):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(trainer.model, "loss", broken)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        trainer.fit()
 
 
 def test_a_loss_far_above_uniform_ends_the_run(begin):
