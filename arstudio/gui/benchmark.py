@@ -2,6 +2,7 @@
 
     import arstudio       wall time of the import in a fresh interpreter, minus the interpreter's own start
     first window          from just before the process is made to the end of the first paint event, median of `repeats`
+    live sketch           how far completions are behind the pen; see sketch_benchmark.py
     event-loop lag        lateness of a 5 ms precise heartbeat while 16 images are drawn and played at full speed
 
 The machine's load average is reported with them: a busy machine gives worse figures. So does one that keeps no bytecode
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _IMPORT = "import time; t=time.perf_counter(); import arstudio; print(time.perf_counter()-t)"
 _PAINT = "from arstudio.gui.benchmark import paint_once; paint_once()"
 _LAG = "from arstudio.gui.benchmark import heartbeat; heartbeat()"
+_SKETCH = "from arstudio.gui.sketch_benchmark import measure_all; measure_all()"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class GuiBench:
     lag_p99_ms: float
     lag_max_ms: float
     drawing_seconds: float
+    sketch_ms: dict[str, dict[str, float]]     # a model's lifted, lifted_max, moving_max: see sketch_benchmark.py
     platform: str
     load_average: float
 
@@ -64,7 +67,7 @@ def measure(repeats: int = 5) -> GuiBench:
     lag = json.loads(_child(_LAG, env))
     return GuiBench(
         statistics.median(imports), clean.strip() == "1", statistics.median(paints), tuple(paints),
-        lag["p99"], lag["max"], lag["seconds"], env.get("QT_QPA_PLATFORM", "display"),
+        lag["p99"], lag["max"], lag["seconds"], json.loads(_child(_SKETCH, env)), env.get("QT_QPA_PLATFORM", "display"),
         os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"),
     )
 
@@ -81,6 +84,8 @@ def run(as_json: bool = False) -> None:
         f"first window        {found.first_paint_seconds:.2f} s (median of {len(found.first_paint_all)})",
         f"event-loop lag      p99 {found.lag_p99_ms:.1f} ms, max {found.lag_max_ms:.1f} ms while drawing 16 images "
         f"in {found.drawing_seconds:.1f} s",
+        *(f"sketch, {name:<11} {ms['lifted']:.0f} ms behind the lifted pen (at most {ms['lifted_max']:.0f}), at most "
+          f"{ms['moving_max']:.0f} ms behind the moving one" for name, ms in found.sketch_ms.items()),
         f"platform {found.platform}, load average {found.load_average:.1f}",
     )))
 

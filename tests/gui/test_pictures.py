@@ -83,9 +83,9 @@ def test_new_from_the_history_lists_only_what_the_model_can_complete(qtbot, pane
     studio.set(count=1)
     studio.generate()
     qtbot.waitUntil(lambda: bool(studio.history), timeout=10_000)
-    small = type("Elsewhere", (), {"spec": ImageSpec(1, 5, 5, 2)})()
-    other = dataclasses.replace(studio.history[0], trace=small, label="another size")
-    studio.history.append(other)
+    card = dataclasses.replace(studio.card, spec=ImageSpec(1, 5, 5, 2))
+    other = dataclasses.replace(studio.history[0], card=card, label="another size")
+    studio.history.items.append(other)
     menu.aboutToShow.emit()
     assert [action.text() for action in menu.actions()] == [studio.history[0].label]
     panel.hide_part("left")
@@ -95,7 +95,7 @@ def test_new_from_the_history_lists_only_what_the_model_can_complete(qtbot, pane
     assert studio.history[0].label in panel.caption.text()
     panel.new.source.take_from_history(other)
     assert "5×5" in messages[-1][1]
-    studio.history.remove(other)
+    studio.history.items.remove(other)
 
 
 def test_a_photo_is_fitted_first_and_the_preview_is_what_the_model_gets(qtbot, panel, tmp_path, messages):
