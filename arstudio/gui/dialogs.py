@@ -151,7 +151,9 @@ def show_keys(window: QWidget, made: dict[str, QAction]) -> None:
         for spec in ACTIONS if spec.text and not made[spec.slot].shortcut().isEmpty()
     ]
     rows += [
-        ("Canvas", window.tr("Brush, mask, eraser"), "B, M, E"), ("Canvas", window.tr("Swap ink"), "X"),
+        ("Canvas", window.tr("Brush, line, rectangle, fill, picker"), "B, L, U, F, I"),
+        ("Canvas", window.tr("Mask, hide a rectangle, eraser, keep, hint"), "M, R, E, K, H"),
+        ("Canvas", window.tr("Swap ink"), "X"),
         ("Canvas", window.tr("Brush size"), "[  ], Ctrl+wheel"), ("Canvas", window.tr("Zoom, pan"), "Wheel, middle drag"),
     ]
     last, line, column = "", 0, 0

@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import statistics
-import sys
 import time
 
 MODELS = ("digits-gated", "mnist-gated")
@@ -26,7 +26,7 @@ def measure_all() -> None:
     print(json.dumps({name: measure(name) for name in MODELS}), flush=True)
 
 
-def measure(name: str) -> dict[str, float]:
+def measure(name: str, strokes: int = STROKES) -> dict[str, float]:
     """Draw strokes on a blank canvas of a model with the live sketch on. Figures in milliseconds."""
     from PySide6.QtCore import QEventLoop, Qt, QTimer
     from PySide6.QtTest import QTest
@@ -71,8 +71,8 @@ def measure(name: str) -> dict[str, float]:
     panel.run.ended.connect(seen)
     height, width = canvas.spec.height, canvas.spec.width
     moving = 0.0
-    for stroke in range(STROKES):
-        row = 1 + stroke * (height - 2) // STROKES
+    for stroke in range(strokes):
+        row = 1 + stroke * (height - 2) // strokes
 
         def at(column: int, row: int = row) -> object:
             return canvas.rect_of(row, column).center().toPoint()
@@ -86,7 +86,7 @@ def measure(name: str) -> dict[str, float]:
         until(lambda sheet=sheet: panel.result is not None and panel.result.sheet is sheet)
         lifted.append(time.perf_counter() - end)
         during = shown[first:]
-        moving = max([moving, *(after[0] - before[2] for before, after in zip(during, during[1:], strict=False))])
+        moving = max([moving, *(after[0] - before[2] for before, after in itertools.pairwise(during))])
     panel.page.live.setChecked(False)
     panel.run.abandon()
     panel.close()
@@ -94,7 +94,3 @@ def measure(name: str) -> dict[str, float]:
         "lifted": round(1000 * statistics.median(lifted)), "lifted_max": round(1000 * max(lifted)),
         "moving_max": round(1000 * moving),
     }
-
-
-if __name__ == "__main__":
-    sys.exit(measure_all())

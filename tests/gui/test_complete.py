@@ -338,7 +338,12 @@ def test_a_colour_model_without_a_dataset_starts_blank(qtbot, panel, studio, mes
     assert (found.images[:, :, 1, 1] == 3).all()
     click(qtbot, panel.tools.well)
     grid = panel.tools.well.popup.grid
-    qtbot.mouseClick(grid, LEFT, pos=grid.rect_of(3, 1).center().toPoint())
+    qtbot.mouseClick(grid, LEFT, pos=grid.rect_of(4, 1).center().toPoint())
+    assert panel.canvas.ink == (3, 0, 0)
+    panel.undo_stack.undo()
+    panel.canvas.use((0, 0), (0, 3))
+    click(qtbot, panel.tools.well)
+    qtbot.mouseClick(grid, LEFT, pos=grid.rect_of(0, 0).center().toPoint())    # the picture's own colours come first
     assert panel.canvas.ink == (3, 0, 0)
 
 

@@ -261,3 +261,11 @@ def test_an_error_ends_the_live_sketch_and_is_said_once(qtbot, panel, messages, 
     click(qtbot, panel.page.live)
     qtbot.waitUntil(lambda: not panel.page.live.isChecked(), timeout=10_000)
     assert messages == [("error", "The model produced no numbers.")]
+
+
+def test_the_benchmark_measures_the_live_sketch_with_a_real_pen(qtbot, settings):
+    from arstudio.gui import sketch_benchmark
+
+    found = sketch_benchmark.measure("digits-gated", strokes=1)
+    assert 0 < found["lifted"] == found["lifted_max"]
+    assert found["moving_max"] >= 0

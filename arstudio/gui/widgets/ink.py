@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
@@ -11,7 +13,7 @@ from arstudio.gui import theme
 from arstudio.gui.widgets.canvas import Canvas
 from arstudio.gui.widgets.controls import label
 from arstudio.gui.widgets.gesture import Ink
-from arstudio.image import ImageSpec, quantise, to_display
+from arstudio.image import ImageSpec, is_hidden, quantise, to_display
 
 _HUES = ((0, 0), (0, 200), (28, 220), (50, 220), (120, 170), (180, 180), (215, 200), (275, 160), (325, 160))
 
@@ -40,6 +42,15 @@ def swatches(spec: ImageSpec) -> list[list[Ink]]:
     return rows
 
 
+def used(image: np.ndarray, spec: ImageSpec) -> list[Ink]:
+    """The colours that most pixels of an RGB image (C, H, W) have, at most as many as a row of swatches holds."""
+    known = image[:, ~is_hidden(image).any(0)].T
+    if spec.channels == 1 or not len(known):
+        return []
+    colours, counts = np.unique(known, axis=0, return_counts=True)
+    return [tuple(colour) for colour in colours[np.argsort(-counts, kind="stable")[:len(_HUES)]].tolist()]
+
+
 def _nearest(colour: QColor, spec: ImageSpec) -> Ink:
     rgb = np.array([colour.red(), colour.green(), colour.blue()]) / 255
     return tuple(quantise(rgb, spec.levels).tolist())
@@ -59,6 +70,7 @@ class InkWell(QToolButton):
         self._spec: ImageSpec | None = None
         self._ink: Ink = (0,)
         self._other: Ink = (0,)
+        self.picture: Callable[[], np.ndarray | None] = lambda: None    # whose colours are offered first
         self.setObjectName("quiet")
         self.setFixedSize(34, 34)
         self.clicked.connect(self.open)
@@ -80,7 +92,9 @@ class InkWell(QToolButton):
     def open(self) -> None:
         """Open the choice beside the well."""
         if self._spec is not None:
-            self.popup.open_at(self.mapToGlobal(QPoint(self.width() + 6, 0)), self._ink, self._spec)
+            image = self.picture()
+            first = used(image, self._spec) if image is not None else []
+            self.popup.open_at(self.mapToGlobal(QPoint(self.width() + 6, 0)), self._ink, self._spec, first)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Two overlapping squares."""
@@ -117,13 +131,13 @@ class _Choice(QFrame):
         self.grid.chosen.connect(self._take)
         self.more.clicked.connect(self._ask)
 
-    def open_at(self, point: QPoint, ink: Ink, spec: ImageSpec) -> None:
-        """Show the inks of a model with one chosen."""
+    def open_at(self, point: QPoint, ink: Ink, spec: ImageSpec, first: list[Ink]) -> None:
+        """Show the inks of a model below a row of those that come `first`, with one chosen."""
         self._spec, self._ink = spec, ink
         self.setStyleSheet(
             f"_Choice {{ background: {theme.colours().panel}; border: 1px solid {theme.colours().line}; }}"
         )
-        self.grid.show_inks(swatches(spec), ink, spec)
+        self.grid.show_inks([*([first] if first else []), *swatches(spec)], ink, spec)
         self.more.setVisible(spec.channels == 3)
         self._say(ink)
         self.adjustSize()
@@ -166,7 +180,7 @@ class SwatchGrid(QWidget):
         self._rows, self._spec = rows, spec
         places = [(r, c) for r, row in enumerate(rows) for c, value in enumerate(row) if value == ink]
         self._at = places[0] if places else (0, 0)
-        side = 20 if len(rows) <= 4 else 16
+        side = 20 if len(rows) <= 5 else 16
         self._side = 32 if sum(len(row) for row in rows) <= 4 else side
         self.setFixedSize(self.sizeHint())
 

@@ -44,6 +44,7 @@ class ToolColumn(QWidget):
                 self._key(KEYS[name], lambda name=name: self.set_tool(name), keys_in)
         row = 1 + max(len(DRAW), len(HIDE))
         self.well = InkWell()
+        self.well.picture = canvas.image
         self.well.chosen.connect(self._take_ink)
         grid.addWidget(self.well, row, 0)
         self.size = label("", "small")
