@@ -18,7 +18,7 @@ class Docks(QObject):
         self.side, self.bottom = QStackedWidget(), QStackedWidget()
         self.by_name: dict[str, QDockWidget] = {}
         self._places = (
-            ("library", self.tr("Library"), library, Qt.DockWidgetArea.LeftDockWidgetArea, 170),
+            ("library", self.tr("Library"), library, Qt.DockWidgetArea.LeftDockWidgetArea, 200),
             ("inspector", self.tr("Inspector"), self.side, Qt.DockWidgetArea.RightDockWidgetArea, 240),
             ("timeline", self.tr("Timeline"), self.bottom, Qt.DockWidgetArea.BottomDockWidgetArea, 0),
         )

@@ -11,7 +11,6 @@ from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
-    QFormLayout,
     QHBoxLayout,
     QPlainTextEdit,
     QPushButton,
@@ -21,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from arstudio.gui import exporting
-from arstudio.gui.widgets.controls import Segmented, label
+from arstudio.gui.widgets.controls import Field, Segmented, label
 
 if TYPE_CHECKING:
     from arstudio.gui.files import Files
@@ -57,14 +56,12 @@ class ExportDialog(QDialog):
         self.code.setObjectName("code")
         self.code.setMinimumHeight(190)
         self.words = label("", "small", wrap=True)
-        self.form = QFormLayout()
-        self.form.setVerticalSpacing(8)
-        self.form.setHorizontalSpacing(16)
-        for text, widget in (
-            (self.tr("Images"), self.images), (self.tr("Size"), self.scale), (self.tr("Frames per second"), self.fps),
-            (self.tr("Frames"), self.frames), ("", self.loop),
-        ):
-            self.form.addRow(text, widget)
+        self.fields = {box: Field(box.accessibleName(), box) for box in (self.scale, self.fps, self.frames)}
+        numbers = QHBoxLayout()
+        numbers.setSpacing(8)
+        for field in self.fields.values():
+            numbers.addWidget(field)
+        numbers.addStretch(1)
         self.copy = QPushButton(self.tr("Copy"))
         self.copy.clicked.connect(self.copy_it)
         self.save = QPushButton(self.tr("Save…"))
@@ -82,7 +79,9 @@ class ExportDialog(QDialog):
         column.setContentsMargins(24, 20, 24, 20)
         column.setSpacing(16)
         column.addWidget(self.kind)
-        column.addLayout(self.form)
+        column.addWidget(self.images)
+        column.addLayout(numbers)
+        column.addWidget(self.loop)
         column.addWidget(self.code, 1)
         column.addWidget(self.words)
         column.addLayout(buttons)
@@ -90,7 +89,7 @@ class ExportDialog(QDialog):
 
     def _number(self, least: int, most: int, value: int, name: str, suffix: str = "") -> QSpinBox:
         box = QSpinBox(minimum=least, maximum=most, value=value, suffix=suffix)
-        box.setFixedWidth(72)
+        box.setFixedWidth(46)
         box.setAccessibleName(name)
         box.valueChanged.connect(self._show)
         return box
@@ -100,10 +99,11 @@ class ExportDialog(QDialog):
         """The options of the chosen kind, and in words what will be written."""
         kind = self.kind.key()
         for widget, shown in (
-            (self.images, kind != "python" and self.studio.trace.count > 1), (self.scale, kind in ("png", *MOVING)),
-            (self.fps, kind in MOVING), (self.frames, kind in MOVING), (self.loop, kind in MOVING),
+            (self.images, kind != "python" and self.studio.trace.count > 1),
+            (self.fields[self.scale], kind in ("png", *MOVING)), (self.fields[self.fps], kind in MOVING),
+            (self.fields[self.frames], kind in MOVING), (self.loop, kind in MOVING),
         ):
-            self.form.setRowVisible(widget, shown)
+            widget.setVisible(shown)
         self.code.setVisible(kind == "python")
         self.copy.setVisible(kind not in MOVING)
         if kind == "python":

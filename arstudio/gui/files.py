@@ -90,6 +90,9 @@ class Files(QObject):
             action = self.window.recent_menu.addAction(Path(path).name)
             action.setToolTip(path)
             action.triggered.connect(lambda _=False, path=path: self.open_path(Path(path)))
+        if self.window.recent_menu.isEmpty():
+            self.window.recent_menu.addAction(self.tr("Nothing opened yet")).setEnabled(False)
+            return
         self.window.recent_menu.addSeparator()
         clear = self.window.recent_menu.addAction(self.tr("Clear menu"))
         clear.triggered.connect(lambda: QSettings().remove("recent"))

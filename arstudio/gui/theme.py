@@ -207,6 +207,8 @@ def _sheet(c: Colours) -> str:
     QToolButton#field {{ padding: 6px 22px 6px 10px; text-align: left; }}
     QToolButton#field::menu-indicator {{ image: url("{_asset("chevron-down", c)}"); width: 12px; height: 12px;
         subcontrol-origin: padding; subcontrol-position: right center; right: 6px; }}
+    QFrame#popup {{ background: {c.panel}; border: 1px solid {c.line}; border-radius: 8px; }}
+    QToolButton#unusual {{ border: 1px solid {c.accent}; }}
     QFrame#inFocus {{ background: {c.accent}; border-radius: 1px; }}
     QPushButton:checked {{ background: {c.accent}; color: {c.on_accent}; }}
     QPushButton:hover, QToolButton:hover {{ background: {c.hover}; }}
@@ -225,6 +227,7 @@ def _sheet(c: Colours) -> str:
                                    margin: 2px 1px; font-size: 11px; }}
     QFrame#segmented QToolButton:checked {{ background: {c.hover}; color: {c.text}; font-weight: 600; }}
     QFrame#field {{ background: {c.raised}; border-radius: 6px; }}
+    QFrame#field QLabel#stacked {{ font-size: 10px; }}
     QFrame#field QLabel {{ color: {c.dim}; background: transparent; }}
     QComboBox, QSpinBox, QDoubleSpinBox, QLineEdit {{ background: {c.raised}; color: {c.text};
         border: 1px solid transparent; border-radius: 6px; padding: 5px 8px; selection-background-color: {c.accent};

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
-from PySide6.QtGui import QAction, QResizeEvent
+from PySide6.QtGui import QAction, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from arstudio.gui import theme
 from arstudio.gui.playhead import FULL_SPEED
 from arstudio.gui.studio import Studio
+from arstudio.gui.widgets.advanced import AdvancedButton
 from arstudio.gui.widgets.controls import Field, icon_button, label, retint
 from arstudio.models.modelfile import ModelCard
 
@@ -61,8 +62,11 @@ class Toolbar(QToolBar):
         self.class_action = self.addWidget(self.class_field)
 
         self.seed = QLineEdit(str(studio.settings.seed))
-        self.seed.setFixedWidth(58)
+        self.seed.setFixedWidth(74)
         self.seed.editingFinished.connect(self._seed_typed)
+        self.copy = self.seed.addAction(theme.icon("copy", "dim"), QLineEdit.ActionPosition.TrailingPosition)
+        self.copy.setToolTip(self.tr("Copy the seed"))
+        self.copy.triggered.connect(self._copy_seed)
         self.dice = icon_button("dice", self.tr("Another seed (Ctrl+R)"), kind="quiet")
         self.dice.clicked.connect(self.new_seed)
         self.lock = icon_button("unlock", self.tr("Keep this seed when generating again"), checkable=True, kind="quiet")
@@ -79,7 +83,7 @@ class Toolbar(QToolBar):
         self.temperature.sliderReleased.connect(self._apply_temperature)
         self.degrees = label("1.00", "value")
         self.degrees.setFixedWidth(30)
-        field = Field(self.tr("T"), self.temperature, self.degrees)
+        field = self.temperature_field = Field(self.tr("T"), self.temperature, self.degrees)
         field.setToolTip(self.tr("Temperature: draw from p(x)^(1/T). Below 1 safer, above 1 wilder, 0 always the likeliest"))
         self.temperature.setAccessibleName(self.tr("Temperature"))
         self.addWidget(field)
@@ -92,6 +96,10 @@ class Toolbar(QToolBar):
         self.guidance.valueChanged.connect(self._guidance_chosen)
         self.guidance_field = Field(self.tr("Guide"), self.guidance)
         self.guidance_action = self.addWidget(self.guidance_field)
+
+        self.advanced = AdvancedButton(studio)
+        self.advanced.changed.connect(self.redraw_wanted)
+        self.addWidget(self.advanced)
 
         self.space = QWidget()
         self.space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
@@ -148,8 +156,10 @@ class Toolbar(QToolBar):
         """Show the studio's settings."""
         self._quiet = True
         card, settings = self.studio.card, self.studio.settings
-        kind = (card.facts.dataset or str(card.spec)) if card and self._compact else card.kind if card else ""
-        self.model.setText(f"{card.title}  ·  {kind}" if card else self.tr("Choose a model"))
+        self.model.setText(self.tr("Choose a model"))
+        if card is not None:
+            self.model.setText(card.title if self._compact else f"{card.title}  ·  {card.kind}")
+            self.model.setToolTip(self.tr("The model that draws: {0}, {1}").format(card.title, card.kind))
         names = [self.tr("any")] + [card.class_name(i) for i in range(card.num_classes)] if card else [self.tr("any")]
         if [self.classes.itemText(i) for i in range(self.classes.count())] != names:
             self.classes.clear()
@@ -195,6 +205,11 @@ class Toolbar(QToolBar):
         """The next seed, drawn at once."""
         self.studio.set(seed=(self.studio.settings.seed * 48271 + 11) % 99_991)
         self.redraw_wanted.emit()
+
+    @Slot()
+    def _copy_seed(self) -> None:
+        QGuiApplication.clipboard().setText(str(self.studio.settings.seed))
+        self.studio.message.emit("info", self.tr("The seed {0} is on the clipboard.").format(self.studio.settings.seed))
 
     @property
     def locked(self) -> bool:
@@ -252,16 +267,19 @@ class Toolbar(QToolBar):
         self.studio.set_speed(value, rows=unit == "row")
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """On a narrow window captions, long fields and the number of levels make room."""
+        """On a narrow window captions stand above their controls, and the model's data is in its tooltip."""
         super().resizeEvent(event)
         compact = self.width() < 1220
         if compact != self._compact:
             self._compact = compact
-            for field in (self.class_field, self.seed_field):
-                field.caption.setVisible(not compact)
-            self.guidance_field.caption.setText(self.tr("w") if compact else self.tr("Guide"))
-            self.temperature.setFixedWidth(36 if compact else 72)
-            self.seed.setFixedWidth(46 if compact else 58)
+            for field in (self.class_field, self.seed_field, self.temperature_field, self.guidance_field):
+                field.stack(compact)
+            self.temperature_field.caption.setText(self.tr("Temperature") if compact else self.tr("T"))
+            self.guidance_field.caption.setText(self.tr("Guidance") if compact else self.tr("Guide"))
+            for field in (self.temperature_field, self.guidance_field):
+                field.caption.adjustSize()
+            self.temperature.setFixedWidth(46 if compact else 72)
+            self.seed.setFixedWidth(62 if compact else 74)
             self.refresh()
 
     def show_only_transport(self, only: bool) -> None:
@@ -276,4 +294,5 @@ class Toolbar(QToolBar):
     def retint(self) -> None:
         """Icons in the palette in use."""
         retint(self)
+        self.copy.setIcon(theme.icon("copy", "dim"))
 

@@ -339,3 +339,80 @@ def test_guidance_is_out_of_reach_for_models_that_do_not_know_both(qtbot, ready,
     assert ready.toolbar.guidance_action.isVisible()
     assert not ready.toolbar.guidance.isEnabled()
     assert "class dropout" in ready.toolbar.guidance_field.toolTip()
+
+
+def test_the_seed_is_copied(qtbot, ready, studio):
+    from PySide6.QtGui import QGuiApplication
+
+    ready.toolbar.copy.trigger()
+    assert QGuiApplication.clipboard().text() == "42"
+
+
+def test_top_k_top_p_and_the_sampler_stand_behind_advanced_and_are_drawn_with(qtbot, ready, studio):
+    button = ready.toolbar.advanced
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    popup = button.popup
+    assert popup.isVisible()
+    popup.top_k.setValue(3)
+    wait_drawn(qtbot, studio)
+    popup.top_p.setValue(0.5)
+    wait_drawn(qtbot, studio)
+    popup.method.setCurrentIndex(1)
+    wait_drawn(qtbot, studio)
+    used = studio.tree.sampler
+    assert (used.settings.top_k, used.settings.top_p, used.method) == (3, 0.5, "naive")
+    ranks = [(np.sort(pmf)[::-1] > pmf[v]).sum() for pmf, v in zip(studio.trace.pmfs[0], studio.trace.values[0], strict=True)]
+    assert max(ranks) < 3, "never one beyond the three most probable"
+    assert button.objectName() == "unusual"
+    qtbot.mouseClick(popup.reset, Qt.MouseButton.LeftButton)
+    wait_drawn(qtbot, studio)
+    assert (studio.settings.top_k, studio.settings.top_p) == (0, 1.0)
+    popup.method.setCurrentIndex(0)
+    assert button.objectName() == ""
+    popup.close()
+
+
+@pytest.mark.parametrize("kind", ["column", "snake", "diagonal", "spiral", "random"])
+def test_any_order_models_draw_in_the_order_chosen(qtbot, ready, studio, kind):
+    from arstudio.image import ImageSpec
+    from arstudio.models import create
+    from arstudio.models.checkpoint import card_of
+    from arstudio.models.orders import Order
+
+    order = ready.generate_panel.order
+    assert not order.isVisible(), "this model has one order"
+    torch.manual_seed(0)
+    model = create("eonade", ImageSpec(1, 4, 5, 3), hidden=8).eval()
+    studio.use_model(model, card_of(model))
+    assert order.isVisible()
+    order.kind.setCurrentIndex(order.kind.findData(kind))
+    wait_drawn(qtbot, studio)
+    if kind == "random":
+        order.seed.setValue(7)
+        qtbot.waitUntil(lambda: studio.trace.order.seed == 7, timeout=10_000)
+        wait_drawn(qtbot, studio)
+    wanted = Order(kind, 4, 5, 7 if kind == "random" else 0)
+    assert np.array_equal(studio.trace.order.pixels, wanted.pixels)
+    studio.seek(3)
+    shown = ready.generate_panel.view.image()[0].reshape(-1)
+    assert set(np.flatnonzero(shown >= 0)) == set(wanted.pixels[:3].tolist())
+
+
+@pytest.mark.parametrize("count", [1, 4, 9, 16, 25, 36, 64])
+def test_up_to_64_images_at_once(qtbot, ready, studio, count):
+    panel = ready.generate_panel
+    panel.count.setCurrentIndex(panel.count.findData(count))
+    studio.generate()
+    qtbot.waitUntil(lambda: studio.trace.count == count, timeout=20_000)
+    wait_drawn(qtbot, studio)
+    panel.refresh()
+    assert panel.side_box.isVisible() == (count > 1)
+    if count > 1:
+        assert panel.grid.count() == count
+        last = panel.grid.rect_of(count - 1)
+        assert panel.grid.rect().toRectF().contains(last), "the last one fits"
+        qtbot.mouseClick(panel.grid, Qt.MouseButton.LeftButton, pos=last.center().toPoint())
+        assert studio.focus == count - 1
+        panel.grid.setFocus()
+        qtbot.keyClick(panel.grid, Qt.Key.Key_Home)
+        assert studio.focus == 0

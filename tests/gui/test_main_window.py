@@ -149,11 +149,35 @@ def test_closing_stops_drawing_and_ends_every_thread(qtbot, window, studio):
     assert not window.isVisible()
 
 
-def test_every_control_has_a_name_for_screen_readers(window):
-    from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QSlider
+def test_every_control_has_a_name_for_screen_readers(qtbot, window, drawn):
+    from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QSlider
 
+    panel = window.generate_panel
+    panel.brush.button.click()
+    drawn.compare(True)
+    qtbot.waitUntil(lambda: drawn.comparison.ready and not drawn.drawing, timeout=20_000)
     nameless = [
-        w for kind in (QAbstractButton, QComboBox, QSlider, QLineEdit) for w in window.toolbar.findChildren(kind)
-        if not (w.accessibleName() or (isinstance(w, QAbstractButton) and w.text()) or w.objectName().startswith("qt_"))
+        w for root in (window.toolbar, panel, panel.bottom, window.library)
+        for kind in (QAbstractButton, QComboBox, QSlider, QLineEdit, QAbstractSpinBox) for w in root.findChildren(kind)
+        if w.isVisible() and not isinstance(w.parent(), (QLineEdit, QAbstractSpinBox))    # Qt's own parts of a control
+        and not (w.accessibleName() or (isinstance(w, QAbstractButton) and w.text()))
     ]
     assert not nameless
+
+
+def test_open_recent_lists_what_was_opened_and_can_be_cleared(window, studio, tmp_path):
+    from arstudio.image import to_pil
+
+    menu = window.recent_menu
+    menu.aboutToShow.emit()
+    assert [action.isEnabled() for action in menu.actions()] == [False]
+    for name in ("one.png", "two.png"):
+        to_pil(np.zeros((1, 8, 8), int), studio.card.spec).save(tmp_path / name)
+        window.files.open_path(tmp_path / name)
+    menu.aboutToShow.emit()
+    assert [action.text() for action in menu.actions()] == ["two.png", "one.png", "", "Clear menu"]
+    menu.actions()[1].trigger()
+    assert window.files.recent()[0] == str(tmp_path / "one.png")
+    menu.aboutToShow.emit()
+    menu.actions()[-1].trigger()
+    assert window.files.recent() == []

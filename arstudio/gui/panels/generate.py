@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, 
 from arstudio.gui.compare import MOST
 from arstudio.gui.panels.generate_brush import PaintTool
 from arstudio.gui.panels.generate_lanes import LaneHead
+from arstudio.gui.panels.generate_order import OrderChoice
 from arstudio.gui.panels.generate_timeline import TimelineStrip
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.controls import EmptyState, Field, icon_button, label, section
@@ -59,6 +60,8 @@ class GeneratePanel(QWidget):
         self.add_button = icon_button("plus", self.tr("Compare with one more"))
         self.add_button.clicked.connect(self._add_lane)
         self.add_button.hide()
+        self.order = OrderChoice(studio)
+        self.order.changed.connect(studio.generate)
         self.count = QComboBox()
         for n in COUNTS:
             self.count.addItem(str(n), n)
@@ -95,7 +98,10 @@ class GeneratePanel(QWidget):
         column.setContentsMargins(24, 16, 24, 16)
         column.setSpacing(10)
         column.addLayout(pictures, 1)
-        column.addWidget(self.caption)
+        below = QHBoxLayout()
+        below.addWidget(self.caption, 1)
+        below.addWidget(self.order)
+        column.addLayout(below)
         column.addLayout(buttons)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.empty)
@@ -327,7 +333,7 @@ class GeneratePanel(QWidget):
         super().resizeEvent(event)
         self.branch_button.setText(self.tr("Redraw") if self.width() < 640 else self.tr("Redraw from here"))
         room = self.width() - 72
-        large = min(self.height() - 100, room * 0.72)
+        large = min(self.height() - 110, room * 0.61)
         self.side_box.setFixedWidth(int(min(max(room - large, 120), 340)))
 
     def showEvent(self, event: QEvent) -> None:

@@ -7,10 +7,9 @@ from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from arstudio.gui.compare import FEWEST, CompareLane
+from arstudio.gui.widgets.advanced import METHODS
 from arstudio.gui.widgets.controls import Field, icon_button
 from arstudio.models.modelfile import ModelCard, ModelFileError, bundled_models, find_model, read_card
-
-METHODS = ("incremental", "naive", "jacobi")
 
 
 class LaneHead(QWidget):
