@@ -88,13 +88,7 @@ class Camera:
         tour.wait("the receptive field", lambda: window.generate_panel.view._overlay is not None)
         self.photograph("inspect-sees")
         tour.click(window.inspector.overlays.button("none"))
-        window.show_complete()
-        tour.wait("a test image", lambda: window.complete.canvas.image() is not None)
-        window.complete.hide_part("clear")
-        window.complete.hide_part("bottom")
-        window.complete.complete()
-        tour.wait("the completions", lambda: window.complete.result is not None and not window.complete.running)
-        self.photograph("complete")
+        self.complete()
         window.show_train()
         panel = window.train
         panel.choices.choose_dataset("digits")
@@ -108,6 +102,31 @@ class Camera:
         panel.stop()
         tour.wait("the stop", lambda: not panel.training)
         window.close()
+
+    def complete(self) -> None:
+        """Completions by particles, a picture being fitted, and a sketch the model continues."""
+        window, studio, tour = self.window, self.studio, self.tour
+        window.show_complete()
+        panel = window.complete
+        tour.wait("a test image", lambda: panel.canvas.image() is not None)
+        panel.hide_part("blob")
+        panel.complete()
+        tour.wait("the completions", lambda: panel.result is not None and not panel.running)
+        self.photograph("complete")
+        panel.open_file(Path(__file__).parent / "icons" / "arstudio-256.png")
+        tour.wait("the page that fits it", lambda: panel.fitting.incoming is not None)
+        self.photograph("complete-fit")
+        panel.cancel()
+        studio.open_model("mnist-gated")
+        tour.wait("the model", lambda: panel.canvas.spec.levels == 2)
+        panel.new_blank()
+        panel.canvas.use((6, 8), (5, 19))
+        panel.canvas.use((5, 19), (14, 14))
+        tour.click(panel.page.live)
+        tour.wait("a continuation", lambda: panel.canvas.haunted and not panel.running)
+        window.notice.hide()
+        self.photograph("complete-sketch")
+        tour.click(panel.page.live)
 
 
 if __name__ == "__main__":

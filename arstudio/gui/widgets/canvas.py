@@ -443,11 +443,11 @@ class Canvas(PixelView):
     def _draw_lines(self, painter: QPainter, lines: list[QLineF], tint: QColor, halo: QColor) -> None:
         if not lines:
             return
-        width = 1.5
+        width = 1.5 * self.devicePixelRatioF()    # cosmetic pens are as wide as they say in the screen's own pixels
         painter.save()
         painter.translate(self.target().topLeft())
         painter.scale(self.scale(), self.scale())
-        for colour, thick in ((halo, width + 2), (tint, width)):
+        for colour, thick in ((halo, width * 7 / 3), (tint, width)):
             pen = QPen(colour, thick)
             pen.setCosmetic(True)
             painter.setPen(pen)
