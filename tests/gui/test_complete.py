@@ -82,7 +82,7 @@ def test_choose_accept_hide_again_and_go_on(qtbot, panel):
     assert panel.canvas.sheet.same(found.sheet)
 
 
-def test_keep_a_part_of_a_completion_and_complete_the_rest(qtbot, panel):
+def test_keep_a_part_of_a_completion_and_complete_the_rest(qtbot, panel, messages):
     found = complete(qtbot, panel)
     index = panel.gallery.current
     panel.canvas.setFocus()
@@ -93,6 +93,10 @@ def test_keep_a_part_of_a_completion_and_complete_the_rest(qtbot, panel):
     assert panel.canvas.previewing
     assert panel.gallery.current == index
     assert panel.canvas.sheet.hidden.sum() == 30
+    panel.cancel()
+    assert not messages
+    qtbot.mouseClick(panel.canvas, LEFT, pos=panel.canvas.rect_of(6, 2).center().toPoint())
+    assert messages[-1][1].startswith("Choose a completion first")
     again = complete(qtbot, panel)
     assert (again.images[:, 0, 5, 2:4] == found.images[index][0, 5, 2:4]).all()
     assert (again.images[:, 0, :4] == found.sheet.content[0, :4]).all()
@@ -371,7 +375,7 @@ def test_without_a_model_there_is_one_button_and_no_errors(qtbot, messages):
 def test_everything_can_be_reached_and_named_from_the_keyboard(panel):
     from PySide6.QtWidgets import QAbstractButton, QComboBox
 
-    for root in (panel.page, panel.side, panel.bottom):
+    for root in (panel.page, panel.fitting, panel.side, panel.bottom):
         for control in [*root.findChildren(QAbstractButton), *root.findChildren(QComboBox)]:
             if control.objectName().startswith("qt_") or not control.isVisibleTo(root):
                 continue

@@ -351,6 +351,19 @@ def test_a_dropped_picture_opens_and_other_files_are_left_to_the_window(qtbot, p
             assert (panel.canvas.sheet.content == 3).all()
 
 
+def test_of_several_dropped_files_the_first_is_opened_and_that_is_said(qtbot, panel, messages, tmp_path):
+    data = QMimeData()
+    for name, level in (("one.png", 3), ("two.png", 5)):
+        to_pil(np.full((1, 8, 8), level), panel.canvas.spec).save(tmp_path / name)
+    data.setUrls([QUrl.fromLocalFile(str(tmp_path / name)) for name in ("one.png", "two.png")])
+    args = (QPoint(5, 5), Qt.DropAction.CopyAction, data, LEFT, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(panel, QDragEnterEvent(*args))
+    with qtbot.waitSignal(panel.canvas.edited, timeout=10_000):
+        QApplication.sendEvent(panel, QDropEvent(*args))
+    assert (panel.canvas.sheet.content == 3).all()
+    assert messages == [("info", "2 files, one canvas: one.png is opened.")]
+
+
 def test_only_our_own_pictures_come_without_a_question():
     spec = ImageSpec(3, 6, 5, 4)
     ours = to_pil(np.random.default_rng(1).integers(0, 4, spec.shape), spec, 3)

@@ -186,6 +186,19 @@ def test_a_sketch_is_continued_after_every_stroke_and_the_known_stays(qtbot, pan
     assert panel.result.sheet.hidden.all()
 
 
+def test_keep_takes_pixels_of_the_continuation_over(qtbot, panel):
+    panel.new_blank()
+    live(qtbot, panel)
+    seen, first = panel.canvas.image(), panel.result
+    click(qtbot, panel.tools.buttons["keep"])
+    panel.canvas.set_brush(1)
+    qtbot.mouseClick(panel.canvas, LEFT, pos=at(panel, 4, 4))
+    assert panel.canvas.sheet.content[0, 4, 4] == seen[0, 4, 4]
+    assert panel.canvas.sheet.hidden.sum() == 63
+    qtbot.waitUntil(lambda: panel.result is not first and not panel.running, timeout=20_000)
+    assert (panel.result.images[:, 0, 4, 4] == seen[0, 4, 4]).all()
+
+
 def test_a_stroke_cancels_the_run_before_it_and_the_last_sheet_wins(qtbot, panel, held):
     panel.new_blank()
     started = []

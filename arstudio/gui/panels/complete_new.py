@@ -87,6 +87,10 @@ class NewPictures(QObject):
         image = data.imageData() if not files and data.hasImage() else None
         if files:
             self.open_file(files[0])
+            if len(files) > 1:
+                self._studio.message.emit("info", self.tr("{0} files, one canvas: {1} is opened.").format(
+                    len(files), Path(files[0]).name
+                ))
         elif isinstance(image, QImage) and not image.isNull():
             self.source.take_image(image, self.tr("The pasted picture"))
         else:

@@ -35,6 +35,7 @@ class CompletionResults(QObject):
         live.switched.connect(self._live_switched)
         self.canvas.edited.connect(self._edited)
         self.canvas.preview_left.connect(self._preview_left)
+        self.canvas.nothing_to_keep.connect(self._nothing_to_keep)
         self.gallery.chosen.connect(self.choose)
         self.gallery.taken.connect(self.take)
         shelf.ranking.chosen.connect(self._rank)
@@ -173,6 +174,10 @@ class CompletionResults(QObject):
         self.gallery.set_current(None)
         self.show_words()
         self.page.caption.describe(self.canvas)
+
+    @Slot()
+    def _nothing_to_keep(self) -> None:
+        self.studio.message.emit("info", self.tr("Choose a completion first: keep takes over the pixels of it you paint."))
 
     def _title_shelf(self) -> None:
         title, found = "", self.last

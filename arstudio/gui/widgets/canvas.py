@@ -52,11 +52,12 @@ class Edit(QUndoCommand):
 
 class Canvas(PixelView):
     """`stroked` whenever a stroke under way changes the sheet, `edited` after every change that stays, `preview_left`
-    when drawing ends a preview, `picked(Ink)`, `resized_brush(size)`."""
+    when drawing ends a preview, `nothing_to_keep` when there is none, `picked(Ink)`, `resized_brush(size)`."""
 
     stroked = Signal()
     edited = Signal()
     preview_left = Signal()
+    nothing_to_keep = Signal()
     picked = Signal(object)
     resized_brush = Signal(int)
 
@@ -217,8 +218,12 @@ class Canvas(PixelView):
             self.leave_preview()
         if self.tool == "fill" and not self._inside(cell):
             return
+        shown = self._preview if self._preview is not None else self._ghost
+        if self.tool == "keep" and shown is None:
+            self.nothing_to_keep.emit()
+            return
         ink = self.other_ink if other else self.ink
-        self._gesture = Gesture(self.tool, self._sheet, cell, ink, other=other, shown=self._preview)
+        self._gesture = Gesture(self.tool, self._sheet, cell, ink, other=other, shown=shown)
         self._drag(cell)
 
     def _drag(self, cell: Cell) -> None:
