@@ -29,7 +29,6 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -38,7 +37,7 @@ from arstudio.image import ImageSpec
 from arstudio.models.base import Decoder
 from arstudio.models.layers import Array, Linear, at_site, relu
 from arstudio.models.registry import register
-from arstudio.models.runs import RunDecoder, outputs, running
+from arstudio.models.runs import SumDecoder, outputs
 from arstudio.models.sitewise import Sitewise, SitewiseConfig
 
 CHUNK = 2**21    # hidden activations of one layer held at a time by `network`, unless gradients need them all
@@ -152,46 +151,27 @@ class EoNADE(Sitewise):
         return EoNADEDecoder(self, batch, y)
 
 
-class EoNADEDecoder(RunDecoder):
+class EoNADEDecoder(SumDecoder):
     """Keeps the running activation a: a known site adds its row of W, O(E·H), and parameters need the deeper layers and
-    one row of V, O(H² + P·H). `begun` is a where a block begins."""
+    one row of V, O(H² + P·H)."""
 
     model: EoNADE
-    batched = ("x", "a", "a_start", "begun")
 
     @torch.inference_mode()
     def __init__(self, model: EoNADE, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
         model, order = self.model, self.model.site_index
-        self.a_start = model.start(self.classes).clone()
-        self.a, self.begun = self.a_start.clone(), self.a_start.clone()
         self.inputs = at_site(model.W[order])                                       # (D, E + 1, H), in order
         self.outputs = at_site(model.V[order].transpose(1, 2).contiguous())         # (D, H, P)
         self.bias = at_site(model.b[order])                                         # (D, P)
 
     def _added(self, values: Array, first: int) -> Array:
-        """Values (R, T) of the sites from `first` on -> (R, T, H), what each adds to the activation."""
         weight = self.inputs[first:first + values.shape[1]]                         # (T, E + 1, H)
         codes = self.model.code(values.reshape(-1)).reshape(*values.shape, self.model.features)    # (R, T, E)
         if codes.shape[2] == 1:
             return codes * weight[:, 0] + weight[:, 1]
         return (codes.swapaxes(0, 1) @ weight[:, :-1]).swapaxes(0, 1) + weight[:, -1]
 
-    def _begin(self, some: slice | np.ndarray, start: int, values: Array) -> None:
-        self.begun[some] = self.a_start[some] + torch.as_tensor(self._added(values, 0).sum(1))
-
-    def _run(self, some: slice | np.ndarray, start: int, first: int, values: Array) -> Array:
-        h = self.model.top(running(at_site(self.begun)[some], self._added(values, start))[:, first - start:])
-        return outputs(h, self.outputs[first:first + h.shape[1]], self.bias[first:first + h.shape[1]])
-
-    def _params(self, channel: int, row: int, column: int) -> Tensor:
-        h = self.model.top(at_site(self.a))
-        return torch.as_tensor(h @ self.outputs[self.position] + self.bias[self.position])
-
-    def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
-        a = at_site(self.a)
-        a += self._added(at_site(value)[:, None], self.position)[:, 0]
-
-    def _restart(self, position: int) -> int:
-        self.a = self.a_start + torch.as_tensor(self._added(self._values(slice(None), 0, position), 0).sum(1))
-        return position
+    def _outputs(self, a: Array, first: int) -> Array:
+        sites = slice(first, first + a.shape[1])
+        return outputs(self.model.top(a), self.outputs[sites], self.bias[sites])

@@ -48,6 +48,15 @@ def joined(*parts: Array) -> Array:
     return np.concatenate(parts, axis=-1) if isinstance(parts[0], np.ndarray) else torch.cat(parts, dim=-1)
 
 
+def times(x: Array, matrix: Array) -> Array:
+    """(…, in) times (in, out). NumPy hands products of two dimensions to BLAS, others not."""
+    if not isinstance(x, np.ndarray):
+        return x @ matrix
+    if x.ndim == 2:
+        return x.dot(matrix)
+    return x.reshape(-1, x.shape[-1]).dot(matrix).reshape(*x.shape[:-1], matrix.shape[1])
+
+
 def relu(x: Array) -> Array:
     """max(x, 0)."""
     return np.maximum(x, 0) if isinstance(x, np.ndarray) else F.relu(x)
@@ -58,7 +67,9 @@ class Linear(nn.Linear):
 
     def forward(self, x: Array) -> Array:
         if isinstance(x, np.ndarray):
-            return x.dot(self.matrix) + self.shift
+            z = times(x, self.matrix)
+            z += self.shift
+            return z
         return super().forward(x)
 
     def fold_mask(self) -> None:
@@ -291,11 +302,6 @@ class SiteConv(_CausalConv):
             rows.sums[place.some] = (near.reshape(-1, len(self.upper)) @ self.upper + self.shift).reshape(*near.shape[:2], -1)
 
 
-def times(x: Array, matrix: Array) -> Array:
-    """(N, in) times (in, out)."""
-    return x.dot(matrix) if isinstance(x, np.ndarray) else x @ matrix
-
-
 def gate(z: Array) -> Array:
     """(…, 2p) -> (…, p): tanh of the first half times the sigmoid of the second
     (van den Oord et al. 2016b). An array is overwritten."""
@@ -315,7 +321,7 @@ def gate(z: Array) -> Array:
 def plus(base: Array, x: Array, linear: Linear) -> Array:
     """base (…, out) + linear(x), x (…, in), of a layer without bias."""
     if isinstance(x, np.ndarray):
-        z = x.dot(linear.matrix)
+        z = times(x, linear.matrix)
         z += base
         return z
     return base + linear(x)

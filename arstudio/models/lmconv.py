@@ -39,7 +39,7 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import Array, Head, MaskedLinear, at_site, gate, groups, plus
+from arstudio.models.layers import Array, Head, MaskedLinear, at_site, gate, groups, plus, times
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.orders import Order
 from arstudio.models.registry import register
@@ -361,12 +361,14 @@ class LMConvDecoder(RunDecoder):
         self._write(inputs, some, block, seen)
         pixels, seen = block[(first - start) // channels:], seen[:, (first - start) // channels:]
         taps = inputs[some][:, self.first_taps[pixels]].reshape(*seen.shape[:2], -1)
-        x = model.first(seen, taps @ self.first_around + self.first_shift[pixels])      # (R, T, p)
+        x = model.first(seen, times(taps, self.first_around) + self.first_shift[pixels])    # (R, T, p)
         taps = self.taps.reshape(len(self.taps), len(model.blocks), -1)
         for i, layer in enumerate(model.blocks):
             self._write(features, some, i * stride + pixels, x)
             around = features[some][:, taps[pixels, i]].reshape(*seen.shape[:2], -1)
-            x = layer(x, around @ self.around[i] + self.shifts[pixels, i] + biases[some, i, None])
+            past = times(around, self.around[i])
+            past += self.shifts[pixels, i] + biases[some, i, None]
+            x = layer(x, past)
         return model.head(x).reshape(len(values), len(pixels) * channels, -1)
 
     @staticmethod

@@ -25,11 +25,11 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import Array, at_site, times
+from arstudio.models.layers import Array, at_site, relu
 from arstudio.models.registry import register
-from arstudio.models.runs import RunDecoder, outputs, running, sigmoid
+from arstudio.models.runs import SumDecoder, outputs, sigmoid
 
-UNITS = {"sigmoid": torch.sigmoid, "relu": torch.relu}
+UNITS = {"sigmoid": sigmoid, "relu": relu}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,42 +111,22 @@ class NADE(AutoregressiveModel):
         return NADEDecoder(self, batch, y)
 
 
-class NADEDecoder(RunDecoder):
-    """Keeps the running activation a_t; a site costs one product with V_t and one added row of W_t, O(H). `begun` is a_t
-    where a block begins."""
+class NADEDecoder(SumDecoder):
+    """Keeps the running activation a_t; a site costs one product with V_t and one added row of W_t, O(H)."""
 
     model: NADE
-    batched = ("x", "a", "a_start", "begun")
 
     def __init__(self, model: NADE, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
-        with torch.inference_mode():
-            self.a_start = self.model.start(self.classes).clone()
-        self.a, self.begun = self.a_start.clone(), self.a_start.clone()
         self.W, self.V, self.b = (at_site(p.detach()) for p in (self.model.W, self.model.V, self.model.b))
+        self.units = UNITS[model.config.units]
 
     def _added(self, values: Array, first: int) -> Array:
-        """Values (R, T) of the sites from `first` on -> (R, T, H), what each adds to the activation."""
         weight = self.W[first:first + values.shape[1]]                              # (T, E, H)
         if self.model.features == 1:
             return self.model.scaled(values)[..., None] * weight[:, 0]
         return weight[np.arange(values.shape[1]), values]
 
-    def _begin(self, some: slice | np.ndarray, start: int, values: Array) -> None:
-        self.begun[some] = self.a_start[some] + torch.as_tensor(self._added(values, 0).sum(1))
-
-    def _run(self, some: slice | np.ndarray, start: int, first: int, values: Array) -> Array:
-        a = running(at_site(self.begun)[some], self._added(values, start))[:, first - start:]
-        return outputs(sigmoid(a), self.V[first:first + a.shape[1]].swapaxes(1, 2), self.b[first:first + a.shape[1]])
-
-    def _params(self, channel: int, row: int, column: int) -> Tensor:
-        t = self.position
-        return torch.as_tensor(times(sigmoid(at_site(self.a)), self.V[t].T) + self.b[t])
-
-    def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
-        a = at_site(self.a)
-        a += self._added(at_site(value)[:, None], self.position)[:, 0]
-
-    def _restart(self, position: int) -> int:
-        self.a = self.a_start + torch.as_tensor(self._added(self._values(slice(None), 0, position), 0).sum(1))
-        return position
+    def _outputs(self, a: Array, first: int) -> Array:
+        sites = slice(first, first + a.shape[1])
+        return outputs(self.units(a), self.V[sites].swapaxes(1, 2), self.b[sites])

@@ -25,17 +25,16 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import Array, at_site, relu, times
+from arstudio.models.layers import Array, at_site, relu
 from arstudio.models.likelihoods import MixtureOfGaussians
 from arstudio.models.registry import register
-from arstudio.models.runs import RunDecoder, outputs, running
+from arstudio.models.runs import SumDecoder, outputs
 
 OBJECTIVES = ("discretised", "dequantised")
 
@@ -123,41 +122,19 @@ class RNADE(AutoregressiveModel):
         return RNADEDecoder(self, batch, y)
 
 
-class RNADEDecoder(RunDecoder):
-    """Keeps the running activation a_t; a site costs one product with V_t and one added row of W, O(H·K). `begun` is a_t
-    where a block begins."""
+class RNADEDecoder(SumDecoder):
+    """Keeps the running activation a_t; a site costs one product with V_t and one added row of W, O(H·K)."""
 
     model: RNADE
-    batched = ("x", "a", "a_start", "begun")
 
     def __init__(self, model: RNADE, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
-        with torch.inference_mode():
-            self.a_start = self.model.start(self.classes).clone()
-        self.a, self.begun = self.a_start.clone(), self.a_start.clone()
         parts = self.model.W, self.model.rho, self.model.V, self.model.b
         self.W, self.rho, self.V, self.b = (at_site(p.detach()) for p in parts)
 
     def _added(self, values: Array, first: int) -> Array:
-        """Values (R, T) of the sites from `first` on -> (R, T, H), what each adds to the activation."""
         return self.model.scaled(values)[..., None] * self.W[first:first + values.shape[1]]
 
-    def _begin(self, some: slice | np.ndarray, start: int, values: Array) -> None:
-        self.begun[some] = self.a_start[some] + torch.as_tensor(self.model.scaled(values) @ self.W[:start])
-
-    def _run(self, some: slice | np.ndarray, start: int, first: int, values: Array) -> Array:
-        a = running(at_site(self.begun)[some], self._added(values, start))[:, first - start:]
+    def _outputs(self, a: Array, first: int) -> Array:
         sites = slice(first, first + a.shape[1])
         return outputs(relu(a * self.rho[sites, None]), self.V[sites].swapaxes(1, 2), self.b[sites])
-
-    def _params(self, channel: int, row: int, column: int) -> Tensor:
-        t = self.position
-        return torch.as_tensor(times(relu(at_site(self.a) * self.rho[t]), self.V[t].T) + self.b[t])
-
-    def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
-        a = at_site(self.a)
-        a += self._added(at_site(value)[:, None], self.position)[:, 0]
-
-    def _restart(self, position: int) -> int:
-        self.a = self.a_start + torch.as_tensor(self.model.scaled(self._values(slice(None), 0, position)) @ self.W[:position])
-        return position

@@ -56,12 +56,54 @@ class RunDecoder(Decoder):
         return at_site(self.x).reshape(self.batch, -1)[some][:, self._order[first:last]]
 
 
-def running(a: Array, added: Array) -> Array:
-    """a (R, H) at the beginning and what each site adds, (R, T, H) -> (R, T, H), the sum before each site."""
-    sums = added[:, :-1].cumsum(1)
-    if isinstance(sums, np.ndarray):
-        return np.concatenate([a[:, None], a[:, None] + sums], axis=1)
-    return torch.cat([a[:, None], a[:, None] + sums], dim=1)
+class SumDecoder(RunDecoder):
+    """A decoder of a network that sees the past through one sum, a_t = a_1 + Σ_{s<t} `_added`(x_s), (B, H).
+
+    `begun` (B, blocks, H) are the sums where blocks begin, as far as images were made ready for them.
+    """
+
+    batched = ("x", "a", "begun")
+
+    def __init__(self, model: AutoregressiveModel, batch: int, y: Tensor | int | None = None) -> None:
+        super().__init__(model, batch, y)
+        with torch.inference_mode():
+            self.a = self.model.start(self.classes).clone()
+        self.begun = self.a.new_zeros(batch, -(-self.spec.pixels // self.block), self.a.shape[1])
+        self.begun[:, 0] = self.a
+
+    def _added(self, values: Array, first: int) -> Array:
+        """Values (R, T) of the sites from `first` on, in order -> (R, T, H), what each adds."""
+        raise NotImplementedError
+
+    def _outputs(self, a: Array, first: int) -> Array:
+        """a_t (R, T, H) at the sites from `first` on -> their parameters (R, T, P)."""
+        raise NotImplementedError
+
+    def _begin(self, some: slice | np.ndarray, start: int, values: Array) -> None:
+        if start:
+            size = self.block * self.spec.channels
+            before = start - size
+            added = torch.as_tensor(self._added(values[:, before:], before).sum(1))
+            self.begun[some, start // size] = self.begun[some, before // size] + added
+
+    def _run(self, some: slice | np.ndarray, start: int, first: int, values: Array) -> Array:
+        a = at_site(self.begun)[some, start // (self.block * self.spec.channels)][:, None]    # (R, 1, H)
+        if values.shape[1] > 1:
+            sums = self._added(values[:, :-1], start).cumsum(1)
+            sums += a
+            a = np.concatenate([a, sums], 1) if isinstance(a, np.ndarray) else torch.cat([a, sums], 1)
+        return self._outputs(a[:, first - start:], first)
+
+    def _params(self, channel: int, row: int, column: int) -> Tensor:
+        return torch.as_tensor(self._outputs(at_site(self.a)[:, None], self.position)[:, 0])
+
+    def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
+        a = at_site(self.a)
+        a += self._added(at_site(value)[:, None], self.position)[:, 0]
+
+    def _restart(self, position: int) -> int:
+        self.a = self.begun[:, 0] + torch.as_tensor(self._added(self._values(slice(None), 0, position), 0).sum(1))
+        return position
 
 
 def outputs(h: Array, weight: Array, bias: Array) -> Array:

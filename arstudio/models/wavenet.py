@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import Array, Head, Linear, at_site, gate, groups, joined, plus
+from arstudio.models.layers import Array, Head, Linear, at_site, gate, groups, joined, plus, times
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
 from arstudio.models.runs import RunDecoder
@@ -235,7 +235,8 @@ class WaveNetDecoder(RunDecoder):
         begin, end = self.longest + first, self.longest + last
         for i, layer in enumerate(self.model.layers):
             history[some, i, begin:end] = h
-            from_back = history[some, i, begin - layer.dilation:end - layer.dilation] @ self.back[i] + biases[some, i, None]
+            from_back = times(history[some, i, begin - layer.dilation:end - layer.dilation], self.back[i])
+            from_back += biases[some, i, None]
             h, g = layer(h, from_back)
             skips.append(g)
         return self.model.head(self.model.skip(joined(*skips)))
