@@ -26,6 +26,7 @@ import torch
 
 from arstudio.models import threads
 from arstudio.progress import Muted, Progress
+from arstudio.sampling.draw import decide
 from arstudio.sampling.sampler import Sampler
 from arstudio.sampling.trace import DRAWN, Trace
 
@@ -161,8 +162,16 @@ class JacobiSampler(Sampler):
             self._entered[some], self._seen[some] = between, between * size
 
     def _draft(self, rows: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """First guesses for (N,) images and steps: what is given, else zero."""
-        return np.where(self._plan[rows, steps] == DRAWN, 0, self._set[rows, steps])
+        """First guesses for (N,) images and steps: what is given; else what the distribution at the same place of the block
+        before, a row above, makes of the site's own noise; in the first block zero."""
+        trace, before = self.trace, steps - self.decoder.block * self.trace.spec.channels
+        if not len(steps) or before[0] < 0:
+            values = np.zeros(len(steps), dtype=self._guess.dtype)
+        elif trace.spec.levels and rows[-1] < len(trace.pmfs):
+            values = decide(trace.pmfs[rows, before], self.u[rows, steps])[0]
+        else:
+            values = trace.values[rows, before]
+        return np.where(self._plan[rows, steps] == DRAWN, values, self._set[rows, steps])
 
     def _with_twins(self, rows: np.ndarray) -> np.ndarray:
         """Rows of images in the decoder: with guidance, behind them those without a class."""
