@@ -12,7 +12,7 @@ tests/exactness hold it to `GatedPixelCNN.forward`:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,65 +21,38 @@ from torch import Tensor
 
 from arstudio.models.base import Decoder
 from arstudio.models.layers import Array, at_site, relu
+from arstudio.models.row_products import TILE, Dense, Matrix, Tiled, pieces
 
 if TYPE_CHECKING:
     from arstudio.models.gated_pixelcnn import GatedLayer, GatedPixelCNN
 
-FEW = 4    # rows of a product up to which NumPy's calls cost less than torch's
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """A weight (in, out) as a tensor and, on a CPU, as the array that shares its memory."""
-
-    tensor: Tensor
-    array: Array
-
-    @classmethod
-    def of(cls, wide: Tensor, like: Tensor) -> Matrix:
-        """A float64 matrix in the type and place of `like`."""
-        tensor = wide.to(like).contiguous()
-        return cls(tensor, at_site(tensor))
-
-    def times(self, x: Array, out: Array | None = None) -> Array:
-        """x (N, in) -> x W, into `out` if given."""
-        if not isinstance(x, np.ndarray):
-            return torch.mm(x, self.tensor) if out is None else torch.mm(x, self.tensor, out=out)
-        if out is None:
-            out = np.empty((len(x), self.array.shape[1]), x.dtype)
-        if len(x) <= FEW:
-            return np.dot(x, self.array, out=out)
-        torch.mm(torch.from_numpy(x), self.tensor, out=torch.from_numpy(out))
-        return out
-
-    def add(self, z: Array, x: Array) -> None:
-        """z += x W."""
-        if not isinstance(z, np.ndarray):
-            z.addmm_(x, self.tensor)
-        elif len(x) <= FEW:
-            z += x.dot(self.array)
-        else:
-            torch.from_numpy(z).addmm_(torch.from_numpy(x), self.tensor)
+MANY = 224    # pixels of a row in all images together from which `Tiled` convolutions pay
 
 
 class Prepared:
     """The weights of one frozen layer, ready for products: see the module docstring. None where nothing is computed."""
 
-    def __init__(self, layer: GatedLayer, last: bool) -> None:
+    def __init__(self, layer: GatedLayer, last: bool, tiled: bool) -> None:
         like, p = layer.out.weight, layer.out.in_features
         half = torch.ones(2 * p, dtype=torch.float64, device=like.device)
         half[p:] = 0.5
         vertical, horizontal = layer.vertical_conv, layer.horizontal_conv
-        conv = vertical.weight.double().permute(2, 3, 1, 0).flatten(0, 2)               # (kh·kw·in, 2p)
+        tiled = tiled and not layer.first and vertical.dilation == 1 and vertical.kernel[1] == 3
+
+        def conv(kernel: Tensor) -> Dense | Tiled:
+            return Tiled(kernel, like) if tiled else Dense(kernel, vertical.dilation, like)
+
+        kernel = vertical.weight.double().permute(2, 3, 1, 0)                           # (kh, kw, in, 2p)
         if not layer.first:
-            conv = conv * 0.5                                                           # its input is stored doubled
+            kernel = kernel * 0.5                                                       # its input is stored doubled
         link = layer.link.weight.double().T * half                                      # (2p, 2p)
         joined = layer.first or last
-        self.conv = None if last else Matrix.of(conv * half, like)
-        self.joined = Matrix.of(conv @ link, like) if joined else None
-        self.link = None if joined else Matrix.of(link / half[:, None], like)
-        self.taps = Matrix.of(horizontal.left_taps.double() * half, like)
-        self.out = Matrix.of(layer.out.weight.double().T * 0.5, like)
+        self.conv = None if last else conv(kernel * half)
+        self.joined = conv(kernel @ link) if joined else None
+        self.vertical = self.conv or self.joined
+        self.link = None if joined else Matrix(link / half[:, None], like)
+        self.taps = Matrix(horizontal.left_taps.double() * half, like)
+        self.out = Matrix(layer.out.weight.double().T * 0.5, like)
         self.shift = at_site(layer.out.bias)
         self._half, self._link = half, link if joined else torch.zeros_like(link)
         self._shifts = vertical.bias.double(), layer.link.bias.double() + horizontal.bias.double()
@@ -117,9 +90,10 @@ class GatedPixelCNNDecoder(Decoder):
                 return like.new_zeros(batch, *shape)
             return torch.from_numpy(np.zeros((batch, *shape), at_site(like).dtype))    # NumPy asks for large pages
 
-        self.prepared = [Prepared(layer, last=layer is layers[-1]) for layer in layers]
-        convs = [layer.vertical_conv for layer in layers]
-        self.rows = [zeros(c.padding[0] + height, width + 2 * c.padding[1], c.inputs) for c in convs]
+        tiled = like.device.type == "cpu" and width % TILE == 0 and batch * width >= MANY
+        self.prepared = [Prepared(layer, layer is layers[-1], tiled) for layer in layers]
+        convs = zip((p.vertical for p in self.prepared), (layer.vertical_conv for layer in layers), strict=True)
+        self.rows = [zeros(*v.shape(c.padding[0] + height, width + 2 * c.padding[1]), c.inputs) for v, c in convs]
         self.lines = [zeros(c.padding[1] + width, c.inputs) for c in (m.horizontal_conv for m in layers)]
         self.lines[0][:, layers[0].horizontal_conv.padding[1]:, -1] = 1
         self.above = [zeros(width, 2 * p) for _ in layers]
@@ -135,63 +109,53 @@ class GatedPixelCNNDecoder(Decoder):
         """Views of the state, after its tensors were exchanged."""
         self._constants: list[tuple[Array, Array]] = []
         self._rows, self._above = [at_site(t) for t in self.rows], [at_site(t) for t in self.above]
-        self._flat = [at_site(t.view(-1, t.shape[-1])) for t in self.above]
-        self._x, self._lines, self._windows, self._pads = at_site(self.x), [], [], []
+        self._x, self._lines, self._windows = at_site(self.x), [at_site(line) for line in self.lines], []
         for layer, line in zip(self.model.layers, self.lines, strict=True):
-            conv, (_, columns, inputs) = layer.horizontal_conv, line.shape
-            pad, count = conv.padding[1], len(line) * columns - conv.padding[1]
-            shape, strides = (count, conv.side + 1, inputs), (inputs, inputs * conv.dilation, 1)
+            conv, (image, step, one) = layer.horizontal_conv, line.stride()
+            shape, strides = (len(line), self.spec.width, conv.side + 1, conv.inputs), (image, step, step * conv.dilation, one)
             if conv.dilation == 1:                                                     # neighbours lie side by side
-                shape, strides = (count, (conv.side + 1) * inputs), (inputs, 1)
-            self._lines.append(at_site(line.view(-1, inputs)))
+                shape, strides = (*shape[:2], (conv.side + 1) * conv.inputs), (image, step, one)
             self._windows.append(at_site(line.as_strided(shape, strides)))
-            self._pads.append((pad, columns))
 
     @torch.inference_mode()
     def enter(self, images: np.ndarray, block: int) -> None:
-        part, width = _part(images), self.spec.width
-        biases = [bias[part, None] for bias in self.biases]
-        if self.model.context_bias is not None:
-            biases = self.model.located(biases, self.context[part, block])
-            constants = [p.constants(*pair) for p, *pair in zip(self.prepared, biases[::2], biases[1::2], strict=True)]
-        else:
-            if not self._constants:
-                whole = [bias[:, None] for bias in self.biases]
-                self._constants = [p.constants(*pair) for p, *pair in zip(self.prepared, whole[::2], whole[1::2], strict=True)]
-            constants = [(a[part], b[part]) for a, b in self._constants]
-        if block:
-            conv = self.model.layers[0].vertical_conv
-            place = self._rows[0][part, conv.padding[0] + block - 1, conv.padding[1]:conv.padding[1] + width]
-            place[..., :-1] = self.model.scaled(self._x[part, :, block - 1]).swapaxes(1, 2)
+        for part in _runs(images):
+            self._enter(part, block)
+
+    def _enter(self, part: slice, row: int) -> None:
+        if row:
+            place = self._places(0, part, row - 1)[0]
+            place[..., :-1] = self.model.scaled(self._x[part, :, row - 1]).swapaxes(1, 2)
             place[..., -1] = 1
-            self._rows[0][part, conv.padding[0] + block - 1, conv.padding[1]:conv.padding[1] + width] = place
-        for i, (p, (shift, added)) in enumerate(zip(self.prepared, constants, strict=True)):
-            window = self._neighbourhoods(i, part, block)                              # (R·W, kh·kw·in)
+        for i, (p, (shift, added)) in enumerate(zip(self.prepared, self._constants_of(part, row), strict=True)):
             if p.joined is not None:
-                above = p.joined.times(window)
+                above, added = p.joined(self._rows[i], part, row, added), None
             if p.conv is not None:
-                z = p.conv.times(window)
-                z.reshape(-1, width, z.shape[1])[...] += shift
+                z = p.conv(self._rows[i], part, row, shift)
                 if p.link is not None:
-                    above = p.link.times(z)
-                self._keep(i + 1, part, block, _gate(z))
-            above = above.reshape(-1, width, above.shape[1])
-            above += added
-            self._above[i][part] = above
+                    above = p.link.times(z.reshape(-1, z.shape[-1])).reshape(z.shape)
+                places = self._places(i + 1, part, row)
+                for piece, place in _meet(z, places):
+                    _gate(piece, place)
+            for piece, place in _meet(above, [self._above[i][part]]):
+                place[...] = piece
+            if added is not None:
+                self._above[i][part] += added
 
-    def _neighbourhoods(self, layer: int, part: slice | np.ndarray, row: int) -> Array:
-        """What a vertical convolution sees of each pixel of a row of some images, (R·W, kh·kw·in)."""
-        conv, rows = self.model.layers[layer].vertical_conv, self.rows[layer]
-        (kh, kw), d, (image, line, step, one) = conv.kernel, conv.dilation, rows.stride()
-        shape, strides = (len(rows), self.spec.width, kh, kw, conv.inputs), (image, step, d * line, d * step, one)
-        view = rows.as_strided(shape, strides, row * line)
-        return at_site(view)[part].reshape(-1, kh * kw * conv.inputs)
-
-    def _keep(self, layer: int, part: slice | np.ndarray, row: int, v: Array) -> None:
-        """Write a row of features (R·W, p) as input of the next vertical convolution."""
+    def _places(self, layer: int, part: slice, row: int) -> list[Array]:
+        """Where a row of the input of a vertical convolution belongs, in one or more pieces."""
         top, side, _ = self.model.layers[layer].vertical_conv.padding
-        width = self.spec.width
-        self._rows[layer][part, top + row, side:side + width] = v.reshape(-1, width, v.shape[1])
+        return self.prepared[layer].vertical.places(self._rows[layer], part, top + row, side)
+
+    def _constants_of(self, part: slice, row: int) -> list[tuple[Array, Array]]:
+        """What classes and places add in each layer of some images: see `Prepared.constants`."""
+        if self.model.context_bias is not None:
+            biases = self.model.located([bias[part, None] for bias in self.biases], self.context[part, row])
+            return [p.constants(*pair) for p, *pair in zip(self.prepared, biases[::2], biases[1::2], strict=True)]
+        if not self._constants:
+            biases = [bias[:, None] for bias in self.biases]
+            self._constants = [p.constants(*pair) for p, *pair in zip(self.prepared, biases[::2], biases[1::2], strict=True)]
+        return [(a[part], b[part]) for a, b in self._constants]
 
     @torch.inference_mode()
     def look(self, images: np.ndarray, pixels: np.ndarray) -> Tensor:
@@ -205,21 +169,31 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _outputs(self, images: np.ndarray, columns: np.ndarray) -> Array:
         """The horizontal stack and the head at (N,) places of rows that were entered -> (N, C·P), colour by colour."""
-        h, at = None, self._index(images * self.spec.width + columns)
-        for i, p in enumerate(self.prepared):
-            pad, stride = self._pads[i]
-            place = self._index(images * stride + columns)
+        h, (at, shape) = None, self._at(images, columns)
+        for i, (p, layer) in enumerate(zip(self.prepared, self.model.layers, strict=True)):
             if i:
-                self._lines[i][place + pad] = h
-            z = self._flat[i][at]
-            p.taps.add(z, self._windows[i][place].reshape(len(z), -1))
-            g = p.out.times(_gate(z))
+                rows, places = at
+                pad = layer.horizontal_conv.padding[1]
+                shifted = slice(places.start + pad, places.stop + pad) if isinstance(places, slice) else places + pad
+                self._lines[i][rows, shifted] = h.reshape(*shape, -1)
+            z = _copy(self._above[i][at]).reshape(len(images), -1)
+            p.taps.add(z, self._windows[i][at].reshape(len(z), -1))
+            g = p.out.times(_gate(z, z[:, :z.shape[1] // 2]))
             g += p.shift
             if i:
                 g += h
             h = g
         inner, outer = self.model.head[1], self.model.head[3]
         return outer(relu(inner(relu(h))))
+
+    def _at(self, images: np.ndarray, columns: np.ndarray) -> tuple[tuple[Any, Any], tuple[int, ...]]:
+        """(N,) places as indices into (B, W, …), slices where they are a rectangle, and the shape of what is found there."""
+        first, count = int(columns[0]), self.spec.width - int(columns[0])
+        some = images[::count]
+        rectangle = len(some) * count == len(images) and int(some[-1] - some[0]) == len(some) - 1
+        if rectangle and (columns.reshape(-1, count) == np.arange(first, self.spec.width)).all():
+            return (slice(int(some[0]), int(some[-1]) + 1), slice(first, self.spec.width)), (len(some), count)
+        return (self._index(images), self._index(columns)), (len(images),)
 
     def _index(self, index: np.ndarray) -> Array:
         return index if self.x.device.type == "cpu" else torch.from_numpy(index).to(self.x.device)
@@ -252,17 +226,28 @@ class GatedPixelCNNDecoder(Decoder):
         return position - position % (self.spec.width * self.spec.channels)
 
 
-def _part(images: np.ndarray) -> slice | np.ndarray:
-    """Indices of images in ascending order, as a slice where they are consecutive."""
-    first, last = int(images[0]), int(images[-1])
-    return slice(first, last + 1) if last - first == len(images) - 1 else images
+def _runs(images: np.ndarray) -> Iterator[slice]:
+    """Images in ascending order as slices of those that follow one another."""
+    ends = [*np.flatnonzero(np.diff(images) != 1), len(images) - 1]
+    for first, last in zip([0, *(end + 1 for end in ends[:-1])], ends, strict=True):
+        yield slice(int(images[first]), int(images[last]) + 1)
 
 
-def _gate(z: Array) -> Array:
-    """(N, 2p), overwritten -> (N, p) doubled gate: tanh a · (1 + tanh b)."""
-    p = z.shape[-1] // 2
+def _gate(z: Array, out: Array) -> Array:
+    """(…, 2p), overwritten -> `out` (…, p), the doubled gate: tanh a · (1 + tanh b)."""
+    p, whole = z.shape[-1] // 2, torch.as_tensor(z)
     np.tanh(z, out=z) if isinstance(z, np.ndarray) else z.tanh_()
-    g = z[:, p:]
-    g += 1
-    g *= z[:, :p]
-    return g
+    torch.addcmul(whole[..., :p], whole[..., :p], whole[..., p:], out=torch.as_tensor(out))
+    return out
+
+
+def _meet(row: Array, places: list[Array]) -> Iterator[tuple[Array, Array]]:
+    """A row in pieces, each with the place where it belongs."""
+    count = len(places) if row.ndim == 3 else len(row)
+    if len(places) < count:
+        places = pieces(places[0], count)
+    return zip(pieces(row, count), places, strict=True)
+
+
+def _copy(x: Array) -> Array:
+    return x.copy() if isinstance(x, np.ndarray) else x.clone()
