@@ -171,6 +171,10 @@ class AutoregressiveModel(nn.Module):
         self.spec.check(x)
         return self.network(self.encode(x), self.class_index(y, len(x)))
 
+    def conditional(self, x: Tensor, y: Tensor | int | None, site: tuple[int, int, int]) -> Tensor:
+        """`forward` at one site (channel, row, column) -> (B, P); a model may look at less of x than all of it."""
+        return self.forward(x, y)[:, :, site[0], site[1], site[2]]
+
     def log_prob_sites(self, x: Tensor, y: Tensor | int | None = None) -> Tensor:
         """(B, C, H, W) levels -> (B, C, H, W) log p(x_i | x_<i) in nats."""
         return self.likelihood.log_prob(self.forward(x, y), x)

@@ -138,8 +138,11 @@ class GatedPixelCNNDecoder(Decoder):
                 for piece, place in _meet(z, places):
                     _gate(piece, place)
             for piece, place in _meet(above, [self._above[i][part]]):
-                place[...] = piece
-            if added is not None:
+                if added is None or added.shape[1] > 1:
+                    place[...] = piece
+                else:
+                    torch.add(torch.as_tensor(piece), torch.as_tensor(added), out=torch.as_tensor(place))
+            if added is not None and added.shape[1] > 1:
                 self._above[i][part] += added
 
     def _places(self, layer: int, part: slice, row: int) -> list[Array]:

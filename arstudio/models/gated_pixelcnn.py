@@ -159,5 +159,15 @@ class GatedPixelCNN(AutoregressiveModel):
         params = self.head(h).unflatten(-1, (self.spec.channels, -1))               # (B, H, W, C, P)
         return params.permute(0, 4, 3, 1, 2)
 
+    def conditional(self, x: Tensor, y: Tensor | int | None, site: tuple[int, int, int]) -> Tensor:
+        """From the patch of x that the site can see."""
+        self.spec.check(x)
+        channel, row, column = site
+        reach = self.config.kernel // 2 * sum(self.config.dilations)
+        top, left = max(row - reach, 0), max(column - reach, 0)
+        patch = x[:, :, top:row + 1, left:column + reach + 1]
+        params = self.network(self.encode(patch), self.class_index(y, len(x)))
+        return params[:, :, channel, row - top, column - left]
+
     def decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
         return GatedPixelCNNDecoder(self, batch, y)

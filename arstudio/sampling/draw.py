@@ -4,7 +4,7 @@ Every site of every image owns one uniform u, drawn from the seed before anythin
 inverse CDF at u. Naive, incremental and parallel samplers therefore return the same pixels. Their float32
 parameters differ in the last bits, though, and u may fall between two such CDFs. Whenever u lies within
 `REFER` of a step of the CDF (or a truncation is that close to keeping another value), the site is *referred*:
-its parameters are computed again by one float64 `forward`, which all samplers share;
+its parameters are computed again in float64 by `conditional`, which all samplers share;
 `Referee.referred` counts them.
 
 Reals are drawn in two steps with the one u: the settings and the inverse CDF choose one of the likelihood's bins,
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -173,18 +174,20 @@ class Referee:
     def __init__(self, model: AutoregressiveModel) -> None:
         self._source = model
         self._model: AutoregressiveModel | None = None
+        self._lock = threading.Lock()
         self.referred = 0
 
     def params(self, x: Tensor, classes: Tensor, site: tuple[int, int, int], *, guided: bool = False) -> Tensor:
         """(B, C, H, W) values known so far and (B,) class rows -> (B, P) float64 parameters at `site`; if `guided`
         (2B, P), those without a class behind."""
-        if self._model is None:
-            twin = copy.deepcopy(self._source).eval().requires_grad_(False)
-            self._model = (twin.cpu() if twin.device.type == "mps" else twin).double()
+        with self._lock:
+            if self._model is None:
+                twin = copy.deepcopy(self._source).eval().requires_grad_(False)
+                self._model = (twin.cpu() if twin.device.type == "mps" else twin).double()
+            self.referred += len(x)
         model = self._model
-        self.referred += len(x)
         none = model.num_classes
         y = torch.where(classes == none, -1, classes).to(model.device)
         if guided:
             x, y = torch.cat([x, x]), torch.cat([y, torch.full_like(y, -1)])
-        return model(x.to(model.device), y)[:, :, site[0], site[1], site[2]]
+        return model.conditional(x.to(model.device), y, site)

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from arstudio.image import ImageSpec
-from arstudio.models import MODELS
+from arstudio.models import MODELS, AutoregressiveModel
 from arstudio.models.orders import Order
 from arstudio.sampling import Sampler, SampleSettings, methods, sample
 from arstudio.sampling.draw import GRID, noise
@@ -64,6 +64,19 @@ def check_decoder(model):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_decoder_parameters_equal_forward_in_float64(case, random_model):
     check_decoder(random_model(case.name, case.spec, case.num_classes, dtype=torch.float64, **case.config))
+
+
+@pytest.mark.parametrize("case", PLAIN, ids=str)
+def test_one_conditional_is_what_forward_says_there(case, random_model):
+    model = random_model(case.name, case.spec, case.num_classes, dtype=torch.float64, **case.config)
+    x, y = random_images(case.spec, 2), some_classes(model, 2)
+    with torch.inference_mode():
+        truth = model(x, y)
+        for site in np.ndindex(*case.spec.shape):
+            there = model.conditional(x, y, site)
+            torch.testing.assert_close(there, truth[:, :, *site], rtol=1e-12, atol=1e-12)
+            if type(model).conditional is AutoregressiveModel.conditional:
+                break    # forward itself
 
 
 @pytest.mark.parametrize("case", PLAIN, ids=str)
