@@ -47,7 +47,7 @@ def test_a_folder_of_idx_files_keeps_its_own_test_images(digits):
     ("train-images-idx3-ubyte", idx(np.zeros((40, 6, 5)))[:-7], "is cut short or too long"),
     ("train-labels-idx1-ubyte", idx(np.zeros(39)), "does not hold one label for each of the 40 images"),
     ("t10k-images-idx3-ubyte.gz", gzip.compress(idx(np.zeros((10, 6, 5))))[:-9], "t10k-images-idx3-ubyte.gz"),
-])
+], ids=["type", "images", "labels", "packing"])
 def test_damaged_idx_files_are_named(digits, file, content, words):
     (digits / file).write_bytes(content)
     with pytest.raises(DatasetError, match=words):
@@ -109,7 +109,7 @@ def test_the_fine_labels_of_cifar_100_count(tmp_path):
     ({"readme.html": b"hello"}, "no archive of CIFAR-10 or CIFAR-100"),
     ({"data_batch_1.bin": bytes(3073 + 5), "test_batch.bin": bytes(3073)}, "is cut short"),
     ({"data_batch_1.bin": bytes(3073 * 4)}, "lacks its training or its test images"),
-])
+], ids=["pickles", "page", "cut", "half"])
 def test_other_archives_are_refused(tmp_path, files, words):
     with pytest.raises(DatasetError, match=words):
         load(archive(tmp_path / "other.tar.gz", files))
