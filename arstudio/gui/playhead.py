@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from arstudio.sampling import Trace
 
 FULL_SPEED = math.inf
+SMOOTH, FOLLOWING = 16, 28    # ms between two looks at the trace; while following, every look costs the drawing time
 
 
 class Playhead(QObject):
@@ -60,7 +61,7 @@ class Playhead(QObject):
         elif self.position >= self.trace.spec.sites and self.trace.complete:
             self._set_position(0)
         self.playing, self._last = True, time.perf_counter()
-        self._clock.start()
+        self._clock.start(FOLLOWING if math.isinf(self.speed) else SMOOTH)
         self.playing_changed.emit()
 
     def pause(self) -> None:
@@ -107,6 +108,7 @@ class Playhead(QObject):
     def set_speed(self, per_second: float, *, rows: bool = False) -> None:
         """Speed of the playhead in pixels or rows a second; math.inf follows the drawing."""
         self.speed, self.speed_in_rows = per_second, rows
+        self._clock.setInterval(FOLLOWING if math.isinf(per_second) else SMOOTH)
 
     def _set_position(self, step: int) -> None:
         self._exact, self.position = float(step), step

@@ -43,7 +43,7 @@ def test_a_model_without_convolutions_has_no_kernels(random_model):
 
 @pytest.mark.parametrize("name", ["eonade", "made"])
 def test_each_moment_is_what_the_reordered_model_says(name, random_model):
-    model = random_model(name, RGB, 2, dtype=torch.float64)
+    model = random_model(name, RGB, 2, dtype=torch.float64, order="raster")
     x, site = np.random.default_rng(0).integers(0, 4, RGB.shape), (1, 2, 1)
     found = development(model, x, site, 1)
     assert list(found.known) == list(range(10))
@@ -61,7 +61,7 @@ def test_each_moment_is_what_the_reordered_model_says(name, random_model):
 
 
 def test_a_long_way_is_told_at_few_moments_and_can_be_stopped(random_model):
-    model = random_model("eonade", ImageSpec(1, 8, 8, 2), hidden=4)
+    model = random_model("eonade", ImageSpec(1, 8, 8, 2), hidden=4, order="raster")
     x = np.zeros((1, 8, 8), int)
     found = development(model, x, (0, 7, 7), most=5)
     assert list(found.known) == [0, 16, 32, 47, 63]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QToolTip
+from PySide6.QtWidgets import QApplication, QToolTip
 
 from arstudio.image import ImageSpec, to_pil
 from arstudio.models import create
@@ -49,6 +49,7 @@ def random(name, spec, classes=0, seed=0, **config):
 
 
 def click_pixel(qtbot, view, row, column):
+    QApplication.processEvents()    # the picture may be about to move
     qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=view.rect_of(row, column).center().toPoint())
 
 
@@ -333,7 +334,7 @@ def test_over_time_is_exact_for_any_order_and_says_why_not_otherwise(qtbot, read
     section = inspector.development
     qtbot.waitUntil(lambda: "learned one order" in section.words.text(), timeout=10_000)
     assert not section.course.isVisible()
-    model = random("eonade", ImageSpec(1, 4, 4, 3), hidden=8)
+    model = random("eonade", ImageSpec(1, 4, 4, 3), hidden=8, order="raster")
     draw_with(qtbot, studio, model)
     click_pixel(qtbot, ready.generate_panel.view, 2, 3)
     qtbot.waitUntil(lambda: len(section.course.known) == 12, timeout=10_000)

@@ -92,7 +92,7 @@ class TimelineStrip(QWidget):
         if trace is None or not self.isVisible():
             return
         now = time.monotonic()
-        if studio.playing and now - self._shown < 0.08:    # a dozen times a second is enough for a strip
+        if studio.playing and now - self._shown < 0.12:    # eight times a second is enough for a strip
             return
         self._shown = now
         spec, position = trace.spec, min(studio.position, trace.cursor)

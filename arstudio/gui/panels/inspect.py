@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from arstudio.analysis.conditionals import Conditional
     from arstudio.image import ImageSpec
 
-FRAME = 0.05                 # seconds between two looks at the trace while it plays: figures are read, not watched
+FRAME = 0.1                  # seconds between two looks at the trace while it plays: figures are read, not watched
 CHANNELS = (("bad", "p(R | x<t)"), ("good", "p(G | R, x<t)"), ("accent", "p(B | R, G, x<t)"))
 GREY = (("accent", ""),)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPen, QWheelEvent
+from PySide6.QtCore import QEvent, QLineF, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from arstudio.gui import theme
@@ -96,15 +96,28 @@ class PixelView(QWidget):
     # -- content --------------------------------------------------------------------------------------------
 
     def show_image(self, image: np.ndarray | None, spec: ImageSpec | None) -> None:
-        """(C, H, W) levels, hidden sites below 0. Repaints only if something changed."""
-        shown = self._image
-        if image is not None and shown is not None and spec == self.spec and same_image(image, shown):
-            return
-        if spec != self.spec:
+        """(C, H, W) levels, hidden sites below 0. Repaints only what changed."""
+        shown, alike = self._image, spec == self.spec
+        part = None
+        if image is not None and shown is not None and alike and image.shape == shown.shape:
+            if same_image(image, shown):
+                return
+            part = self._part(image, shown)
+        if not alike:
             self.reset_view()
         self._image, self.spec = (None if image is None else image.copy()), spec
         self._picture = None
-        self.update()
+        if part is None:
+            self.update()
+        else:
+            self.update(part)
+
+    def _part(self, image: np.ndarray, shown: np.ndarray) -> QRect:
+        """Where two images of one size differ, in the widget."""
+        different = (image != shown).any(0)    # where both are NaN too, which paints a little more than needed
+        rows, columns = different.any(1).nonzero()[0], different.any(0).nonzero()[0]
+        first, last = self.rect_of(int(rows[0]), int(columns[0])), self.rect_of(int(rows[-1]), int(columns[-1]))
+        return first.united(last).adjusted(-2, -2, 2, 2).toAlignedRect()
 
     def show_overlay(
         self, values: np.ndarray | None, low: float = 0.0, high: float = 1.0, blind: np.ndarray | None = None
@@ -125,9 +138,16 @@ class PixelView(QWidget):
     ) -> None:
         """Outline the selected and the next pixel; light up the pointed one and every pixel with a value."""
         state = (selected, following, pointed, value)
-        if state != (self.selected, self.next, self.pointed, self.marked_value):
-            self.selected, self.next, self.pointed, self.marked_value = state
+        before = (self.selected, self.next, self.pointed, self.marked_value)
+        if state == before:
+            return
+        self.selected, self.next, self.pointed, self.marked_value = state
+        if value is not None or before[-1] is not None or self.spec is None:
             self.update()
+            return
+        for new, old in zip(state[:-1], before[:-1], strict=True):
+            for pixel in {new, old} - {None} if new != old else ():
+                self.update(self.rect_of(*pixel).adjusted(-3, -3, 3, 3).toAlignedRect())
 
     def mark_difference(self, pixel: tuple[int, int] | None) -> None:
         """Ring the pixel at which this image first differs from the one beside it."""
@@ -266,7 +286,7 @@ class PixelView(QWidget):
 
     # -- painting -------------------------------------------------------------------------------------------
 
-    def paintEvent(self, _event: object) -> None:
+    def paintEvent(self, event: QPaintEvent) -> None:
         """Picture, grid, marks."""
         if self._image is None or self.spec is None:
             return
@@ -276,7 +296,7 @@ class PixelView(QWidget):
         target, s = self.target(), self.scale()
         painter.drawImage(target, self._picture, QRectF(0, 0, self.spec.width, self.spec.height))
         if s * self.devicePixelRatioF() >= GRID_FROM and self._interactive:
-            self._draw_grid(painter, target, s)
+            self._draw_grid(painter, target, s, event.rect())
         self.paint_marks(painter)
 
     def _compose(self) -> np.ndarray:
@@ -296,7 +316,18 @@ class PixelView(QWidget):
             rgb = np.where(self._blind[..., None], rgb // 3 + tint * 2 // 3, rgb).astype(np.uint8)
         return rgb
 
-    def _draw_grid(self, painter: QPainter, target: QRectF, s: float) -> None:
+    def _draw_grid(self, painter: QPainter, target: QRectF, s: float, part: QRect) -> None:
+        painter.setPen(QPen(QColor(128, 128, 128, 38), 0))
+        inside = QRectF(part).intersected(target)
+        if inside.height() < target.height() / 2:    # a line costs what it is long, whatever of it is to be seen
+            xs = range(max(1, int((inside.left() - target.left()) / s)), self.spec.width)
+            ys = range(max(1, int((inside.top() - target.top()) / s)), self.spec.height)
+            upright = (target.left() + x * s for x in xs)
+            level = (target.top() + y * s for y in ys)
+            lines = [QLineF(x, inside.top(), x, inside.bottom()) for x in upright if x <= inside.right()]
+            lines += [QLineF(inside.left(), y, inside.right(), y) for y in level if y <= inside.bottom()]
+            painter.drawLines(lines)
+            return
         place = (target.left(), target.top(), s, self.spec.width, self.spec.height)
         if place != self._grid_place:    # a list of lines is drawn at once, fifty calls are not
             self._grid_place = place
@@ -304,7 +335,6 @@ class PixelView(QWidget):
             ys = [target.top() + row * s for row in range(1, self.spec.height)]
             self._grid = [QLineF(x, target.top(), x, target.bottom()) for x in xs]
             self._grid += [QLineF(target.left(), y, target.right(), y) for y in ys]
-        painter.setPen(QPen(QColor(128, 128, 128, 38), 0))
         painter.drawLines(self._grid)
 
     def paint_marks(self, painter: QPainter) -> None:

@@ -108,7 +108,9 @@ class Timeline(QWidget):
         if self._loop is not None:
             begin, end = (self.x_of(rank) for rank in self._loop)
             painter.fillRect(QRectF(begin, area.top(), end - begin, area.height()), theme.colour("accent", 0.12))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)    # steps are upright; smoothing them costs time
         self._paint_bits(painter, area, count)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for mark in self._marks:
             self._paint_mark(painter, area, self.x_of(mark))
         if self._mark is not None:
