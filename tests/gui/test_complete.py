@@ -57,7 +57,7 @@ def test_complete_fills_the_gallery_and_keeps_every_known_pixel(qtbot, panel):
     assert panel.side.title.text() == "Completion 1 of 4"
     assert panel.side.figures.text("log_prob") == f"{found.log_prob[best]:.1f} nats".replace("-", "−")
     assert panel.side.figures.text("hidden") == "32 of 64"
-    assert panel.side.figures.text("evidence") == "all 32 known"
+    assert panel.side.figures.text("evidence") == "all 32"
     assert panel.side.sentence.text() == found.found.sentence + " " + found.found.reason
     bits = -found.log_prob[best] / np.log(2) / 32
     assert panel.side.figures.text("bits") == f"{bits:.2f} bits"
@@ -76,7 +76,7 @@ def test_choose_accept_hide_again_and_go_on(qtbot, panel):
     again = complete(qtbot, panel)
     assert again is not found
     assert (again.images[:, 0, :2] == found.images[index][0, :2]).all()
-    assert panel.side.figures.text("evidence") == "all 48 known"
+    assert panel.side.figures.text("evidence") == "all 48"
     panel.undo_stack.undo()
     panel.undo_stack.undo()
     assert panel.canvas.sheet.same(found.sheet)
@@ -181,7 +181,7 @@ def test_stop_keeps_what_is_there_and_it_can_be_used(qtbot, panel, held):
     found = panel.result
     assert not found.finished
     assert found.drawn_pixels == 20
-    assert panel.side.figures.text("hidden") == "20 drawn of 32"
+    assert panel.side.figures.text("hidden") == "20 of 32"
     click(qtbot, panel.side.take)
     assert panel.canvas.sheet.hidden.sum() == 12
     assert (panel.canvas.sheet.content[0, 4:] == before.content[0, 4:]).all()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QEvent, Qt, Slot
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QUndoStack
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from arstudio.gui.panels.complete_live import LiveSketch
 from arstudio.gui.panels.complete_new import NewPictures
@@ -64,7 +64,12 @@ class CompletePanel(QWidget):
         )
         self._pages = QStackedWidget()
         self._pages.addWidget(self.empty)
-        self._pages.addWidget(self.page)
+        self._scrolled = QScrollArea()
+        self._scrolled.setObjectName("plain")
+        self._scrolled.setWidgetResizable(True)
+        self._scrolled.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._scrolled.setWidget(self.page)
+        self._pages.addWidget(self._scrolled)
         self._pages.addWidget(self.fitting)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -151,6 +156,7 @@ class CompletePanel(QWidget):
             self.page.live.setChecked(False)
         elif self.running:
             self.run.stop()
+            self.page.show_stopping()
         else:
             self.canvas.leave_preview()
 
@@ -243,7 +249,7 @@ class CompletePanel(QWidget):
         elif self.fitting.incoming is not None:
             self._pages.setCurrentWidget(self.fitting)
         elif self.canvas.sheet is not None and self.canvas.spec == card.spec:
-            self._pages.setCurrentWidget(self.page)
+            self._pages.setCurrentWidget(self._scrolled)
         else:
             self._pages.setCurrentWidget(self.empty)
 

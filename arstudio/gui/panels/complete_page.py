@@ -27,6 +27,7 @@ from arstudio.image import is_hidden
 COUNTS = (4, 8, 12, 16, 32, 64)
 PARTICLES = (32, 128, 512, 2048)
 BUDGET = 20.0    # seconds that Auto may plan for
+NARROW = 540    # width that all rows need without their captions
 ROW = 30     # height of the controls below the canvas
 
 
@@ -63,7 +64,7 @@ class CompletePage(QWidget):
             "Exact: for models of any order, and wherever everything known comes first.\n"
             "Clamp: each hidden pixel is drawn from p(xₜ | x₍<t₎); known pixels that come later do not influence it."
         ))
-        self.live = QToolButton(text=self.tr("Live"), checkable=True)
+        self.live = QToolButton(text=self.tr("Live sketch"), checkable=True)
         self.live.setToolTip(self.tr(
             "Continue my sketch: complete again and again while you draw.\nWhat the model adds is seen through what is hidden."
         ))
@@ -94,7 +95,7 @@ class CompletePage(QWidget):
             act.addWidget(widget)
         act.addStretch()
         column = QVBoxLayout(self)
-        column.setContentsMargins(24, 16, 24, 16)
+        column.setContentsMargins(24, 14, 24, 12)
         column.setSpacing(0)
         column.addLayout(above, 1)
         column.addSpacing(6)
@@ -106,14 +107,14 @@ class CompletePage(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """A narrow page does without some words."""
-        self.hide_words.setVisible(self.width() >= 540)
+        self.hide_words.setVisible(self.width() >= 600)
         for field in self._fields:
             field.caption.setVisible(self.width() >= 640)
         super().resizeEvent(event)
 
     def minimumSizeHint(self) -> QSize:
-        """As narrow as it is without those words."""
-        return QSize(520, super().minimumSizeHint().height())
+        """As narrow as it is without those words; below that the panel scrolls."""
+        return QSize(NARROW, super().minimumSizeHint().height())
 
     def plan(self) -> Plan:
         """What is chosen below the canvas."""
@@ -132,7 +133,13 @@ class CompletePage(QWidget):
 
     def show_running(self, running: bool) -> None:
         """The primary button completes, or stops."""
+        self.go.setEnabled(True)
         self.go.setText(self.tr("Stop") if running else self.tr("Complete"))
+
+    def show_stopping(self) -> None:
+        """The step under way ends first."""
+        self.go.setEnabled(False)
+        self.go.setText(self.tr("Stopping…"))
 
 
 class Caption(QLabel):

@@ -93,6 +93,7 @@ class CompletionResults(QObject):
 
     def _show_live(self, found: Completions) -> None:
         self.last = found
+        self.canvas.leave_preview()
         self.canvas.show_ghost(found.images[0])    # a draw like any other: the likeliest is often the emptiest
         self.page.agreement.show_completions(found, found.trace.spec)
         self.shelf.show_completions(found)
@@ -200,7 +201,7 @@ class CompletionResults(QObject):
             )
         elif found is None and self.live.on:
             self.side.show_words(
-                self.tr("Live"), self.tr("Draw: the model goes on with your sketch. Esc or the button Live ends it."),
+                self.tr("Live sketch"), self.tr("Draw, and the model goes on with it. Esc or the button ends it."),
             )
         elif found is None:
             self.side.show_words(

@@ -84,17 +84,16 @@ class CompletionSide(QWidget):
         self.title.setText(self.tr("Completion {0} of {1}").format(rank, found.count))
         self.note.setText(note)
         given, drawn = found.known_pixels, found.drawn_pixels
-        nats = f"{float(found.log_prob[index]):.1f}".replace("-", "−")
+        nats = f"{float(found.log_prob[index]):.1f}".replace("-0.0", "0.0").replace("-", "−")
         self.figures.set("log_prob", self.tr("{0} nats").format(nats), "strong")
         name, formula = self._log_prob(found)
         self.figures.rename("log_prob", name)
         self.figures.explain("log_prob", formula)
         self.figures.set("bits", self.tr("{0:.2f} bits").format(found.bits_per_pixel(index)))
-        hidden = f"{found.hidden_pixels} of {found.hidden_pixels + given}"
-        if not found.finished:
-            hidden = self.tr("{0} drawn of {1}").format(drawn, found.hidden_pixels)
-        self.figures.set("hidden", hidden)
-        evidence = self.tr("all {0} known").format(given)
+        drawn_of = (found.hidden_pixels, found.hidden_pixels + given) if found.finished else (drawn, found.hidden_pixels)
+        self.figures.rename("hidden", self.tr("Hidden pixels") if found.finished else self.tr("Drawn so far"))
+        self.figures.set("hidden", self.tr("{0} of {1}").format(*drawn_of))
+        evidence = self.tr("all {0}").format(given)
         if found.found.ignored:
             evidence = self.tr("~{0} of {1}").format(round(found.evidence()), given)
         self.figures.set("evidence", evidence if given else self.tr("nothing is known"))
