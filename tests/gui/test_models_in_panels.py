@@ -48,3 +48,13 @@ def test_a_model_is_drawn_inspected_branched_and_completed(name, qtbot, window, 
     assert len(images) == 4
     assert (images[:, :, :2] == images[0, :, :2]).all()
     assert (images >= 0).all()
+
+    panel.hide_part("clear")
+    panel.hide_part("top")
+    known = panel.canvas.sheet.content[:, 2:]
+    qtbot.mouseClick(panel.complete_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not panel.running, timeout=60_000)
+    found = panel.result.found
+    assert found.method == ("exact" if studio.model.any_order else "particles")
+    assert found.finished
+    assert (panel.result.images[:, :, 2:] == known).all()

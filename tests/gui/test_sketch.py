@@ -160,6 +160,30 @@ def test_hints_are_seen_and_count(qtbot, panel):
     assert panel.result.found.method == "particles"                     # the run was refused, the last result stays
 
 
+def test_reals_are_completed_hinted_at_and_kept_like_levels(qtbot, panel, studio, random_model):
+    from arstudio.image import ImageSpec
+    from arstudio.models import preset_settings
+    from arstudio.models.checkpoint import card_of
+
+    model = random_model("rnade", ImageSpec(1, 4, 4, 0), 0, **preset_settings("rnade", "small"))
+    studio.use_model(model, card_of(model))
+    qtbot.waitUntil(lambda: panel.canvas.spec.levels == 0, timeout=10_000)
+    panel.canvas.set_tool("brush")
+    panel.canvas.ink = (0.25,)
+    panel.canvas.use((3, 0), (3, 3))
+    panel.canvas.ink = (0.9,)
+    panel.canvas.set_tool("hint")
+    panel.canvas.use((0, 0), (0, 3))
+    assert panel.canvas.sheet.hint[0, 0, 0] == 0.9
+    found = complete(qtbot, panel)
+    assert found.found.method == "particles"
+    assert np.array_equal(found.images[:, 0, 3], np.full((4, 4), 0.25))
+    panel.canvas.set_tool("keep")
+    panel.canvas.use((0, 0))
+    assert panel.canvas.sheet.content[0, 0, 0] == panel.canvas.image()[0, 0, 0]
+    assert not panel.canvas.sheet.hidden[0, 0]
+
+
 def live(qtbot, panel):
     """Switch it on and wait for the first completion."""
     click(qtbot, panel.page.live)
