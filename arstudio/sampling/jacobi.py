@@ -62,12 +62,12 @@ class JacobiSampler(Sampler):
         self._advance(self._rows, end)
         return True
 
-    def run(self, progress: Progress | None = None, until: int | None = None) -> Trace:
+    def _run(self, progress: Progress | None, until: int | None) -> Trace:
         progress, sites = progress or Progress(), self.trace.spec.sites
         end = sites if until is None else min(until, sites)
         shares = np.array_split(self._rows, max(1, min(threads.ALL, len(self._rows) // SHARED)))
         if self.method != "blocks" or len(shares) < 2:
-            return super().run(progress, until)
+            return super()._run(progress, until)
 
         failed = threading.Event()
 

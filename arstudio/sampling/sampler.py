@@ -13,8 +13,9 @@ guidance one decoder holds every image twice, with its class and, behind, withou
 from __future__ import annotations
 
 import copy
+import gc
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,7 +23,8 @@ from torch import Tensor
 
 from arstudio.image import ImageSpec, SpecMismatch
 from arstudio.models import threads
-from arstudio.models.base import AutoregressiveModel
+from arstudio.models.base import AutoregressiveModel, Decoder
+from arstudio.models.memory import out_of_memory
 from arstudio.progress import Progress
 from arstudio.sampling.choice import Choice, choose, methods
 from arstudio.sampling.draw import (
@@ -46,10 +48,12 @@ class Sampler:
     """Draws `count` images. With `known` (H, W) or (C, H, W) bool and `x` (C, H, W) levels,
     known sites keep their value.
 
-    y is None, a class or (count,) classes; guidance needs one for every image. `classes` (count,) are their rows.
-    `method` is the way of drawing in use, and `choice` says why.
+    y is None, a class or (count,) classes; guidance needs one for every image. `classes` (count,) are their rows,
+    num_classes means none. `method` is the way of drawing in use, and `choice` says why. `notice` says when memory ran out.
     Raises SettingsError, ConfigError or ClassRequired with one sentence.
     """
+
+    divisible: ClassVar[bool] = True    # images have nothing to do with each other, so they can be drawn part by part
 
     def __new__(
         cls, model: AutoregressiveModel, settings: SampleSettings, count: int = 1, *args: Any, method: str = "incremental",
@@ -74,20 +78,27 @@ class Sampler:
         self.model, self.settings = model, settings
         self.choice = choose(model, count) if method == "auto" else Choice(method, "Asked for.")
         self.method = method = self.choice.method
+        self.size, self.notice = count, ""
         self.guided, real = settings.guidance > 0, model.spec.levels == 0
+        self._classes = model.class_index(y, count)
         if self.guided:
             y = _with_and_without(model, y, count)
         drawer = copy.deepcopy(model).to(self._wide(model.device), torch.float64) if real else model
         if method not in methods(model):
             raise SettingsError(f"{model.title} draws one site at a time; choose incremental instead of blocks.")
-        passes = method in ("naive", "jacobi")
-        self.decoder = (drawer.naive_decoder if passes else drawer.decoder)(count * (1 + self.guided), y)
+        passes, self.drawn = method in ("naive", "jacobi"), drawer.frozen()    # so the original may go on training
+        self.decoder: Decoder | None = None
+        try:
+            self.decoder = (self.drawn.naive_decoder if passes else self.drawn.decoder)(count * (1 + self.guided), y)
+        except Exception as error:
+            if count == 1 or not (self.divisible and out_of_memory(error)):
+                raise
         self.trace = Trace(model.spec, model.order, count)
         self._rows = np.arange(count)
         rows = self.classes.cpu().numpy()
         self.trace.classes[:] = np.where(rows == model.num_classes, -1, rows)
         self.u = noise(count, model.spec.sites, settings.seed)
-        self.referee = Referee(self.decoder.model)    # frozen, so the original may go on training
+        self.referee = Referee(self.drawn)
         self._given: np.ndarray | None = None
         self._is_given = np.zeros(model.spec.sites, dtype=bool)
         self._plan = np.full((count, model.spec.sites), DRAWN, dtype=np.uint8)    # where each value is to come from
@@ -105,11 +116,13 @@ class Sampler:
                     f"but the model draws 0 to {model.spec.levels - 1}."
                 )
             self._plan[:, self._is_given], self._set[:, self._is_given] = KNOWN, given
+        if self.decoder is None:
+            self.halve()
 
     @property
     def classes(self) -> Tensor:
         """(count,) class rows of the images; num_classes means none."""
-        return self.decoder.classes[:self.decoder.batch // (1 + self.guided)]
+        return self._classes
 
     @staticmethod
     def _wide(device: torch.device) -> torch.device:
@@ -180,7 +193,27 @@ class Sampler:
 
     def run(self, progress: Progress | None = None, until: int | None = None) -> Trace:
         """Draw until the images are complete or step `until`. Raises Cancelled if stopped;
-        the trace stays valid."""
+        the trace stays valid. Where memory runs out, goes on with half as many images at once and says so in `notice`."""
+        try:
+            return self._run(progress, until)
+        except Exception as error:
+            if self.trace.count == 1 or not (self.divisible and out_of_memory(error)):
+                raise
+        self.halve()    # here the error, and with it what it held, is gone
+        return self.run(progress, until)
+
+    def halve(self) -> None:
+        """Let go of the decoder, and from now on draw half as many images at once; see `parts.py`."""
+        from arstudio.sampling.parts import PartSampler
+
+        before, self.size, self.decoder = self.size, -(-self.size // 2), None
+        self.notice = f"Memory ran out with {before} images at once, so they are drawn {self.size} at a time."
+        self.__class__ = PartSampler
+        gc.collect()
+        if self.drawn.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _run(self, progress: Progress | None, until: int | None) -> Trace:
         progress = progress or Progress()
         sites = self.trace.spec.sites
         end = sites if until is None else min(until, sites)

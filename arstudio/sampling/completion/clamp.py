@@ -76,6 +76,8 @@ class Completer(Sampler):
     it, and `finish` gives what is there. Raises ImageError for an empty task, SpecMismatch for values there are not.
     """
 
+    divisible = False    # completions are compared and ranked as one
+
     def __init__(
         self, model: AutoregressiveModel, x: np.ndarray, known: np.ndarray, count: int, settings: SampleSettings,
         y: Tensor | int | None = None, *, kind: str = "clamp", reason: str = "",
