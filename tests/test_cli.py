@@ -661,7 +661,7 @@ def test_ctrl_c_while_drawing_stops_quietly(room, here, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Sampler, "step", interrupted)
+    monkeypatch.setattr(Sampler, "_draw", interrupted)
     found = run("sample", room / "grey.safetensors", "--out", "new.png")
     assert found.exit_code == 130
     assert found.stderr == "Stopped.\n"

@@ -48,12 +48,13 @@ AFFORDABLE = 60.0  # seconds of naive drawing, all repeats together, above which
 
 @dataclass(frozen=True)
 class BatchFigures:
-    """Medians for one batch size. `method` is what was drawn by; `identical` says whether naive drew the same pixels
-    (None: naive was not run); `naive_source` is "measured" or "extrapolated"; `cache_bytes` is what the decoder keeps
-    for its images; `peak_bytes` is None where the system does not tell."""
+    """Medians for one batch size. `method` is what was drawn by and `why` the reason for it; `identical` says whether naive
+    drew the same pixels (None: naive was not run); `naive_source` is "measured" or "extrapolated"; `cache_bytes` is what
+    the decoder keeps for its images; `peak_bytes` is None where the system does not tell."""
 
     batch: int
     method: str
+    why: str
     seconds: float
     sites_per_second: float
     naive_seconds: float
@@ -107,7 +108,7 @@ def bench_sampling(
     name: str,
     *,
     batches: tuple[int, ...] = (1, 16, 64),
-    method: str = "incremental",
+    method: str = "auto",
     repeats: int = 3,
     affordable: float = AFFORDABLE,
     progress: Progress | None = None,
@@ -181,6 +182,7 @@ class _Work:
         self.cache_bytes = 0
         self.identical: bool | None = None
         warm_up = Sampler(model, SampleSettings(), batch, self.y, method=method)
+        self.choice = warm_up.choice
         warm_up.run(until=min(model.spec.sites, 2 * model.spec.width * model.spec.channels))
         one = min(self._pass() for _ in range(2))
         estimate = model.spec.sites * one
@@ -240,7 +242,8 @@ class _Work:
         floor = 2 * multiply_adds * self.batch / flops
         return BatchFigures(
             self.batch,
-            self.method,
+            self.choice.method,
+            self.choice.why,
             seconds,
             self.batch * sites / seconds,
             naive,

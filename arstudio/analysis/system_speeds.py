@@ -29,7 +29,7 @@ class SystemSpeed:
 
 def bench_systems(
     spec: ImageSpec, names: Iterable[str] = (), *, preset: str = "small", batches: tuple[int, ...] = (1,),
-    method: str = "incremental", repeats: int = 3, affordable: float = 10.0, progress: Progress | None = None,
+    method: str = "auto", repeats: int = 3, affordable: float = 10.0, progress: Progress | None = None,
 ) -> list[SystemSpeed]:
     """Measure the systems `names`, all of them by default, with weights from seed 0, at `preset` for images of `spec`.
 

@@ -29,7 +29,7 @@ def sample(
         Path | None,
         typer.Option(metavar="CSV", help="Also write every site in order: value, log p, entropy."),
     ] = None,
-    method: Method = "incremental",
+    method: Method = "auto",
     class_: Class = None,
     temperature: Temperature = 1.0,
     top_k: TopK = 0,
@@ -100,6 +100,8 @@ def sample(
         show(
             {
                 **info,
+                "why": sampler.choice.why,
+                "notice": sampler.notice or None,
                 "seconds": seconds,
                 "sites_per_second": count * network.spec.sites / seconds,
                 "referred_sites": sampler.referee.referred,
@@ -112,6 +114,9 @@ def sample(
     else:
         images = "1 image" if count == 1 else f"{count} images"
         print(f"Drew {images} of {network.spec} in {seconds:.2f} s: {', '.join(map(str, encoded))}")
+        print(f"Drawn by {sampler.method}. {sampler.choice.why}" if method == "auto" else f"Drawn by {sampler.method}.")
+        if sampler.notice:
+            print(sampler.notice)
 
 
 def complete(

@@ -22,7 +22,8 @@ Method = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="incremental: every feature once; naive: a whole pass a site; jacobi: whole passes that settle many sites each.",
+        help="auto: the fastest for this model, and it says which; incremental: site by site, every feature once; blocks: "
+        "runs of sites, guessed and corrected; jacobi: the whole image so, by full passes; naive: a full pass a site.",
     ),
 ]
 Class = Annotated[

@@ -85,7 +85,7 @@ def sampling(
         ),
     ] = "",
     batch: Batch = "1,16,64",
-    method: Method = "incremental",
+    method: Method = "auto",
     repeats: Repeats = 3,
     device: Device = "cpu",
     json: Json = False,
@@ -135,7 +135,7 @@ def systems(
     ] = "28x28:2",
     preset: Annotated[str, typer.Option(metavar="small|medium|paper", help="Size of every model.")] = "small",
     batch: Batch = "1",
-    method: Method = "incremental",
+    method: Method = "auto",
     repeats: Repeats = 3,
     json: Json = False,
 ) -> None:
@@ -290,4 +290,6 @@ def _print(result: SamplingBenchmark) -> None:
     console.print(table)
     if any(row.naive_source != "measured" for row in result.rows):
         console.print("* extrapolated: one timed pass for each site.")
+    for row in result.rows:
+        console.print(f"{row.batch} at once: {row.method}. {row.why}")
     console.print(result.protocol)
