@@ -672,7 +672,7 @@ def test_a_bug_keeps_its_traceback(room, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(Sampler, "step", broken)
+    monkeypatch.setattr(Sampler, "_draw", broken)
     found = run("sample", room / "grey.safetensors", "--json")
     assert isinstance(found.exception, ZeroDivisionError)
 
