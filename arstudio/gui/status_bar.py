@@ -79,7 +79,7 @@ class StatusLine(QStatusBar):
             self.likelihood.setText("")
             return
         now = time.monotonic()
-        if self.studio.playing and now - self._counted < 0.1:
+        if self.studio.playing and now - self._counted < 0.2:
             return
         self._counted = now
         position = min(self.studio.position, trace.cursor)

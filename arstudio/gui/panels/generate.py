@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
@@ -111,10 +112,12 @@ class GeneratePanel(QWidget):
         whole.addWidget(self.stack)
 
         self.bottom = TimelineStrip(studio)
+        self._captioned = 0.0
         self.overlay = "none"
         self.extra_overlay: tuple[np.ndarray, float, float] | None = None
         studio.trace_changed.connect(self._trace_changed)
         studio.position_changed.connect(self.refresh)
+        studio.playing_changed.connect(self.refresh)
         studio.selection_changed.connect(self.refresh)
         studio.hover_changed.connect(self._mark)
         studio.model_changed.connect(self._model_changed)
@@ -247,7 +250,10 @@ class GeneratePanel(QWidget):
             self.side_box.setVisible(several)
             if several:
                 self.grid.show_images([trace.image(i, position) for i in range(trace.count)], trace.spec, studio.focus)
-        self.caption.setText(self._caption(position))
+        now = time.monotonic()
+        if not studio.playing or now - self._captioned > 0.1:    # words are read, not watched
+            self._captioned = now
+            self.caption.setText(self._caption(position))
 
     def _show_sides(self, position: int) -> None:
         """The large image alone, the lanes of a comparison, or the other future on its left."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -92,7 +93,8 @@ class TimelineStrip(QWidget):
         if trace is None or not self.isVisible():
             return
         now = time.monotonic()
-        if studio.playing and now - self._shown < 0.12:    # eight times a second is enough for a strip
+        often = 0.2 if math.isinf(studio.speed) else 0.08
+        if studio.playing and now - self._shown < often:    # a dozen times a second is enough for a strip
             return
         self._shown = now
         spec, position = trace.spec, min(studio.position, trace.cursor)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from arstudio.analysis.conditionals import Conditional
     from arstudio.image import ImageSpec
 
-FRAME = 0.1                  # seconds between two looks at the trace while it plays: figures are read, not watched
+FRAME, FOLLOWING = 0.1, 0.2    # seconds between two looks at the trace while it plays, and while the playhead follows it
 CHANNELS = (("bad", "p(R | x<t)"), ("good", "p(G | R, x<t)"), ("accent", "p(B | R, G, x<t)"))
 GREY = (("accent", ""),)
 
@@ -77,7 +77,7 @@ class InspectPanel(QWidget):
         self._speak_of(continuous=False)
         self._show_channels(1)
         self.value.setEnabled(False)
-        self._late = QTimer(self, singleShot=True, interval=int(FRAME * 1000))
+        self._late = QTimer(self, singleShot=True)
         self._late.timeout.connect(self.refresh)
         for signal in (studio.trace_changed, studio.selection_changed, studio.settings_changed, studio.playing_changed,
                        self.reader.arrived):
@@ -167,9 +167,10 @@ class InspectPanel(QWidget):
     def _moved(self) -> None:
         """The playhead moved: sixty times a second while it plays."""
         self.maps.follow()
-        if self.studio.playing and time.monotonic() - self._looked < FRAME:
+        wait = FOLLOWING if math.isinf(self.studio.speed) else FRAME    # figures are read, not watched
+        if self.studio.playing and time.monotonic() - self._looked < wait:
             if not self._late.isActive():
-                self._late.start()
+                self._late.start(int(wait * 1000))
             return
         self.refresh()
         if not self.studio.playing:

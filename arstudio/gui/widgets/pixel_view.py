@@ -199,7 +199,8 @@ class PixelView(QWidget):
 
     def rect_of(self, row: int, column: int) -> QRectF:
         """Widget rectangle of a pixel."""
-        target, s = self.target(), self.scale()
+        target = self.target()
+        s = target.width() / self.spec.width if self.spec is not None else 1.0
         return QRectF(target.left() + column * s, target.top() + row * s, s, s)
 
     def reset_view(self) -> None:

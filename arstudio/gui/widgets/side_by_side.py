@@ -106,7 +106,9 @@ class SideBySide(QWidget):
         for i, side in enumerate(sides):
             self.views[i].show_image(side.image, side.spec)
             self.views[i].mark_difference(side.differs)
-            self.views[i].setAccessibleName(side.title or self.tr("Image"))
+            name = side.title or self.tr("Image")
+            if name != self.views[i].accessibleName():
+                self.views[i].setAccessibleName(name)
             self._titles[i].setVisible(not alone and bool(side.title))
             self._titles[i].setText(side.title)
             self._bars[i].setVisible(not alone)
