@@ -56,6 +56,14 @@ def test_no_file_is_called_a_drawer():
     assert not names & {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 
 
+def test_a_model_fits_in_a_head():
+    from arstudio.models import _FILES
+
+    files = {name: ROOT / "arstudio" / "models" / f"{name}.py" for name in _FILES}
+    sizes = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in files.items()}
+    assert {name: lines for name, lines in sizes.items() if lines > 350} == {}
+
+
 def test_nobody_unpickles_or_evaluates():
     """Loading data or a model never runs code."""
     for path in tracked():

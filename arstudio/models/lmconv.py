@@ -41,6 +41,7 @@ from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
 from arstudio.models.layers import Array, Head, MaskedLinear, at_site, gate, groups, plus, times
 from arstudio.models.likelihoods import LIKELIHOODS
+from arstudio.models.local_conv import LocalConv, before
 from arstudio.models.orders import Order
 from arstudio.models.registry import register
 from arstudio.models.runs import RunDecoder
@@ -107,24 +108,6 @@ def orientations(order: Order) -> list[Order]:
     return [order, *(Order.custom(np.argsort(r, axis=None), h, w) for r in turned[1:])]
 
 
-def neighbours(kernel: int, dilation: int) -> list[tuple[int, int]]:
-    """(row, column) offsets of the taps of a kernel in reading order, without the centre."""
-    reach = range(-(kernel // 2), kernel // 2 + 1)
-    return [(dilation * a, dilation * b) for a in reach for b in reach if a or b]
-
-
-def before(order: Order, offsets: list[tuple[int, int]]) -> np.ndarray:
-    """(T, H, W) bool: is the pixel at each offset inside the image and earlier in the order?"""
-    h, w = order.height, order.width
-    row, column = np.mgrid[:h, :w]
-    masks = np.zeros((len(offsets), h, w), dtype=bool)
-    for mask, (down, right) in zip(masks, offsets, strict=True):
-        r, c = row + down, column + right
-        inside = (r >= 0) & (r < h) & (c >= 0) & (c < w)
-        mask[inside] = order.rank[r[inside], c[inside]] < order.rank[inside]
-    return masks
-
-
 def random_part(height: int, width: int) -> np.ndarray:
     """(H, W) bool, a random part of an image, from torch's generator: beside a line, in or out of a rectangle, blobs, noise."""
     row, column = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
@@ -139,44 +122,6 @@ def random_part(height: int, width: int) -> np.ndarray:
     else:
         score = torch.rand(height, width)
     return (score < score.flatten().quantile(share)).numpy()
-
-
-class LocalConv(nn.Module):
-    """A convolution whose taps are masked by the order at every place, and by colours at the centre."""
-
-    def __init__(self, inputs: Tensor, outputs: Tensor, kernel: int, dilation: int = 1, strict: bool = False) -> None:
-        super().__init__()
-        self.offsets = neighbours(kernel, dilation)
-        width = len(self.offsets) * len(inputs)
-        bound = 1.0 / math.sqrt(len(inputs) + width / 2)    # about half of the neighbours are earlier
-        self.around = nn.Parameter(torch.empty(width, len(outputs)).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.zeros(len(outputs)))
-        self.told = nn.Parameter(0.1 * torch.randn(len(self.offsets), len(outputs)))
-        self.centre = MaskedLinear(inputs, outputs, bias=False, strict=strict)
-
-    def gather(self, x: Tensor, masks: Tensor, used: list[int]) -> Tensor:
-        """x (B, H, W, in), masks (A, H, W, 1) of the A taps in `used` -> (B, H, W, A·in) neighbours, zeros where masked."""
-        h, w = x.shape[1:3]
-        side = self.offsets[-1][0]
-        x = F.pad(x, (0, 0, side, side, side, side))
-        places = [(side + self.offsets[t][0], side + self.offsets[t][1]) for t in used]
-        return torch.cat([x[:, a:a + h, b:b + w] * m for (a, b), m in zip(places, masks, strict=True)], dim=-1)
-
-    def weights(self, used: list[int]) -> Tensor:
-        """(A·in, out) weights of the taps in `used`."""
-        return self.around.unflatten(0, (len(self.offsets), -1))[used].flatten(0, 1)
-
-    def shift(self, masks: Tensor, used: list[int]) -> Tensor:
-        """Masks as in `gather` -> (H, W, out): the bias, and what the layer is told of its mask."""
-        return self.bias + masks.squeeze(-1).permute(1, 2, 0) @ self.told[used]
-
-    def past(self, x: Tensor, masks: Tensor, used: list[int]) -> Tensor:
-        """x (B, H, W, in) and masks as in `gather` -> (B, H, W, out) all that does not depend on the place itself."""
-        return self.shift(masks, used) + self.gather(x, masks, used) @ self.weights(used)
-
-    def forward(self, x: Array, past: Array) -> Array:
-        """x (…, in) at the place itself and what its past adds -> z (…, out)."""
-        return plus(past, x, self.centre)
 
 
 class Block(nn.Module):

@@ -8,7 +8,8 @@ import torch
 
 from arstudio.image import ImageSpec
 from arstudio.models import ConfigError
-from arstudio.models.lmconv import before, neighbours, orientations, random_part
+from arstudio.models.lmconv import orientations, random_part
+from arstudio.models.local_conv import before, neighbours
 from arstudio.models.orders import Order
 
 TINY = {"channels": 4, "dilations": (1,), "head": 4, "first_kernel": 3}
