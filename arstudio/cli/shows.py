@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,7 @@ from arstudio.cli.options import Device, Json, Method
 
 if TYPE_CHECKING:
     from arstudio.analysis.benchmarks import SamplingBenchmark
+    from arstudio.analysis.jacobi_bench import Iterations
     from arstudio.analysis.model_table import Row
     from arstudio.image import ImageSpec
 
@@ -164,6 +167,60 @@ def systems(
 
 
 @bench.command()
+def jacobi(
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Also write iterations.png and iterations.json here.")
+    ] = None,
+    sides: Annotated[str, typer.Option(metavar="N,N,…", help="Sizes of the images, up to 28.")] = "7,14,21,28",
+    seconds: Annotated[float, typer.Option(min=1, help="Processor seconds of training a size.")] = 60,
+    images: Annotated[int, typer.Option(min=1, help="Images drawn at each size.")] = 16,
+    json: Json = False,
+) -> None:
+    """Count the Jacobi iterations an image takes, against its size.
+
+    A MADE is trained on mnist (2 levels) at each size and draws images one at a
+    time by full passes. Every image must be the one that site-by-site drawing
+    gives.
+
+    Examples:
+
+        arstudio bench jacobi --out iterations
+        arstudio bench jacobi --sides 7,14 --seconds 10 --json
+    """
+    from arstudio.analysis.jacobi_bench import bench_jacobi, plot
+    from arstudio.models.modelfile import write_atomically
+    from arstudio.sampling.export import png_bytes
+
+    sizes = _numbers(sides, "--sides takes whole numbers with commas, such as 7,14,28")
+    with Bar() as bar:
+        rows = bench_jacobi(sizes, seconds=seconds, images=images, progress=bar)
+    figures = [{**asdict(row), "mean": row.mean, "most": max(row.iterations)} for row in rows]
+    if out_dir is not None:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        write_atomically(out_dir / "iterations.json", dumps({"rows": figures}, indent=1).encode())
+        write_atomically(out_dir / "iterations.png", png_bytes(plot(rows)))
+    if json:
+        show({"rows": figures})
+    else:
+        _print_iterations(rows)
+    if not all(row.identical for row in rows):
+        say("Jacobi and site-by-site sampling gave different pixels: a bug, please report it with this output.")
+        raise typer.Exit(1)
+
+
+def _print_iterations(rows: list[Iterations]) -> None:
+    from rich.table import Table
+
+    table = Table("Size", "Sites D", "Validation nats", "Iterations", "Most", "", box=None, header_style="bold")
+    most = max(max(row.iterations) for row in rows)
+    for row in rows:
+        bar = "█" * max(1, round(24 * row.mean / most))
+        size = f"{row.side}×{row.side}"
+        table.add_row(size, str(row.sites), f"{row.validation_nats:.2f}", f"{row.mean:.1f}", str(max(row.iterations)), bar)
+    tables().print(table)
+
+
+@bench.command()
 def models(
     dataset: Annotated[
         str, typer.Option(metavar="NAME:LEVELS,…", help="Views of bundled datasets, one table each.")
@@ -248,9 +305,14 @@ def _image(text: str) -> ImageSpec:
 
 def _sizes(text: str) -> tuple[int, ...]:
     """ "1,16" -> (1, 16). Raises UsageSentence."""
+    return _numbers(text, "--batch takes whole numbers with commas, such as 1,16,64")
+
+
+def _numbers(text: str, takes: str) -> tuple[int, ...]:
+    """Whole numbers with commas, each above 0. Raises UsageSentence, which begins with what the option takes."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise UsageSentence(f"--batch takes whole numbers with commas, such as 1,16,64, not {text!r}.")
+        raise UsageSentence(f"{takes}, not {text!r}.")
     return tuple(int(part) for part in parts)
 
 

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from arstudio.analysis.benchmarks import bench_sampling, reference_network
+from arstudio.analysis.jacobi_bench import HEIGHT, WIDTH
 from arstudio.analysis.system_speeds import bench_systems, limit
 from arstudio.cli import app
 from arstudio.image import ImageSpec
@@ -143,3 +145,27 @@ def test_systems_that_cannot_be_measured_are_refused(arguments, sentence):
     found = CliRunner().invoke(app, ["bench", "systems", *arguments])
     assert found.exit_code != 0
     assert sentence in (found.output or "") + str(found.exception)
+
+
+def test_jacobi_iterations_are_counted_of_images_that_are_those_of_site_by_site_drawing(tmp_path):
+    command = ["bench", "jacobi", "--sides", "4,7", "--seconds", "1", "--images", "3", "--out", str(tmp_path / "new"), "--json"]
+    found = CliRunner().invoke(app, command)
+    assert found.exit_code == 0
+    rows = json.loads(found.stdout)["rows"]
+    assert json.loads((tmp_path / "new" / "iterations.json").read_text())["rows"] == rows
+    assert [row["sites"] for row in rows] == [16, 49]
+    for row in rows:
+        assert row["identical"]
+        assert len(row["iterations"]) == 3
+        assert 1 <= row["mean"] <= row["most"] < row["sites"]
+    with Image.open(tmp_path / "new" / "iterations.png") as picture:
+        colours = {colour for _, colour in picture.convert("RGB").getcolors(100_000)}
+        assert picture.size == (WIDTH, HEIGHT)
+    assert (255, 255, 255) in colours
+    assert len(colours) > 20
+
+
+def test_sides_that_are_no_numbers_are_said_in_a_sentence():
+    found = CliRunner().invoke(app, ["bench", "jacobi", "--sides", "7x7"])
+    assert found.exit_code == 2
+    assert "--sides takes whole numbers" in found.stderr
