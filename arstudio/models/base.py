@@ -385,6 +385,11 @@ class Decoder:
             value = getattr(self, name)
             setattr(self, name, [t[index] for t in value] if isinstance(value, list) else value[index])
 
+    def resample(self, index: Tensor) -> None:
+        """`select` for particles, which go on and hardly ever back: features that no later site reads may be given up, so
+        that going back before this moment takes a replay from the first site."""
+        self.select(index)
+
     def snapshot(self) -> dict[str, Any]:
         """A copy of the state, to `restore` later. Later pushes do not change it."""
         state: dict[str, Any] = {name: getattr(self, name) for name in self.counters}

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arstudio.models import threads
 from arstudio.models.base import Decoder
 from arstudio.models.layers import Array, at_site, relu
 from arstudio.models.row_products import TILE, Dense, Matrix, Tiled, pieces
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from arstudio.models.gated_pixelcnn import GatedLayer, GatedPixelCNN
 
 MANY = 224    # pixels of a row in all images together from which `Tiled` convolutions pay
+SHARED = 16   # images a thread should have at least to enter a row
 
 
 class Prepared:
@@ -75,7 +77,7 @@ class GatedPixelCNNDecoder(Decoder):
 
     model: GatedPixelCNN
     batched = ("x", "rows", "lines", "above", "biases", "context")
-    counters = ("position", "ready", "done")
+    counters = ("position", "ready", "done", "kept")
 
     def __init__(
         self, model: GatedPixelCNN, batch: int, y: Tensor | int | None = None, context: Tensor | None = None
@@ -86,9 +88,7 @@ class GatedPixelCNNDecoder(Decoder):
         self.block = width
 
         def zeros(*shape: int) -> Tensor:
-            if like.device.type != "cpu":
-                return like.new_zeros(batch, *shape)
-            return torch.from_numpy(np.zeros((batch, *shape), at_site(like).dtype))    # NumPy asks for large pages
+            return _zeros(like, batch, *shape)
 
         tiled = like.device.type == "cpu" and width % TILE == 0 and batch * width >= MANY
         self.prepared = [Prepared(layer, layer is layers[-1], tiled) for layer in layers]
@@ -103,6 +103,7 @@ class GatedPixelCNNDecoder(Decoder):
         self.context = like.new_zeros(batch, height, width, 0) if context is None else context
         self.ready = -1                                                                # row that `above` belongs to
         self.done = -1                                                                 # site whose features are there
+        self.kept = 0                                                                  # first row that can be entered again
         self._look_again()
 
     def _look_again(self) -> None:
@@ -203,7 +204,7 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _params(self, channel: int, row: int, column: int) -> Tensor:
         if self.ready != row:
-            self.enter(np.arange(self.batch), row)
+            threads.share(lambda part: self.enter(part, row), np.arange(self.batch), SHARED)
             self.ready = row
         self.done = self.position
         outputs = self._outputs(np.arange(self.batch), np.full(self.batch, column))
@@ -220,13 +221,34 @@ class GatedPixelCNNDecoder(Decoder):
         super().select(index)
         self._look_again()
 
+    def resample(self, index: Tensor) -> None:
+        rows, self.rows, first = self.rows, [], max(self.ready, 0)
+        self.select(index)
+        for layer, old in zip(self.model.layers, rows, strict=True):
+            read = slice(first, first + layer.vertical_conv.padding[0] + 1)            # by this row and those below
+            new = old if len(old) == len(index) else _zeros(old, len(index), *old.shape[1:])
+            new[:, read] = old[index, read]
+            self.rows.append(new)
+        self.kept = max(self.kept, first)
+        self._look_again()
+
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
         self._look_again()
 
     def _restart(self, position: int) -> int:
         self.ready = self.done = -1
-        return position - position % (self.spec.width * self.spec.channels)
+        row = position // (self.spec.width * self.spec.channels)
+        if row < self.kept:
+            row = self.kept = 0
+        return row * self.spec.width * self.spec.channels
+
+
+def _zeros(like: Tensor, *shape: int) -> Tensor:
+    """Zeros of the type and place of `like`; on a CPU NumPy's, which asks for large pages, and only when they are used."""
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    return torch.from_numpy(np.zeros(shape, at_site(like[:0]).dtype))
 
 
 def _runs(images: np.ndarray) -> Iterator[slice]:

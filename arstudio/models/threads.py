@@ -7,10 +7,12 @@ NumPy's products, which have threads of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 
+import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 
@@ -31,6 +33,25 @@ def single() -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(ALL)
+
+
+def share(work: Callable[[np.ndarray], None], images: np.ndarray, least: int) -> None:
+    """Let threads do `work`, each on its own part of (R,) images and with single-threaded products; here and now where
+    there are not `least` images for each of two."""
+    parts = np.array_split(images, max(1, min(ALL, len(images) // least)))
+
+    def alone(part: np.ndarray) -> None:
+        torch.set_num_threads(1)
+        work(part)
+
+    if len(parts) == 1:
+        work(images)
+        return
+    with ThreadPoolExecutor(len(parts) - 1) as pool:
+        others = [pool.submit(alone, part) for part in parts[1:]]
+        work(parts[0])
+        for other in others:
+            other.result()
 
 
 @cache

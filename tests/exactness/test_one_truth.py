@@ -245,7 +245,7 @@ class Walk:
 
     def select(self):
         index = torch.from_numpy(self.rng.integers(0, len(self.x), self.rng.integers(1, 5)))
-        self.decoder.select(index)
+        (self.decoder.select if self.rng.random() < 0.5 else self.decoder.resample)(index)
         self.x, self.y = self.x[index], self.y[index]
 
     def snapshot(self):

@@ -10,8 +10,8 @@ below `threshold` · N, they are resampled in proportion to their weights. Then
 
 Gordon et al. 1993; Doucet & Johansen 2009, "A tutorial on particle filtering and smoothing". Weights are float64
 logarithms; resampling is systematic, and waits for the next hidden site, since in between it could only lose particles.
-What comes before the first hidden site is computed for one image; particles whose weight has fallen by e^−40 after the
-last one are no longer followed.
+As long as all particles are the same they are computed as one; those whose weight has fallen by e^−40 after the last
+hidden site are no longer followed.
 
 With `moves`, resampling is followed by Metropolis moves (`moves.py`) that draw blocks of hidden sites anew, weights are
 also evened out while only known sites follow, and a collapse is met in stages: the weights are raised to the power that
@@ -71,9 +71,9 @@ class ParticleSettings:
 class ParticleCompleter(Completer):
     """Completes by particles. `trace` shows `count` of them as they are drawn, and at the end `count` draws by weight.
 
-    In drawing order, with a column for each of the repeats · N particles: `values` (D, B), `log_p` of the values at T = 1,
-    `log_q` of what was drawn (0 where known), `potential` what the weight was multiplied by, nats. `log_w` (B,) is the weight
-    since the last resampling, `log_z` (repeats,) everything before it.
+    In drawing order, with a column for each of the repeats · N particles (one for all while they are the same): `values`
+    (D, B), `log_p` of the values at T = 1, `log_q` of what was drawn (0 where known), `potential` what the weight was
+    multiplied by, nats. `log_w` (B,) is the weight since the last resampling, `log_z` (repeats,) everything before it.
     """
 
     def __init__(
@@ -95,12 +95,14 @@ class ParticleCompleter(Completer):
         self.trace.classes[:] = classes
         self.shown = np.linspace(0, shape[0] * shape[1] - 1, count).astype(np.int64)
         hidden = np.flatnonzero(~self.is_given)
-        self.first_hidden, self.last_hidden = int(hidden[0]), int(hidden[-1])
+        self.last_hidden = int(hidden[-1])
+        self._make_room()
         self.rng = np.random.default_rng(settings.seed % 2**64)
         given = np.asarray(x).reshape(-1)[self.trace.sites].astype(np.int64 if model.spec.levels else np.float64)
         self.values = np.zeros((sites, 1), dtype=given.dtype)
         self.log_p, self.log_q, self.potential = (np.zeros((sites, 1)) for _ in range(3))
         self.log_w, self.log_z = np.zeros(1), np.zeros(shape[0])
+        self.together = True                               # all particles are the same so far, and are one record
         self.since = np.zeros(shape[0], dtype=np.int64)    # the first step whose potential is in log_w, a population
         self.weighed = False                               # whether anything was weighed since weights were evened out
         self.followed: np.ndarray | slice = slice(None)    # columns the decoder still has
@@ -114,6 +116,14 @@ class ParticleCompleter(Completer):
         """(count,) class rows of the images; num_classes means none."""
         return self.decoder.classes[:1].expand(self.trace.count)
 
+    def _make_room(self) -> None:
+        """Exchange the decoder for one made for all particles, and keep one of its rows (with guidance two) for now."""
+        several, rows = self.shape[0] * self.shape[1], self.decoder.classes
+        source = self.model if self.trace.spec.levels else self.decoder.model
+        y = torch.where(rows == self.model.num_classes, -1, rows).repeat_interleave(several)
+        self.decoder = source.decoder(len(y), y)
+        self.decoder.resample(torch.arange(0, len(y), several, device=y.device))
+
     # -- drawing --------------------------------------------------------------------------------------------
 
     @torch.inference_mode()
@@ -122,25 +132,30 @@ class ParticleCompleter(Completer):
         trace, t = self.trace, self.trace.cursor
         if t >= trace.spec.sites:
             return False
-        if t == self.first_hidden:
-            self._spread_out()
-        elif self._due(t):
+        if self._due(t):
             self._balance(t)
-        columns, site = self.followed, self.decoder.site()
+        columns, site, several = self.followed, self.decoder.site(), self.shape[0] * self.shape[1]
         params = self.decoder.params().cpu().numpy().astype(np.float64)
+        if self.together and not self.is_given[t]:
+            params = params.repeat(several, 0)
         found = self.proposal.outcome(t, site, params, self.rng)
+        if self.together and len(found[0]) > 1:
+            if (found[0] == found[0][0]).all():
+                found = tuple(part[:1] for part in found)
+            else:
+                self._spread_out()
         for record, column in zip(self.records(), found, strict=True):
             record[t, columns] = column
         self.log_w[columns] += found[3]
         self.weighed = self.weighed or self.is_given[t] or self.evidence is not None
         self.push(found[0])
-        shown = self.shown if self.values.shape[1] > 1 else np.zeros_like(self.shown)
+        shown = np.zeros_like(self.shown) if self.together else self.shown
         trace.values[:, t], trace.log_probs[:, t] = self.values[t, shown], self.log_p[t, shown]
         trace.origin[:, t] = KNOWN if self.is_given[t] else DRAWN
         trace.cursor = t + 1
-        if self.particles.moves and t + 1 == trace.spec.sites and self.weighed:
+        if self.particles.moves and t + 1 == trace.spec.sites and self.weighed and not self.together:
             self._balance(t + 1)
-        elif t > self.last_hidden and t % 16 == 0 and not self.particles.moves:
+        elif t > self.last_hidden and t % 16 == 0 and not self.particles.moves and not self.together:
             self._let_go()
         return True
 
@@ -157,7 +172,8 @@ class ParticleCompleter(Completer):
         """Keep these rows of the decoder, in both halves where it has two."""
         if self.guided:
             rows = np.concatenate([rows, rows + self.decoder.batch // 2])
-        self.decoder.select(torch.from_numpy(rows).to(self.decoder.x.device))
+        index = torch.from_numpy(rows).to(self.decoder.x.device)
+        (self.decoder.select if self.particles.moves else self.decoder.resample)(index)    # moves go back
 
     def rewind(self, step: int) -> None:
         """Raises SettingsError: particles have been chosen by what came later."""
@@ -166,18 +182,17 @@ class ParticleCompleter(Completer):
     # -- weights --------------------------------------------------------------------------------------------
 
     def _spread_out(self) -> None:
-        """From the one image that served the known beginning to all particles."""
-        rows = np.zeros(self.shape[0] * self.shape[1], dtype=np.int64)
-        self.select(rows)
+        """From one record, while all particles were the same, to one for each."""
+        several = self.shape[0] * self.shape[1]
+        self.select(np.zeros(several, dtype=np.int64))
+        self.values, self.log_p, self.log_q, self.potential = (record.repeat(several, 1) for record in self.records())
         self.log_z += self.log_w[0]
-        for name in ("values", "log_p", "log_q", "potential"):
-            setattr(self, name, np.repeat(getattr(self, name), len(rows), axis=1))
-        self.log_w, self.weighed = np.zeros(len(rows)), False
+        self.log_w, self.weighed, self.together = np.zeros(several), False, False
         self.since[:] = self.trace.cursor
 
     def _due(self, t: int) -> bool:
         """Whether weights may be evened out before step t: a hidden site after evidence, or with moves a new row."""
-        if not self.weighed or t <= self.first_hidden:
+        if not self.weighed or self.together:
             return False
         a_row = self.trace.spec.width * self.trace.spec.channels
         return not self.is_given[t] or (self.particles.moves > 0 and t > self.last_hidden and t % a_row == 0)
@@ -245,21 +260,20 @@ class ParticleCompleter(Completer):
 
     def log_evidence(self) -> np.ndarray:
         """(repeats,) log Ẑ of what has been met so far, nats."""
-        if len(self.log_w) == 1:
+        if self.together:
             return self.log_z + self.log_w[0]
         return self.log_z + log_mean(self.log_w.reshape(self.shape))
 
     def weights(self) -> np.ndarray:
         """(repeats, N) weights of all particles, which sum to one; populations count by their Ẑ."""
-        log_w = self.log_w.reshape(self.shape) if len(self.log_w) > 1 else np.zeros(self.shape)
+        log_w = self.log_w.reshape(self.shape)
         return normalised((self.log_z[:, None] + log_w).reshape(1, -1)).reshape(self.shape)
 
     def finish(self) -> Completion:
         """The Completion: `count` draws by weight. See `Completer.finish`."""
         end, log_z = self.trace.cursor, self.log_evidence()
-        if end <= self.first_hidden:    # stopped before there was anything to draw
-            self._show(np.zeros(self.trace.count, dtype=np.int64), end)
-            return self._completion(np.zeros(self.trace.count), None)
+        if self.together:
+            self._spread_out()
         weights = self.weights().reshape(1, -1)
         total, u = weights.shape[1], np.random.default_rng([self.settings.seed % 2**64, 1]).random(2)
         chosen = systematic(weights, u[:1], self.trace.count)[0]
@@ -292,7 +306,7 @@ class ParticleCompleter(Completer):
     @torch.inference_mode()
     def _show(self, chosen: np.ndarray, end: int) -> None:
         """Put particles into the trace up to step `end`, with their distributions from passes of the whole model."""
-        trace, spec, model = self.trace, self.trace.spec, self.decoder.model
+        trace, spec, model, self.shown = self.trace, self.trace.spec, self.decoder.model, chosen
         trace.values[:, :end] = self.values[:end, chosen].T
         trace.log_probs[:, :end] = self.log_p[:end, chosen].T
         if model.slow_exact:
