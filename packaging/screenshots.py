@@ -82,6 +82,7 @@ class Camera:
         studio.select((0, spec.height // 2 - 2, spec.width // 2))
         self.photograph("generate")
         studio.seek(spec.sites)
+        self.futures()
         tour.click(window.inspector.overlays.button("surprise"))
         self.photograph("inspect-surprise")
         tour.click(window.inspector.overlays.button("sees"))
@@ -102,6 +103,28 @@ class Camera:
         panel.stop()
         tour.wait("the stop", lambda: not panel.training)
         window.close()
+
+    def futures(self) -> None:
+        """Three branches of a drawing, two of them side by side, then four lanes on one seed; back to one drawing."""
+        studio, tour = self.studio, self.tour
+        first, pixel = studio.trace, studio.selection
+        for site, value in ((pixel, studio.trace.spec.top), ((0, 5, 10), 0)):
+            studio.walk_to(studio.tree.root)
+            studio.branch(studio.trace.step(*site), value)
+            tour.wait("the branch", tour.drawn)
+        studio.rename_branch(studio.tree.current, "dark collar")
+        studio.toggle_mark(first.spec.pixels // 4)
+        studio.seek(int(first.spec.sites * 0.8))
+        self.photograph("branches")
+        studio.compare(True)
+        lanes = studio.comparison
+        for _ in range(2):
+            tour.wait("the lanes", lambda: lanes.ready and tour.drawn())
+            lanes.add()
+        tour.wait("the lanes", lambda: lanes.ready and tour.drawn())
+        self.photograph("compare")
+        studio.compare(False)
+        tour.wait("the drawing", lambda: studio.trace.count > 1 and tour.drawn())
 
     def complete(self) -> None:
         """Completions by particles, a picture being fitted, and a sketch the model continues."""

@@ -40,6 +40,11 @@ def history_folder() -> Path:
     return user_data_path("arstudio") / "history"
 
 
+def same_model(a: ModelCard, b: ModelCard) -> bool:
+    """True if two cards are of one model: JSON knows no tuples."""
+    return a is b or (a.path == b.path and json.dumps(a.header()) == json.dumps(b.header()))
+
+
 @dataclass(eq=False)
 class HistoryItem:
     """One finished drawing: its first image, and what is needed to show it again without drawing."""
@@ -145,8 +150,11 @@ class History(QObject):
         self.changed.emit()
 
     def remember(self, item: HistoryItem) -> None:
-        """Keep a finished drawing, newest first, and write it to disk."""
-        self.items = [item, *(i for i in self.items if i.kept is None or i.kept is not item.kept)]
+        """Keep a finished drawing, newest first, and write it to disk. The same drawing made again takes its own place."""
+        for old in [i for i in self.items if i.recipe == item.recipe and same_model(i.card, item.card) and not i.pinned]:
+            self.items.remove(old)
+            _remove(old.path)
+        self.items.insert(0, item)
         item.path = history_folder() / f"{int(item.when * 1000)}-{os.getpid()}-{id(item) % 9973:04d}.safetensors"
         self._write(item)
         self._within_bytes()

@@ -9,7 +9,6 @@ its file.
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal, Slot
 
 from arstudio.gui.compare import CompareLane, Comparison
-from arstudio.gui.history import History, HistoryItem
+from arstudio.gui.history import History, HistoryItem, same_model
 from arstudio.gui.playhead import Playhead
 from arstudio.gui.settings import Settings
 from arstudio.gui.tasks import Task, TaskProgress
@@ -127,7 +126,7 @@ class Studio(Playhead):
         same = self.card is not None and self.card.spec == card.spec
         self.model, self.card = model, card
         self._fit_class()
-        if not draw and self.trace_card is not None and _same_model(self.trace_card, card):
+        if not draw and self.trace_card is not None and same_model(self.trace_card, card):
             self.trace_card = card    # a record's own model
         elif not same:
             self.selection = None
@@ -472,7 +471,7 @@ class Studio(Playhead):
         self.pause()
         self.stop_drawing()
         self._leave_comparison()
-        same = self.card is not None and _same_model(self.card, item.card)
+        same = self.card is not None and same_model(self.card, item.card)
         card, self.settings = self.card if same else item.card, item.settings
         self._drawn_with = (card, item.settings)
         self.tree, self.beside = item.tree, None
@@ -499,8 +498,3 @@ def model_path(card: ModelCard) -> Path | None:
         return find_model(card.name) if card.path is not None else None
     except ModelFileError:
         return None
-
-
-def _same_model(a: ModelCard, b: ModelCard) -> bool:
-    """True if two cards are of one model: JSON knows no tuples."""
-    return a is b or (a.path == b.path and json.dumps(a.header()) == json.dumps(b.header()))

@@ -51,8 +51,10 @@ def recipe_of(info: dict[str, Any]) -> Recipe:
     if isinstance(info.get("recipe"), dict):
         return Recipe.from_dict(info["recipe"])
     classes = set(info.get("classes") or [None])
-    if "settings" not in info or info.get("kind", "sample") != "sample" or len(classes) > 1:
+    if "settings" not in info or info.get("kind", "sample") != "sample":
         raise SettingsError("This picture does not say how to draw it again.")
+    if len(classes) > 1:
+        raise SettingsError("This picture shows images of several classes; the window draws one class at a time.")
     return Recipe.from_dict({"settings": info["settings"], "count": info.get("count", 1), "y": classes.pop(),
                              "method": info.get("method", "incremental")})
 

@@ -71,6 +71,12 @@ def test_drawings_are_there_after_a_restart_with_model_seed_and_settings(qtbot, 
     studio.pause()
 
 
+def test_the_same_drawing_made_again_is_kept_once(qtbot, window, digits):
+    draw(qtbot, digits, seed=2)
+    assert [item.settings.seed for item in digits.history] == [2, 3, 1]
+    wait_written(qtbot, 3)
+
+
 def test_search_finds_by_words(qtbot, window, digits):
     section = window.library.history
     assert section.grid.count() == 3
@@ -161,3 +167,32 @@ def test_a_place_that_cannot_be_written_is_said_once(qtbot, studio, drawn, tmp_p
     assert len(said) == 1
     assert said[0][1].startswith("The history cannot be kept on disk")
     assert len(studio.history) == 3
+
+
+def test_a_run_that_is_still_training_draws_from_the_library(qtbot, window, studio):
+    from arstudio.gui.widgets.library_row import LibraryRow
+
+    window.ask_before_closing = False
+    window.show_train()
+    choices = window.train.choices
+    choices.choose_dataset("digits")
+    choices.model.setCurrentIndex(choices.model.findData("fvsbn"))
+    choices.model.activated.emit(choices.model.currentIndex())
+    choices.choose_minutes(1.0)
+    click(qtbot, choices.start)
+    from arstudio.training.places import runs_root
+
+    qtbot.waitUntil(lambda: any(runs_root().glob("*/*.safetensors")), timeout=60_000)
+    window.library.show_runs()
+    row = next(row for row in window.library.findChildren(LibraryRow) if "fvsbn" in row.text())
+    name = row.text()
+    studio.set(class_index=-1, count=1)
+    studio.autoplay = True
+    click(qtbot, row)
+    qtbot.waitUntil(lambda: not studio.loading and studio.card.name == name, timeout=20_000)
+    qtbot.waitUntil(lambda: studio.trace is not None and studio.trace.complete and not studio.drawing, timeout=20_000)
+    assert window.train.training
+    assert window.job == "generate"
+    assert studio.trace.spec.height == 8
+    window.train.stop()
+    qtbot.waitUntil(lambda: not window.train.training, timeout=60_000)

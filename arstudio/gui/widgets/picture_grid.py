@@ -157,6 +157,7 @@ class FittingGrid(PictureGrid):
         super().__init__(name)
         self._images: list[np.ndarray] = []
         self._spec: ImageSpec | None = None
+        self._layout: tuple[tuple, tuple[int, float]] = ((), (1, 0.0))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
     def show_images(self, images: list[np.ndarray], spec: ImageSpec, current: int) -> None:
@@ -175,6 +176,12 @@ class FittingGrid(PictureGrid):
 
     def layout_of(self, count: int) -> tuple[int, float]:
         """(columns, widget pixels per image pixel) that make the pictures as large as fit, at whole multiples if possible."""
+        key = (count, self._spec, self.width(), self.height(), self.devicePixelRatioF())
+        if self._layout[0] != key:
+            self._layout = key, self._best_layout(count)
+        return self._layout[1]
+
+    def _best_layout(self, count: int) -> tuple[int, float]:
         best, gap, ratio = (1, 0.0), self.GAP, self.devicePixelRatioF()
         wide, high = self._spec.width, self._spec.height
         for columns in range(1, count + 1):
