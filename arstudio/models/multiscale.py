@@ -22,10 +22,12 @@ Shapes: parameters (B, P, C, H, W); the map (B, H, W, features).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
@@ -33,7 +35,7 @@ from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
 from arstudio.models.diagonal_bilstm import DiagonalBiLSTM, DiagonalBiLSTMConfig, DiagonalBiLSTMDecoder
 from arstudio.models.gated_decoder import GatedPixelCNNDecoder
 from arstudio.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
-from arstudio.models.layers import with_ones
+from arstudio.models.layers import Place, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.orders import Order
 from arstudio.models.registry import register
@@ -88,6 +90,11 @@ class MultiscaleConfig(ModelConfig):
     def small_spec(self, spec: ImageSpec) -> ImageSpec:
         """Size of the small image: every scale-th row and column, the first included."""
         return ImageSpec(spec.channels, -(-spec.height // self.scale), -(-spec.width // self.scale), spec.levels)
+
+    def block(self, spec: ImageSpec) -> int:
+        """Pixels that lie in one row of either network wherever a block of so many begins in the order; 0 if only one does."""
+        block = math.gcd(self.small_spec(spec).width, spec.width)
+        return block if block > 1 else 0
 
     def small_config(self) -> DiagonalBiLSTMConfig:
         """Config of the small network."""
@@ -157,6 +164,10 @@ class Multiscale(AutoregressiveModel):
         self.grid(params).copy_(self.small.network(s, y))
         return params
 
+    @property
+    def in_blocks(self) -> bool:
+        return self.config.block(self.spec) > 0
+
     def decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
         return MultiscaleDecoder(self, batch, y)
 
@@ -173,6 +184,10 @@ class MultiscaleDecoder(Decoder):
         self.small = self.model.small.decoder(batch, y)
         context = self.model.large.head[1].weight.new_zeros(batch, *self.spec.shape[1:], self.model.config.context)
         self.large = walk(self.model.large, batch, y, context)
+        self.block = self.model.config.block(self.spec)
+        place, self._grid = self.model.order.pixels, self.small.spec.pixels    # raster places in order; how many on the grid
+        self._before = np.full(self.spec.pixels, -1)    # the nearest place off the grid before each that is off it
+        self._before[place[self._grid + 1:]] = place[self._grid:-1]
 
     def _large_at(self, channel: int, row: int, column: int) -> Decoder:
         """The large decoder, moved up to a site off the grid."""
@@ -190,6 +205,49 @@ class MultiscaleDecoder(Decoder):
     def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
         on_grid = self.position < self.small.spec.sites
         (self.small if on_grid else self._large_at(channel, row, column)).push(value)
+
+    @torch.inference_mode()
+    def enter(self, images: np.ndarray, block: int) -> None:
+        some, first = Place(0, images).some, block * self.block
+        if first < self._grid:
+            self._show(self.small, some)
+            self.small.enter(images, first // self.small.spec.width)
+            return
+        if first == self._grid:
+            self.large.context[some] = self.model.upscale(self.model.encode(self.model.grid(self.x[some])))
+        self._show(self.large, some)
+        place, width = self.model.order.pixels[first], self.spec.width
+        row, column = divmod(int(self._run(place)[0]), width)
+        if column == 0 and row:    # pixels of the grid that end the row above have not been looked at with all before them
+            self._look(images, row - 1, int(self._before[place]) % width + 1, width)
+        self.large.enter(images, row)
+        self._look(images, row, 0, column)    # of this block's row what came in an earlier block
+
+    @torch.inference_mode()
+    def look(self, images: np.ndarray, pixels: np.ndarray) -> Tensor:
+        some = Place(0, images).some
+        if pixels[0] < self._grid:
+            self._show(self.small, some)
+            return self.small.look(images, pixels)
+        self._show(self.large, some)
+        runs = [self._run(place) for place in self.model.order.pixels[pixels]]
+        found = self.large.look(np.repeat(images, [len(run) for run in runs]), np.concatenate(runs))
+        ends = np.cumsum([len(run) for run in runs]) - 1
+        return found[torch.from_numpy(ends).to(found.device)]
+
+    def _run(self, place: int) -> np.ndarray:
+        """A raster place off the grid -> it and those of the grid before it in its row, which the large network passes."""
+        row = place // self.spec.width * self.spec.width
+        return np.arange(max(self._before[place] + 1, row), place + 1)
+
+    def _look(self, images: np.ndarray, row: int, first: int, last: int) -> None:
+        if first < last:
+            columns = row * self.spec.width + np.arange(first, last)
+            self.large.look(np.repeat(images, len(columns)), np.tile(columns, len(images)))
+
+    def _show(self, decoder: Decoder, some: slice | np.ndarray) -> None:
+        """Give the small or the large network's decoder the images as they are."""
+        decoder.x[some] = self.model.grid(self.x[some]) if decoder is self.small else self.x[some]
 
     def select(self, index: Tensor) -> None:
         super().select(index)

@@ -4,9 +4,16 @@ what `forward` says, in whatever pieces and for whichever images they are asked.
 import numpy as np
 import pytest
 import torch
-from cases import CASES, random_images
+from cases import CASES, SMALL, Case, random_images
 
-BLOCKS = [case for case in CASES if case.spec.pixels > 1]
+from arstudio.image import ImageSpec
+
+GRIDS = [    # sizes at which the rows of both networks can be cut into blocks alike; in the last the grid ends a row
+    Case("multiscale", spec, 2, {**SMALL["multiscale"], "network": network, "scale": scale})
+    for spec, scale in ((ImageSpec(1, 5, 6, 3), 2), (ImageSpec(3, 4, 4, 2), 2), (ImageSpec(1, 5, 4, 3), 3))
+    for network in ("diagonal_bilstm", "gated")
+]
+BLOCKS = [case for case in CASES if case.spec.pixels > 1] + GRIDS
 
 
 class Blocks:
