@@ -285,9 +285,8 @@ class GeneratePanel(QWidget):
         for lane in comparison.lanes:
             bits = comparison.bits_per_pixel(lane)
             words = self.tr("{0} bits/pixel").format(f"{bits:.3f}")
-            if lane is not first:
-                same = lane.trace.spec == first.trace.spec
-                words += f" · Δ {bits - base:+.3f}".replace("-", "−") if same else self.tr(" · other data")
+            delta = f"Δ\u00a0{bits - base:+.3f}".replace("-", "−") if lane is not first else "Δ\u00a00"
+            words += " · " + (delta if lane.trace.spec == first.trace.spec else self.tr("other data"))
             sides.append(Side(lane.trace.image(0, comparison.position_of(lane)), lane.trace.spec, "", words))
         self.sides.show_sides(sides, comparison.focus)
 

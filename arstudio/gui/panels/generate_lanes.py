@@ -46,7 +46,7 @@ class LaneHead(QWidget):
             "Jacobi: full passes that each settle as many sites as they can. All three give the same pixels."
         ))
         self.method.currentIndexChanged.connect(lambda _: self._say("method", self.method.currentData()))
-        top, below = QHBoxLayout(), QHBoxLayout()
+        self.top, self.below = top, below = QHBoxLayout(), QHBoxLayout()
         for row in (top, below):
             row.setContentsMargins(0, 0, 0, 0)
             row.setSpacing(6)
@@ -97,9 +97,15 @@ class LaneHead(QWidget):
         self._fit()
 
     def _fit(self) -> None:
-        """Words as the width allows."""
+        """Words as the width allows; in the narrowest lanes the sampler is left to the toolbar's advanced settings."""
+        narrow = self.width() < 150
+        self.method.setVisible(not narrow)
+        place, other = (self.below, self.top) if narrow else (self.top, self.below)
+        if other.indexOf(self.cross) >= 0:
+            other.removeWidget(self.cross)
+            place.addWidget(self.cross)
         self.method.setItemText(0, self.tr("Incr.") if self.width() < 190 else self.tr("Incremental"))
-        metrics, room = QFontMetrics(self.model.font()), max(self.model.width() - 34, 20)
+        metrics, room = QFontMetrics(self.model.font()), max(self.width() - (36 if narrow else 68), 20)
         self.model.setText(metrics.elidedText(self._text, Qt.TextElideMode.ElideRight, room))
 
     def resizeEvent(self, event: QResizeEvent) -> None:

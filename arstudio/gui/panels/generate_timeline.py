@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from arstudio.gui.studio import Studio
@@ -141,6 +142,12 @@ class TimelineStrip(QWidget):
         return self.tr("Leaves {0} at row {1}, column {2}: {3}\nClick to go there, double click to rename").format(
             branch.parent.name, row, column, what
         )
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A shorter heading where there is little room."""
+        super().resizeEvent(event)
+        text = self.tr("Bits per pixel, in drawing order") if self.width() >= 640 else self.tr("Bits per pixel")
+        self.heading.setText(text.upper())
 
     def showEvent(self, event: QEvent) -> None:
         """Catch up."""

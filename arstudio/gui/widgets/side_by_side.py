@@ -64,6 +64,8 @@ class SideBySide(QWidget):
         for words in (title, figures):
             words.setMinimumWidth(0)
             words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        figures.setWordWrap(True)
+        figures.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         bar = QFrame()
         bar.setFixedHeight(2)
         head = QVBoxLayout()    # for controls above the title
