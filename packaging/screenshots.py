@@ -142,6 +142,7 @@ class Camera:
         panel.cancel()
         studio.open_model("mnist-gated")
         tour.wait("the model", lambda: panel.canvas.spec.levels == 2)
+        studio.set(class_index=7)
         panel.new_blank()
         panel.canvas.use((6, 8), (5, 19))
         panel.canvas.use((5, 19), (14, 14))

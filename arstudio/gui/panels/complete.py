@@ -162,7 +162,7 @@ class CompletePanel(QWidget):
 
     @Slot()
     def _more_particles(self) -> None:
-        self.page.choose_particles(self.page.more_particles())
+        self.page.choose_particles(self.page.more_particles(self.result.found))
         self.complete()
 
     @Slot()

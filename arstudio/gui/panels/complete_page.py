@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
@@ -23,6 +25,9 @@ from arstudio.gui.widgets.controls import Field, label
 from arstudio.gui.widgets.easel import Easel
 from arstudio.gui.widgets.toolbox import HideBar, ToolColumn
 from arstudio.image import is_hidden
+
+if TYPE_CHECKING:
+    from arstudio.sampling.completion import Completion
 
 COUNTS = (4, 8, 12, 16, 32, 64)
 PARTICLES = (32, 128, 512, 2048)
@@ -55,7 +60,7 @@ class CompletePage(QWidget):
         self.method = QComboBox()
         for text, key in (
             (self.tr("Auto"), ("auto", 128)), *((self.tr("Particles · {0:,}").format(n), ("particles", n)) for n in PARTICLES),
-            (self.tr("Exact"), ("exact", 128)), (self.tr("Clamp"), ("clamp", 32)),
+            (self.tr("Exact"), ("exact", 128)), (self.tr("Clamp"), ("clamp", 128)),
         ):
             self.method.addItem(text, key)
         self.method.setToolTip(self.tr(
@@ -121,9 +126,11 @@ class CompletePage(QWidget):
         method, particles = self.method.currentData()
         return Plan(int(self.count.currentText()), method, particles, seconds=BUDGET if method == "auto" else 0.0)
 
-    def more_particles(self) -> int:
-        """The next larger number of particles there is, 0 when there is none."""
-        _, now = self.method.currentData()
+    @staticmethod
+    def more_particles(found: Completion) -> int:
+        """The number of particles to try after a completion, 0 where there is no larger one."""
+        people = found.population
+        now = people.particles * people.repeats if people is not None else PARTICLES[0]
         return next((n for n in PARTICLES if n > now), 0)
 
     def choose_particles(self, number: int) -> None:

@@ -94,7 +94,7 @@ class CompletionResults(QObject):
     def _show_live(self, found: Completions) -> None:
         self.last = found
         self.canvas.leave_preview()
-        self.canvas.show_ghost(found.images[0])    # a draw like any other: the likeliest is often the emptiest
+        self.canvas.show_ghost(found.images[found.order("typical")[0]])    # the likeliest is often the emptiest
         self.page.agreement.show_completions(found, found.trace.spec)
         self.shelf.show_completions(found)
         self.show_words()
@@ -209,8 +209,9 @@ class CompletionResults(QObject):
                 self.tr("Their log p, their bits per hidden pixel and what they are conditioned on appear here."),
             )
         elif index is None and self.live.on:
-            rank = self.gallery.order.index(0) + 1
-            self.side.show_completion(found, 0, rank, self.tr("Live: it follows your pen."))
+            seen = found.order("typical")[0]
+            rank = self.gallery.order.index(seen) + 1
+            self.side.show_completion(found, seen, rank, self.tr("Live: it follows your pen."))
         elif index is None:
             title = self.tr("{0} completions").format(found.count)
             self.side.show_words(title, self.tr("Choose one below to see it large."))
@@ -220,7 +221,7 @@ class CompletionResults(QObject):
 
     def _offer(self, found: Completions) -> str:
         """What the button for more particles says, "" where they would not help."""
-        number = self.page.more_particles()
-        if found.found.trust.level in ("good", "exact") or found.found.method == "exact" or not found.finished or not number:
+        number = self.page.more_particles(found.found)
+        if found.found.trust.level in ("good", "exact") or not found.finished or not number:
             return ""
         return self.tr("Complete again with {0:,} particles").format(number)
