@@ -144,15 +144,17 @@ class Comparison(QObject):
             from arstudio.sampling import BranchTree
 
             made: list[tuple[AutoregressiveModel, ModelCard, BranchTree]] = []
+            samplers = []
             for lane in lanes:
                 model, card = (lane.model, lane.card) if lane.model is not None else load_model(lane.card.path)
                 recipe = lane.settings(shared).recipe(model, card)
-                made.append((model, card, BranchTree.of(recipe.sampler(model), recipe, name)))
+                samplers.append(recipe.sampler(model))
+                made.append((model, card, BranchTree.of(samplers[-1], recipe, name)))
             progress.publish(made)
             for turn in range(1, ROUNDS + 1):
-                for _, _, tree in made:
+                for sampler in samplers:
                     progress.check()
-                    tree.sampler.run(Muted(progress), until=round(turn / ROUNDS * tree.root.trace.spec.sites))
+                    sampler.run(Muted(progress), until=round(turn / ROUNDS * sampler.trace.spec.sites))
                 progress.report(turn / ROUNDS, self.tr("{0} lanes").format(len(made)))
             return made
 
@@ -168,6 +170,8 @@ class Comparison(QObject):
         if self.studio.comparison is not self:
             return
         for lane, (model, card, tree) in zip(self._drawn_for, made, strict=True):
+            if lane.tree is not None:
+                lane.tree.rest()
             lane.model, lane.card, lane.tree = model, card, tree
         self.studio.show_lane(self.lane, 0)
         self.drawn.emit()

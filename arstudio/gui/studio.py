@@ -238,7 +238,7 @@ class Studio(Playhead):
         """Draw another future of the shown branch. What was drawn stays beside it in the tree."""
         from arstudio.sampling import SettingsError
 
-        if self.tree is None or (self.tree.sampler is None and self.trace_card is not self.card):
+        if not self._can_draw_on:
             self.message.emit("info", "This drawing is a record without its model; generate again to branch from it.")
             return
         self.stop_drawing()
@@ -284,16 +284,31 @@ class Studio(Playhead):
         """The branch shown beside the current one, None if there is none or it is not wanted."""
         return self.beside if self.tree is not None and self.side_by_side and self.beside is not self.tree.current else None
 
+    def _turn_to(self, tree: BranchTree | None) -> None:
+        """Another drawing's branches; the sampler of the one before, with its caches, is let go."""
+        if self.tree is not None and self.tree is not tree:
+            self.tree.rest()
+        self.tree, self.beside = tree, None
+
+    @property
+    def _can_draw_on(self) -> bool:
+        """True where the sampler of the shown drawing is at hand, or can be made from the open model."""
+        return self.tree is not None and (self.tree.sampler is not None or self.trace_card is self.card)
+
     def _show_branch(self, branch: Branch, position: int) -> None:
         self.show_trace(branch.trace, self.trace_card, focus=self.focus, position=position)
         self.branches_changed.emit()
 
     def _draw_on(self) -> None:
-        tree = self.tree
+        tree, lanes = self.tree, self.comparison.lanes if self.comparison is not None else []
+        others = [lane.tree for lane in lanes if lane.tree is not None and lane.tree is not tree]
 
         def draw(progress: TaskProgress) -> Any:
             progress.publish(tree)
             tree.run(progress)
+            for other in others:    # lanes that were stopped in the middle
+                if not other.current.trace.complete:
+                    other.run(progress)
             return tree
 
         self._start_drawing(draw, "Drawing the branch")
@@ -326,7 +341,8 @@ class Studio(Playhead):
 
     def show_lane(self, lane: CompareLane, position: int) -> None:
         """Make a lane's model, temperature and drawing those that everybody looks at."""
-        self.model, self.card, self.tree, self.beside = lane.model, lane.card, lane.tree, None
+        self.model, self.card = lane.model, lane.card
+        self._turn_to(lane.tree)
         self._drawn_with = (lane.card, lane.settings(self.settings))
         self.settings = replace(self.settings, temperature=lane.temperature, method=lane.method)
         self._fit_class()
@@ -356,7 +372,7 @@ class Studio(Playhead):
     @Slot(object)
     def _trace_ready(self, tree: BranchTree) -> None:
         if tree is not self.tree:
-            self.tree, self.beside = tree, None
+            self._turn_to(tree)
             self.show_trace(tree.current.trace, self._drawn_with[0])
             self.branches_changed.emit()
         self.play()
@@ -404,7 +420,7 @@ class Studio(Playhead):
         if self.trace is not None and self.trace.spec != trace.spec:
             self._forget_marks()
         if self.tree is not None and trace is not self.tree.current.trace:
-            self.tree = self.beside = None    # it comes from elsewhere
+            self._turn_to(None)    # it comes from elsewhere
             self._leave_comparison()
         self.trace, self.trace_card = trace, card
         self.focus = min(focus, trace.count - 1)
@@ -421,11 +437,13 @@ class Studio(Playhead):
         return all(0 <= i < n for i, n in zip(selection, trace.spec.shape, strict=True))
 
     def play(self) -> None:
-        """Move the playhead; draw first where there is nothing."""
+        """Move the playhead; draw where nothing is drawn yet."""
         if self.trace is None:
             self.generate()
-        else:
-            super().play()
+            return
+        if not self.trace.complete and not self.drawing and self._can_draw_on:
+            self._draw_on()    # it was stopped in the middle
+        super().play()
 
     # -- selection ------------------------------------------------------------------------------------------
 
@@ -474,12 +492,12 @@ class Studio(Playhead):
         same = self.card is not None and same_model(self.card, item.card)
         card, self.settings = self.card if same else item.card, item.settings
         self._drawn_with = (card, item.settings)
-        self.tree, self.beside = item.tree, None
         if item.tree is not None and item.branch in item.tree.branches():
             item.tree.walk_to(item.branch)
+            self._turn_to(item.tree)
         else:
             recipe = item.recipe
-            self.tree = BranchTree(recipe, trace, lambda: recipe.sampler(self.model), self.tr("First"))
+            self._turn_to(BranchTree(recipe, trace, lambda: recipe.sampler(self.model), self.tr("First")))
         self.show_trace(trace, card)
         if same:
             self._fit_class()

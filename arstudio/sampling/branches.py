@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -74,7 +75,7 @@ class BranchTree:
     @classmethod
     def of(cls, sampler: Sampler, recipe: Recipe, name: str = "First") -> BranchTree:
         """The tree of a sampler that has drawn nothing yet; `run` draws with all edits of the recipe at once."""
-        tree = cls(recipe, sampler.trace, lambda: sampler, name)
+        tree = cls(recipe, sampler.trace, partial(recipe.sampler, sampler.model), name)
         tree.sampler = sampler
         sampler.take_up(tree.root.trace, tree.root.u, tree.root.forced)
         return tree
@@ -123,13 +124,16 @@ class BranchTree:
 
     def run(self, progress: Progress | None = None) -> Sampler:
         """Draw the current branch to its end. Raises Cancelled if stopped; what is drawn stays."""
-        if self.sampler is None:
-            self.sampler = self._make()
-        branch = self.current
-        if self.sampler.trace is not branch.trace:
-            self.sampler.take_up(branch.trace, branch.u, branch.forced)
-        self.sampler.run(progress)
-        return self.sampler
+        sampler, branch = self.sampler or self._make(), self.current
+        self.sampler = sampler
+        if sampler.trace is not branch.trace:
+            sampler.take_up(branch.trace, branch.u, branch.forced)
+        sampler.run(progress)
+        return sampler
+
+    def rest(self) -> None:
+        """Let the sampler go, with all that it caches; `run` makes another when it is needed again."""
+        self.sampler = None
 
     def _within_bytes(self) -> None:
         """Let the oldest branches forget their distributions; they are computed again when asked for."""

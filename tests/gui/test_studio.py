@@ -126,6 +126,36 @@ def test_stopping_a_drawing_ends_its_thread_and_keeps_what_is_there(qtbot, studi
     assert (studio.trace.image(0)[0] >= 0).sum() == cursor
 
 
+def test_a_drawing_that_was_stopped_is_drawn_on_by_play(qtbot, studio):
+    studio.set_speed(math.inf)
+    studio.set(count=64)
+    studio.generate()
+    qtbot.waitUntil(lambda: studio.trace is not None and studio.trace.cursor > 0, timeout=10_000)
+    studio.stop_drawing()
+    studio.pause()
+    trace = studio.trace
+    studio.play()
+    wait_drawn(qtbot, studio)
+    assert studio.trace is trace
+    studio.generate()
+    qtbot.waitUntil(lambda: studio.trace is not trace and studio.trace.complete and not studio.drawing, timeout=20_000)
+    assert np.array_equal(studio.trace.values, trace.values), "as if it had not been stopped"
+
+
+def test_a_drawing_left_behind_keeps_no_sampler(qtbot, drawn):
+    tree = drawn.tree
+    drawn.set(seed=8)
+    drawn.generate()
+    qtbot.waitUntil(lambda: drawn.tree is not tree, timeout=10_000)
+    wait_drawn(qtbot, drawn)
+    assert tree.sampler is None
+    drawn.recall(drawn.history[1])
+    drawn.branch(20, 3)
+    wait_drawn(qtbot, drawn)
+    assert drawn.trace.values[0, 20] == 3
+    assert np.array_equal(drawn.tree.recipe_of(drawn.tree.current).draw(drawn.model).trace.values, drawn.trace.values)
+
+
 def test_reading_a_trace_while_it_is_written_never_fails(qtbot, studio, monkeypatch):
     from arstudio.sampling import Sampler
 

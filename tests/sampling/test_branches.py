@@ -109,6 +109,16 @@ def test_a_record_without_its_sampler_can_be_branched(grown):
     assert record.recipe_of(branch).edits == (*recipe.edits, edit)
 
 
+def test_a_tree_that_rested_goes_on_as_if_it_had_not(grown):
+    model, tree = grown
+    tree.rest()
+    assert tree.sampler is None
+    tree.walk_to(tree.branches()[1])
+    branch = tree.grow([Change(1, 4, tree.root.trace.spec.top)])
+    tree.run()
+    assert np.array_equal(branch.trace.values, tree.recipe_of(branch).draw(model).trace.values)
+
+
 def test_edits_that_cannot_be_leave_the_tree_as_it_is(random_model):
     model = random_model("nade", GREY)
     tree = tree_of(model, Recipe(count=2))
