@@ -306,10 +306,11 @@ def from_pil(picture: Any, spec: ImageSpec, *, fit: bool = False) -> np.ndarray:
 
 def middle_box(width: int, height: int, spec: ImageSpec) -> tuple[float, float, float, float]:
     """(left, top, right, bottom) of the largest part in the middle of a picture that has the proportions of `spec`."""
-    factor = min(width / spec.width, height / spec.height)
-    crop_w, crop_h = spec.width * factor, spec.height * factor
+    across, down = width * spec.height, height * spec.width    # one side is taken whole, without a rounding error
+    crop_w = width if across <= down else min(width, down / spec.height)
+    crop_h = height if down <= across else min(height, across / spec.width)
     left, top = (width - crop_w) / 2, (height - crop_h) / 2
-    return left, top, left + crop_w, top + crop_h
+    return left, top, min(width, left + crop_w), min(height, top + crop_h)
 
 
 def open_picture(path: str | Path) -> Any:

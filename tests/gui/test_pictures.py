@@ -5,11 +5,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage
 from PySide6.QtWidgets import QApplication
 
+from arstudio.gui.widgets.fit_page import CropFrame
 from arstudio.gui.widgets.fitting import Fit, Incoming
 from arstudio.image import ImageSpec, from_pil, open_picture, to_pil
 
@@ -376,3 +379,27 @@ def test_only_our_own_pictures_come_without_a_question():
         assert levels.dtype == np.int16
         assert ((levels >= 0) & (levels < 4)).all()
     assert Incoming.of(touched, "x").levels(ImageSpec(1, 6, 5, 0), Fit()).dtype == np.float64
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([ImageSpec(1, 28, 28, 2), ImageSpec(1, 8, 8, 17), ImageSpec(3, 6, 5, 4), ImageSpec(1, 12, 11, 0)]),
+    st.integers(1, 400), st.integers(1, 400), st.booleans(),
+    st.lists(st.tuples(st.floats(-500, 500), st.floats(-500, 500), st.floats(0.1, 500)), max_size=4),
+)
+def test_any_size_and_any_frame_give_an_image_of_the_model(qapp, spec, width, height, whole, moves):
+    incoming = Incoming.of(Image.new("RGB", (width, height), (200, 10, 90)), "x")
+    assert from_pil(incoming.picture, spec, fit=True).shape == spec.shape
+    frame = CropFrame()
+    frame.show_picture(incoming, spec)
+    for left, top, wide in moves:
+        frame.move_to(left, top, wide)
+        left, top, right, bottom = frame.box
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+    fit = Fit(box=frame.box if frame.moved_by_hand else None, whole=whole)
+    levels = incoming.levels(spec, fit)
+    assert levels.shape == spec.shape
+    assert len(np.unique(levels[0])) == 1                  # a picture of one colour, margins included
+    assert incoming.sentence(spec, fit).startswith(f"x was {width}×{height} in colour: ")
+    frame.deleteLater()

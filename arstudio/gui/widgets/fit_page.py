@@ -218,12 +218,11 @@ class CropFrame(QWidget):
 
     def move_to(self, left: float, top: float, width: float | None = None) -> None:
         """Put the frame somewhere, kept inside the picture; `width` in pixels of it."""
-        most = min(float(self._size[0]), self._size[1] * self._proportions)
-        wide = min(max(width or self._box[2] - self._box[0], self._smallest), most)
-        high = wide / self._proportions
-        left = min(max(left, 0.0), self._size[0] - wide)
-        top = min(max(top, 0.0), self._size[1] - high)
-        box = left, top, left + wide, top + high
+        across, down = self._size
+        wide = min(max(width or self._box[2] - self._box[0], self._smallest), across, down * self._proportions)
+        high = min(wide / self._proportions, down)
+        left, top = min(max(left, 0.0), across - wide), min(max(top, 0.0), down - high)
+        box = left, top, min(left + wide, across), min(top + high, down)
         if box != self._box and not self._whole:
             self._box, self.moved_by_hand = box, True
             self.update()

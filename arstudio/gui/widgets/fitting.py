@@ -118,7 +118,7 @@ class Incoming:
             done.append("what is transparent hidden" if fit.hide else "laid on black")
         if fit.whole and (right - left > width or bottom - top > height):
             done.append("given margins")
-        elif (right - left, bottom - top) != (width, height):
+        elif right - left < width - 1e-6 or bottom - top < height - 1e-6:
             done.append("cropped" if fit.box else "cropped to the middle")
         if (width, height) != (spec.width, spec.height):
             done.append(f"{'reduced' if right - left >= spec.width else 'enlarged'} to {spec.width}×{spec.height}")
