@@ -29,7 +29,7 @@ class CompareLane:
 
     card: ModelCard
     temperature: float
-    method: str = "incremental"
+    method: str = "auto"
     model: AutoregressiveModel | None = None
     tree: BranchTree | None = None
 

@@ -26,7 +26,7 @@ class Settings:
     count: int = 9
     order: str = ""            # "": the model's own; kept while the model has one order only
     order_seed: int = 0
-    method: str = "incremental"
+    method: str = "auto"
 
     def class_of(self, card: ModelCard) -> int | None:
         """The class a model is asked for: the chosen one if it knows it, else none, or its first if it needs one."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MANY = 224    # pixels of a row in all images together from which `Tiled` convolutions pay
 SHARED = 16   # images a thread should have at least to enter a row
+MANY = 224       # pixels of a row in all images together from which `Tiled` convolutions pay
+TOGETHER = 8     # images whose rows go through a layer together: what is between two products stays in a core's cache
 
 
 class Prepared:
@@ -128,23 +130,22 @@ class GatedPixelCNNDecoder(Decoder):
             place = self._places(0, part, row - 1)[0]
             place[..., :-1] = self.model.scaled(self._x[part, :, row - 1]).swapaxes(1, 2)
             place[..., -1] = 1
-        for i, (p, (shift, added)) in enumerate(zip(self.prepared, self._constants_of(part, row), strict=True)):
-            if p.joined is not None:
-                above, added = p.joined(self._rows[i], part, row, added), None
-            if p.conv is not None:
-                z = p.conv(self._rows[i], part, row, shift)
-                if p.link is not None:
-                    above = p.link.times(z.reshape(-1, z.shape[-1])).reshape(z.shape)
-                places = self._places(i + 1, part, row)
-                for piece, place in _meet(z, places):
-                    _gate(piece, place)
-            for piece, place in _meet(above, [self._above[i][part]]):
-                if added is None or added.shape[1] > 1:
-                    place[...] = piece
-                else:
-                    torch.add(torch.as_tensor(piece), torch.as_tensor(added), out=torch.as_tensor(place))
-            if added is not None and added.shape[1] > 1:
-                self._above[i][part] += added
+        for i, constants in enumerate(self._constants_of(part, row)):
+            for start in range(0, part.stop - part.start, TOGETHER):                   # while the layer's weights are near
+                here = slice(part.start + start, min(part.start + start + TOGETHER, part.stop))
+                self._layer(i, here, row, *(c[start:start + TOGETHER] for c in constants))
+
+    def _layer(self, i: int, part: slice, row: int, shift: Array, added: Array) -> None:
+        """One layer of the vertical stack for a row of some images, with what classes and places add."""
+        p = self.prepared[i]
+        if p.joined is not None:
+            _move(p.joined(self._rows[i], part, row, added), [self._above[i][part]])
+        if p.conv is not None:
+            z = p.conv(self._rows[i], part, row, shift)
+            if p.link is not None:
+                _move(p.link.times(z.reshape(-1, z.shape[-1])).reshape(z.shape), [self._above[i][part]], added)
+            for piece, place in _meet(z, self._places(i + 1, part, row)):
+                _gate(piece, place)
 
     def _places(self, layer: int, part: slice, row: int) -> list[Array]:
         """Where a row of the input of a vertical convolution belongs, in one or more pieces."""
@@ -272,6 +273,19 @@ def _meet(row: Array, places: list[Array]) -> Iterator[tuple[Array, Array]]:
     if len(places) < count:
         places = pieces(places[0], count)
     return zip(pieces(row, count), places, strict=True)
+
+
+def _move(row: Array, places: list[Array], added: Array | None = None) -> None:
+    """A row and what is added, (R, 1 or W, out), to where they belong."""
+    if added is not None and added.shape[1] > 1:
+        for piece, constant in _meet(row, [added]):
+            piece += constant
+        added = None
+    for piece, place in _meet(row, places):
+        if added is None:
+            place[...] = piece
+        else:
+            torch.add(torch.as_tensor(piece), torch.as_tensor(added), out=torch.as_tensor(place))
 
 
 def _copy(x: Array) -> Array:

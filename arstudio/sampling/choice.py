@@ -16,12 +16,13 @@ class Choice:
 
 
 def methods(model: AutoregressiveModel) -> tuple[str, ...]:
-    """Names of the ways in which a model can be drawn, without "auto"."""
-    return ("incremental", *(["blocks"] if model.in_blocks else []), "jacobi", "naive")
+    """Names of the ways in which a model can be drawn where it is, without "auto"."""
+    blocks = model.in_blocks and model.device.type == "cpu"
+    return ("incremental", *(["blocks"] if blocks else []), "jacobi", "naive")
 
 
 def choose(model: AutoregressiveModel, count: int) -> Choice:
     """The fastest exact way to draw `count` images. All give the same pixels."""
-    if model.in_blocks:
+    if "blocks" in methods(model):
         return Choice("blocks", "The decoder of this model takes a whole row at once and corrects what it guessed wrong.")
     return Choice("incremental", "The decoder of this model computes every feature once, one site after the other.")

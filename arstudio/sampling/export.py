@@ -56,7 +56,7 @@ def recipe_of(info: dict[str, Any]) -> Recipe:
     if len(classes) > 1:
         raise SettingsError("This picture shows images of several classes; the window draws one class at a time.")
     return Recipe.from_dict({"settings": info["settings"], "count": info.get("count", 1), "y": classes.pop(),
-                             "method": info.get("method", "incremental")})
+                             "method": info["method"] if info.get("method") in ("naive", "jacobi") else "auto"})
 
 
 def png_bytes(picture: Any, info: dict[str, Any] | None = None) -> bytes:

@@ -46,7 +46,7 @@ class Recipe:
     y: int | None = None
     order: str = ""
     order_seed: int = 0
-    method: str = "incremental"
+    method: str = "auto"
     edits: tuple[Edit, ...] = ()
 
     def model_of(self, model: AutoregressiveModel) -> AutoregressiveModel:
@@ -94,7 +94,7 @@ class Recipe:
         changed = [f"{f.name}={getattr(s, f.name)!r}" for f in dataclasses.fields(s)
                    if f.name == "seed" or getattr(s, f.name) != f.default]
         extra = "" if self.y is None else f", y={self.y}"
-        extra += "" if self.method == "incremental" else f", method={self.method!r}"
+        extra += "" if self.method == "auto" else f", method={self.method!r}"
         lines = ["from arstudio.models import load_model"]
         if self.order:
             lines.append("from arstudio.models.orders import Order")

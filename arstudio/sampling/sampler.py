@@ -56,7 +56,7 @@ class Sampler:
     divisible: ClassVar[bool] = True    # images have nothing to do with each other, so they can be drawn part by part
 
     def __new__(
-        cls, model: AutoregressiveModel, settings: SampleSettings, count: int = 1, *args: Any, method: str = "incremental",
+        cls, model: AutoregressiveModel, settings: SampleSettings, count: int = 1, *args: Any, method: str = "auto",
         **options: Any
     ) -> Sampler:
         """The kind of sampler that `method` asks for."""
@@ -68,7 +68,7 @@ class Sampler:
 
     def __init__(
         self, model: AutoregressiveModel, settings: SampleSettings, count: int = 1,
-        y: Tensor | int | None = None, *, method: str = "incremental",
+        y: Tensor | int | None = None, *, method: str = "auto",
         x: np.ndarray | None = None, known: np.ndarray | None = None,
     ) -> None:
         if method not in METHODS:
@@ -316,7 +316,7 @@ def _with_and_without(model: AutoregressiveModel, y: Tensor | int | None, count:
 
 def sample(
     model: AutoregressiveModel, count: int, settings: SampleSettings | None = None,
-    y: Tensor | int | None = None, *, method: str = "incremental", progress: Progress | None = None,
+    y: Tensor | int | None = None, *, method: str = "auto", progress: Progress | None = None,
 ) -> Trace:
     """Draw `count` images -> their Trace. See `Sampler`."""
     return Sampler(model, settings or SampleSettings(), count, y, method=method).run(progress)

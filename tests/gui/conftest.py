@@ -148,16 +148,17 @@ def held(monkeypatch):
     import threading
 
     from arstudio.sampling.completion import ParticleCompleter
+    from arstudio.sampling.jacobi import JacobiSampler
     from arstudio.sampling.sampler import Sampler
 
     gate = threading.Event()
-    for kind in (Sampler, ParticleCompleter):
-        def gated(self, limit=None, step=kind.step):
+    for kind, name in ((Sampler, "step"), (ParticleCompleter, "step"), (JacobiSampler, "_advance")):
+        def gated(self, *limits, step=getattr(kind, name)):
             if self.trace.cursor >= 20 and not gate.is_set():
                 gate.wait(0.002)
                 return True
-            return step(self, limit)
+            return step(self, *limits)
 
-        monkeypatch.setattr(kind, "step", gated)
+        monkeypatch.setattr(kind, name, gated)
     yield gate
     gate.set()

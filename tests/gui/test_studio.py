@@ -157,13 +157,13 @@ def test_a_drawing_left_behind_keeps_no_sampler(qtbot, drawn):
 
 
 def test_reading_a_trace_while_it_is_written_never_fails(qtbot, studio, monkeypatch):
-    from arstudio.sampling import Sampler
+    from arstudio.sampling.jacobi import JacobiSampler
 
-    looked, step, read = threading.Semaphore(1), Sampler.step, []
+    looked, step, read = threading.Semaphore(1), JacobiSampler._advance, []
 
-    def step_when_looked_at(sampler, *limit):
+    def step_when_looked_at(sampler, *work):
         looked.acquire(timeout=10)
-        return step(sampler, *limit)
+        return step(sampler, *work)
 
     def look():
         trace = studio.trace
@@ -175,7 +175,7 @@ def test_reading_a_trace_while_it_is_written_never_fails(qtbot, studio, monkeypa
         looked.release(8)
         return not studio.drawing
 
-    monkeypatch.setattr(Sampler, "step", step_when_looked_at)
+    monkeypatch.setattr(JacobiSampler, "_advance", step_when_looked_at)
     studio.set_speed(math.inf)
     studio.set(count=64)
     studio.generate()

@@ -34,8 +34,8 @@ def nade(random_model):
 
 
 def test_a_drawing_that_stops_and_goes_on_is_the_same_drawing(model):
-    whole = sample(model, 3, SampleSettings(seed=6))
-    sampler = Sampler(model, SampleSettings(seed=6), 3)
+    whole = sample(model, 3, SampleSettings(seed=6), method="incremental")
+    sampler = Sampler(model, SampleSettings(seed=6), 3, method="incremental")
     for until in (1, 5, 5, 2, 7):
         assert sampler.run(until=until).cursor == max(until, min(sampler.trace.cursor, 7))
     assert (sampler.trace.images() == HIDDEN).sum() == 3 * (model.spec.sites - 7)
@@ -205,7 +205,7 @@ class Stop(Progress):
 
 
 def test_a_stopped_drawing_leaves_a_valid_trace_and_can_go_on(model):
-    sampler, progress = Sampler(model, SampleSettings(seed=6), 2), Stop(5)
+    sampler, progress = Sampler(model, SampleSettings(seed=6), 2, method="incremental"), Stop(5)
     with pytest.raises(Cancelled):
         sampler.run(progress)
     assert sampler.trace.cursor == 5

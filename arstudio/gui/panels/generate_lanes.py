@@ -39,10 +39,11 @@ class LaneHead(QWidget):
         self.method = QComboBox()
         self.method.setAccessibleName(self.tr("Sampler of this lane"))
         self.method.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        for key, text in zip(METHODS, (self.tr("Incremental"), self.tr("Naive"), self.tr("Jacobi")), strict=True):
+        for key, text in zip(METHODS, (self.tr("Fastest"), self.tr("Naive"), self.tr("Jacobi")), strict=True):
             self.method.addItem(text, key)
         self.method.setToolTip(self.tr(
-            "Incremental: every feature is computed once. Naive: the whole network for each site.\n"
+            "Fastest: every feature is computed once, or whole rows are guessed and corrected.\n"
+            "Naive: the whole network for each site.\n"
             "Jacobi: full passes that each settle as many sites as they can. All three give the same pixels."
         ))
         self.method.currentIndexChanged.connect(lambda _: self._say("method", self.method.currentData()))
@@ -91,7 +92,7 @@ class LaneHead(QWidget):
         self.model.setToolTip(f"{lane.card.title}\n{lane.card.kind}")
         if not self.temperature.hasFocus():
             self.temperature.setValue(lane.temperature)
-        self.method.setCurrentIndex(METHODS.index(lane.method))
+        self.method.setCurrentIndex(METHODS.index(lane.method) if lane.method in METHODS else 0)
         self.cross.setVisible(lanes > FEWEST)
         self._quiet = False
         self._fit()
@@ -104,7 +105,6 @@ class LaneHead(QWidget):
         if other.indexOf(self.cross) >= 0:
             other.removeWidget(self.cross)
             place.addWidget(self.cross)
-        self.method.setItemText(0, self.tr("Incr.") if self.width() < 190 else self.tr("Incremental"))
         metrics, room = QFontMetrics(self.model.font()), max(self.width() - (36 if narrow else 68), 20)
         self.model.setText(metrics.elidedText(self._text, Qt.TextElideMode.ElideRight, room))
 

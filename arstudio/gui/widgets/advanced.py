@@ -12,7 +12,7 @@ from arstudio.gui.widgets.controls import Field, icon_button, label
 if TYPE_CHECKING:
     from arstudio.gui.studio import Studio
 
-METHODS = ("incremental", "naive", "jacobi")
+METHODS = ("auto", "naive", "jacobi")    # the fastest for the model, and the two to compare it with
 
 
 class AdvancedButton(QToolButton):
@@ -47,7 +47,7 @@ class AdvancedButton(QToolButton):
     @Slot()
     def _show(self) -> None:
         s = self.studio.settings
-        unusual = s.top_k > 0 or s.top_p < 1 or s.method != "incremental"
+        unusual = s.top_k > 0 or s.top_p < 1 or s.method not in ("auto", "incremental", "blocks")
         name = "unusual" if unusual else ""
         if self.objectName() != name:
             self.setObjectName(name)
@@ -68,7 +68,7 @@ class AdvancedPopup(QFrame):
         self.top_k = QSpinBox(maximum=256, specialValueText=self.tr("off"), keyboardTracking=False)
         self.top_p = QDoubleSpinBox(decimals=2, minimum=0.01, maximum=1, singleStep=0.05, keyboardTracking=False)
         self.method = QComboBox()
-        for key, text in zip(METHODS, (self.tr("Incremental"), self.tr("Naive"), self.tr("Jacobi")), strict=True):
+        for key, text in zip(METHODS, (self.tr("Fastest"), self.tr("Naive"), self.tr("Jacobi")), strict=True):
             self.method.addItem(text, key)
         for box in (self.top_k, self.top_p):
             box.setFixedWidth(60)
@@ -84,8 +84,8 @@ class AdvancedPopup(QFrame):
                 "Only the fewest most probable values that together hold this share can be drawn; 1 allows all."
             )),
             (self.tr("Sampler"), self.method, self.tr(
-                "Incremental computes every feature once, naive runs the whole network for each site, "
-                "Jacobi settles many sites with each full pass. All three give the same pixels."
+                "Fastest computes every feature once, or whole rows that are guessed and corrected; naive runs the whole "
+                "network for each site, Jacobi settles many sites with each full pass. All three give the same pixels."
             )),
         ):
             column.addWidget(Field(caption, control))
@@ -115,5 +115,5 @@ class AdvancedPopup(QFrame):
         s = self.studio.settings
         self.top_k.setValue(s.top_k)
         self.top_p.setValue(s.top_p)
-        self.method.setCurrentIndex(METHODS.index(s.method))
+        self.method.setCurrentIndex(METHODS.index(s.method) if s.method in METHODS else 0)
         self._quiet = False

@@ -19,8 +19,16 @@ from torch import Tensor
 
 from arstudio.models.base import AutoregressiveModel
 from arstudio.progress import Progress
+from arstudio.sampling.choice import methods
 from arstudio.sampling.completion.auto import KINDS, choose
-from arstudio.sampling.completion.clamp import Completer, clamp_sentence, exact_model, hidden_log_prob, ignored_pixels
+from arstudio.sampling.completion.clamp import (
+    BlockCompleter,
+    Completer,
+    clamp_sentence,
+    exact_model,
+    hidden_log_prob,
+    ignored_pixels,
+)
 from arstudio.sampling.completion.evidence import Evidence
 from arstudio.sampling.completion.masks import MASKS, picture_mask, preset_mask
 from arstudio.sampling.completion.particles import ParticleCompleter, ParticleSettings
@@ -51,7 +59,8 @@ def completion_sampler(
         return ParticleCompleter(
             choice.model, x, known, count, settings, y, particles=choice.particles, evidence=evidence, reason=choice.reason
         )
-    return Completer(choice.model, x, known, count, settings, y, kind=choice.kind, reason=choice.reason)
+    kind = BlockCompleter if "blocks" in methods(choice.model) else Completer
+    return kind(choice.model, x, known, count, settings, y, kind=choice.kind, reason=choice.reason)
 
 
 def complete(

@@ -15,6 +15,7 @@ from arstudio.image import ImageError
 from arstudio.models.base import AutoregressiveModel
 from arstudio.sampling.completion.result import Completion
 from arstudio.sampling.draw import SampleSettings, SettingsError
+from arstudio.sampling.jacobi import JacobiSampler
 from arstudio.sampling.sampler import Sampler
 
 
@@ -69,7 +70,7 @@ def hidden_log_prob(
 
 
 class Completer(Sampler):
-    """A Sampler that keeps the known pixels of x (C, H, W); known is (H, W) bool. This class clamps, which under
+    """A Sampler that keeps the known pixels of x (C, H, W); known is (H, W) bool. This class clamps site by site, which under
     `exact_model` is exact.
 
     `kind` is "clamp", "exact" or "particles", `reason` why it was chosen, `trace` the images as they fill in; run it, stop
@@ -77,6 +78,7 @@ class Completer(Sampler):
     """
 
     divisible = False    # completions are compared and ranked as one
+    way = "incremental"
 
     def __init__(
         self, model: AutoregressiveModel, x: np.ndarray, known: np.ndarray, count: int, settings: SampleSettings,
@@ -88,7 +90,7 @@ class Completer(Sampler):
             raise ImageError(f"The mask is {known.shape} but the image is {x.shape[1:]} pixels.")
         if known.all():
             raise ImageError("Nothing is hidden: paint over the part of the picture to be completed.")
-        super().__init__(model, settings, count, y, x=x, known=known)
+        super().__init__(model, settings, count, y, x=x, known=known, method=self.way)
         self.content, self.known, self.kind, self.reason = np.asarray(x), known, kind, reason
         self.ignored = ignored_pixels(model, known)
         self.is_given = np.broadcast_to(known, model.spec.shape).reshape(-1)[self.trace.sites]    # by step
@@ -115,3 +117,9 @@ class Completer(Sampler):
             f"Exact: all {given} known pixels come before the hidden ones in the order used, so every completion is an "
             "exact draw given all of them."
         )
+
+
+class BlockCompleter(Completer, JacobiSampler):
+    """The same in blocks, for models that can be drawn so."""
+
+    way = "blocks"
