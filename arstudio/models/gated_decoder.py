@@ -174,31 +174,42 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _outputs(self, images: np.ndarray, columns: np.ndarray) -> Array:
         """The horizontal stack and the head at (N,) places of rows that were entered -> (N, C·P), colour by colour."""
-        h, (at, shape) = None, self._at(images, columns)
+        h, parts = None, list(self._parts(images, columns))
         for i, (p, layer) in enumerate(zip(self.prepared, self.model.layers, strict=True)):
-            if i:
-                rows, places = at
-                pad = layer.horizontal_conv.padding[1]
-                shifted = slice(places.start + pad, places.stop + pad) if isinstance(places, slice) else places + pad
-                self._lines[i][rows, shifted] = h.reshape(*shape, -1)
-            z = _copy(self._above[i][at]).reshape(len(images), -1)
-            p.taps.add(z, self._windows[i][at].reshape(len(z), -1))
-            g = p.out.times(_gate(z, z[:, :z.shape[1] // 2]))
-            g += p.shift
-            if i:
-                g += h
-            h = g
+            pad, found = layer.horizontal_conv.padding[1], []
+            for some, (rows, places), shape in parts:                                  # while the layer's weights are near
+                if i:
+                    shifted = slice(places.start + pad, places.stop + pad) if isinstance(places, slice) else places + pad
+                    self._lines[i][rows, shifted] = h[some].reshape(*shape, -1)
+                z = _copy(self._above[i][rows, places]).reshape(some.stop - some.start, -1)
+                p.taps.add(z, self._windows[i][rows, places].reshape(len(z), -1))
+                g = p.out.times(_gate(z, z[:, :z.shape[1] // 2]))
+                g += p.shift
+                if i:
+                    h[some] += g
+                else:
+                    found.append(g)
+            if not i:
+                h = found[0] if len(found) == 1 else (np if isinstance(g, np.ndarray) else torch).concatenate(found)
         inner, outer = self.model.head[1], self.model.head[3]
         return outer(relu(inner(relu(h))))
 
-    def _at(self, images: np.ndarray, columns: np.ndarray) -> tuple[tuple[Any, Any], tuple[int, ...]]:
-        """(N,) places as indices into (B, W, …), slices where they are a rectangle, and the shape of what is found there."""
-        first, count = int(columns[0]), self.spec.width - int(columns[0])
+    def _parts(self, images: np.ndarray, columns: np.ndarray) -> Iterator[tuple[slice, tuple[Any, Any], tuple[int, ...]]]:
+        """(N,) places in parts that stay in a core's cache: which they are, where in (B, W, …), by slices where they are a
+        rectangle, and the shape of what is found there."""
+        width, first = self.spec.width, int(columns[0])
+        count = width - first
         some = images[::count]
         rectangle = len(some) * count == len(images) and int(some[-1] - some[0]) == len(some) - 1
-        if rectangle and (columns.reshape(-1, count) == np.arange(first, self.spec.width)).all():
-            return (slice(int(some[0]), int(some[-1]) + 1), slice(first, self.spec.width)), (len(some), count)
-        return (self._index(images), self._index(columns)), (len(images),)
+        if rectangle and (columns.reshape(-1, count) == np.arange(first, width)).all():
+            for start in range(0, len(some), TOGETHER):
+                here = some[start:start + TOGETHER]
+                where = slice(start * count, (start + len(here)) * count)
+                yield where, (slice(int(here[0]), int(here[-1]) + 1), slice(first, width)), (len(here), count)
+            return
+        for start in range(0, len(images), TOGETHER * width):
+            where = slice(start, min(start + TOGETHER * width, len(images)))
+            yield where, (self._index(images[where]), self._index(columns[where])), (where.stop - where.start,)
 
     def _index(self, index: np.ndarray) -> Array:
         return index if self.x.device.type == "cpu" else torch.from_numpy(index).to(self.x.device)

@@ -152,13 +152,21 @@ def held(monkeypatch):
     from arstudio.sampling.sampler import Sampler
 
     gate = threading.Event()
-    for kind, name in ((Sampler, "step"), (ParticleCompleter, "step"), (JacobiSampler, "_advance")):
-        def gated(self, *limits, step=getattr(kind, name)):
+    for kind in (Sampler, ParticleCompleter):
+        def gated(self, limit=None, step=kind.step):
             if self.trace.cursor >= 20 and not gate.is_set():
                 gate.wait(0.002)
                 return True
-            return step(self, *limits)
+            return step(self, limit)
 
-        monkeypatch.setattr(kind, name, gated)
+        monkeypatch.setattr(kind, "step", gated)
+
+    def advance(self, images, end, advance=JacobiSampler._advance):
+        if self.trace.cursor >= 20 and not gate.is_set():
+            gate.wait(0.002)
+        else:
+            advance(self, images, end if gate.is_set() else min(end, 20))
+
+    monkeypatch.setattr(JacobiSampler, "_advance", advance)
     yield gate
     gate.set()

@@ -218,7 +218,7 @@ def test_an_error_while_drawing_is_said_and_nothing_is_lost(qtbot, panel, messag
         raise RuntimeError("The model produced no numbers.")
 
     before = panel.canvas.sheet
-    monkeypatch.setattr("arstudio.sampling.sampler.Sampler.step", broken)
+    monkeypatch.setattr("arstudio.sampling.trace.Trace.put", broken)
     complete(qtbot, panel)
     assert messages[-1] == ("error", "The model produced no numbers.")
     assert panel.canvas.sheet.same(before)

@@ -293,7 +293,7 @@ def test_an_error_ends_the_live_sketch_and_is_said_once(qtbot, panel, messages, 
     def broken(*_):
         raise RuntimeError("The model produced no numbers.")
 
-    monkeypatch.setattr("arstudio.sampling.sampler.Sampler.step", broken)
+    monkeypatch.setattr("arstudio.sampling.trace.Trace.put", broken)
     monkeypatch.setattr("arstudio.sampling.completion.ParticleCompleter.step", broken)
     click(qtbot, panel.page.live)
     qtbot.waitUntil(lambda: not panel.page.live.isChecked(), timeout=10_000)

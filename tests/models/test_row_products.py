@@ -1,0 +1,67 @@
+"""Rows by fewer multiplications: the same sums as the dense product, in the layout that keeps them together."""
+
+import numpy as np
+import pytest
+import torch
+
+from arstudio.image import ImageSpec
+from arstudio.models import gated_decoder
+from arstudio.models.row_products import TILE, Dense, Tiled, pieces
+from arstudio.sampling import SampleSettings, sample
+
+
+def rows_of(conv, images, width, inputs, x):
+    """x (R, kh, W, in) as the buffer that `conv` reads, padded by one column on either side."""
+    buffer = np.zeros((images, *conv.shape(x.shape[1], width + 2), inputs), x.dtype)
+    for row in range(x.shape[1]):
+        places = conv.places(buffer, slice(0, images), row, 1)
+        for place, piece in zip(places, pieces(x[:, row], len(places)), strict=True):
+            place[...] = piece
+    return buffer
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
+@pytest.mark.parametrize(("images", "kh", "width"), [(1, 2, 4), (3, 2, 12), (5, 1, 8), (2, 3, 28)])
+@pytest.mark.parametrize("shifts", ["one a feature", "one a place"])
+def test_tiles_give_the_dense_convolution(dtype, tolerance, images, kh, width, shifts):
+    rng = np.random.default_rng(width)
+    kernel, like = torch.from_numpy(rng.normal(size=(kh, 3, 5, 6))), torch.zeros((), dtype=dtype)
+    x = rng.normal(size=(images, kh, width, 5)).astype(like.numpy().dtype)
+    shift = rng.normal(size=(images, 1 if shifts == "one a feature" else width, 6)).astype(x.dtype)
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0))).astype(np.float64)
+    windows = np.stack([padded[:, :, j:j + width] for j in range(3)], axis=3)              # (R, kh, W, 3, in)
+    expected = np.einsum("rhwki,hkio->rwo", windows, kernel.numpy()) + shift
+    for conv in (Dense(kernel, 1, like), Tiled(kernel, like)):
+        z = conv(rows_of(conv, images, width, 5, x), slice(0, images), 0, shift)
+        for part, whole in zip(pieces(z, TILE), pieces(expected, TILE), strict=True):
+            np.testing.assert_allclose(part, whole, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("spec", [ImageSpec(1, 5, 8, 4), ImageSpec(3, 3, 12, 3)], ids=str)
+@pytest.mark.parametrize("dilations", [(1,), (1, 1, 2, 1), (1, 2)])
+def test_a_decoder_may_use_either_and_mix_them(spec, dilations, random_model, monkeypatch):
+    model = random_model("gated_pixelcnn", spec, 2, channels=9, dilations=dilations, head=9, dtype=torch.float64)
+    x, y = torch.randint(0, spec.levels, (5, *spec.shape), generator=torch.Generator().manual_seed(1)), torch.arange(5) % 2
+    truth = model(x, y).detach()
+    for many, kinds in ((1, {Dense, Tiled} if 1 in dilations[1:] else {Dense}), (10**9, {Dense})):
+        monkeypatch.setattr(gated_decoder, "MANY", many)
+        monkeypatch.setattr(gated_decoder, "TOGETHER", 2)
+        decoder = model.decoder(5, y)
+        assert {type(p.vertical) for p in decoder.prepared} == kinds
+        decoder.x.copy_(x)
+        for row in range(spec.height):
+            decoder.enter(np.arange(5), row)
+            for images, first in ((np.arange(5), 0), (np.arange(1, 4), 3), (np.array([0, 2, 3]), 1)):
+                columns = np.arange(first, spec.width)
+                found = decoder.look(np.repeat(images, len(columns)), np.tile(columns + row * spec.width, len(images)))
+                expected = truth[images][:, :, :, row, first:].permute(0, 3, 2, 1).flatten(0, 1)
+                torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_either_draws_the_same_images(random_model, monkeypatch):
+    model = random_model("gated_pixelcnn", ImageSpec(1, 6, 8, 3), channels=16, dilations=(1, 1, 1), head=8)
+    drawn = []
+    for many in (1, 10**9):
+        monkeypatch.setattr(gated_decoder, "MANY", many)
+        drawn.append(sample(model, 9, SampleSettings(seed=3), method="blocks").values)
+    assert np.array_equal(*drawn)
