@@ -27,8 +27,7 @@ from arstudio.models.row_products import TILE, Dense, Matrix, Tiled, pieces
 if TYPE_CHECKING:
     from arstudio.models.gated_pixelcnn import GatedLayer, GatedPixelCNN
 
-MANY = 224    # pixels of a row in all images together from which `Tiled` convolutions pay
-SHARED = 16   # images a thread should have at least to enter a row
+SHARED = 16      # images a thread should have at least to enter a row
 MANY = 224       # pixels of a row in all images together from which `Tiled` convolutions pay
 TOGETHER = 8     # images whose rows go through a layer together: what is between two products stays in a core's cache
 
