@@ -36,7 +36,7 @@ SPEC, RGB = ImageSpec(1, 8, 8, 17), ImageSpec(3, 5, 6, 4)
 DIGITS = tuple("0123456789")
 COMMANDS = (
     ["train"], ["sample"], ["complete"], ["inspect"], ["evaluate"], ["models"], ["datasets"], ["demo"],
-    ["bench", "sampling"], ["bench", "gui"],
+    ["bench", "sampling"], ["bench", "gui"], ["evaluate", "likelihood"], ["evaluate", "completion"],
 )
 TINY = ("--set", "channels=4", "--set", "head=8", "--set", "dilations=1")
 
@@ -411,6 +411,24 @@ def test_inspect_shows_a_table_to_people(room):
 # -- evaluate -----------------------------------------------------------------------------------------------
 
 
+def test_evaluate_completion_scores_every_way_and_writes_rows_and_curves(room, here):
+    found = figures(
+        "evaluate", "completion", room / "grey.safetensors", "--masks", "top,bottom", "--limit", 2, "--particles", "4,16",
+        "--csv", "rows.csv", "--plot", "rows.png",
+    )
+    assert [(row["mask"], row["method"], row["particles"]) for row in found["rows"]] == [
+        ("top", "clamp", 0), ("top", "particles", 4), ("top", "particles", 16),
+        ("bottom", "clamp", 0), ("bottom", "exact", 0), ("bottom", "particles", 4), ("bottom", "particles", 16),
+    ]
+    bottom = [row["nats"] for row in found["rows"][3:]]
+    assert bottom == pytest.approx([bottom[0]] * 4, abs=1e-3)
+    assert "digits test, the first 2 images" in found["protocol"]
+    assert len(Path("rows.csv").read_text().splitlines()) == 8
+    assert Image.open("rows.png").size == (900, 540)
+    same = run("evaluate", "likelihood", room / "grey.safetensors", "--limit", 10)
+    assert same.stdout == run("evaluate", room / "grey.safetensors", "--limit", 10).stdout
+
+
 def test_evaluate_is_the_library_s_evaluation_and_writes_nothing(room, here):
     before = sorted(room.iterdir())
     found = figures("evaluate", room / "grey.safetensors", "--dataset", "digits", "--split", "test")
@@ -538,6 +556,11 @@ MISTAKES = {
     "a place of words": ("inspect", "M", "digit.png", "--at", "top,left"),
     "a picture of another size to inspect": ("inspect", "M", "large.png", "--at", "0,0"),
     "no such dataset": ("evaluate", "M", "--dataset", "nosuch"),
+    "particles of nothing": ("evaluate", "completion", "M", "--particles", "1,2"),
+    "a method there is not": ("evaluate", "completion", "M", "--methods", "clamp,guess"),
+    "a mask to evaluate that there is not": ("evaluate", "completion", "M", "--masks", "middle"),
+    "a plot of another kind": ("evaluate", "completion", "M", "--plot", "new.jpg"),
+    "no exact way to evaluate": ("evaluate", "completion", "M", "--masks", "top", "--methods", "exact"),
     "orders of a model with one": ("evaluate", "M", "--orders", 3),
     "no such split": ("evaluate", "M", "--split", "exam"),
     "another colour of dataset": ("evaluate", "M", "--dataset", "emoji"),

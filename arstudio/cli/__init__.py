@@ -3,7 +3,8 @@
     console.py    what all commands share: bars, JSON, sentences for errors, Ctrl-C
     options.py    options that several commands take, described once
     training.py   train                    drawing.py   sample, complete
-    reading.py    inspect, evaluate        lists.py     models, datasets
+    reading.py    inspect, the likelihood  lists.py     models, datasets
+    evaluating.py evaluate: likelihood, completion
     shows.py      demo, bench
 
 Nothing here is imported with torch or Qt: a command loads its room when it runs, so `arstudio --help` stays
@@ -23,8 +24,9 @@ import typer
 from arstudio import __version__
 from arstudio.cli.console import Commands
 from arstudio.cli.drawing import complete, sample
+from arstudio.cli.evaluating import evaluations
 from arstudio.cli.lists import datasets, models
-from arstudio.cli.reading import evaluate, inspect
+from arstudio.cli.reading import inspect
 from arstudio.cli.shows import bench, demo
 from arstudio.cli.training import train
 
@@ -67,8 +69,9 @@ def _root(
         print(context.get_help())
 
 
-for _command in (train, sample, complete, inspect, evaluate, models, datasets, demo):
+for _command in (train, sample, complete, inspect, models, datasets, demo):
     app.command()(_command)
+app.add_typer(evaluations, name="evaluate")
 app.add_typer(bench, name="bench")
 
 

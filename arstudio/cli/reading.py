@@ -202,9 +202,9 @@ def evaluate(
 
     network, card = open_model(model, device)
     ways = _orders(network, orders) if orders > 1 else ()
-    origin = _origin(card)
+    origin = origin_of(card)
     view = replace(origin, dataset=dataset or origin.dataset, binarise=binarise or origin.binarise)
-    data = _view(card, view, split, classes)
+    data = view_for(card, view, split, classes)
     chosen = data.splits[split]
     count = limit or len(chosen)
     x = chosen.x[:count]
@@ -252,7 +252,7 @@ def evaluate(
         say(note)
 
 
-def _origin(card: ModelCard) -> DataView:
+def origin_of(card: ModelCard) -> DataView:
     """The view of the data a model learned from: as its run recorded it, else as far as its card tells."""
     from arstudio.training.runs import Run
     from arstudio.training.setup import DataView
@@ -265,7 +265,7 @@ def _origin(card: ModelCard) -> DataView:
     return DataView(dataset=card.facts.dataset, binarise=how)
 
 
-def _view(card: ModelCard, view: DataView, split: str, classes: bool) -> ImageDataset:
+def view_for(card: ModelCard, view: DataView, split: str, classes: bool) -> ImageDataset:
     """The dataset as the model sees it. Raises UsageSentence or DatasetError where they do not fit."""
     from arstudio.data import SPLITS, load
 

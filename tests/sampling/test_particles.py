@@ -7,18 +7,25 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from arstudio.image import ImageSpec
-from arstudio.sampling import SampleSettings
+from arstudio.image import ImageSpec, SpecMismatch
+from arstudio.models.orders import Order
+from arstudio.progress import Cancelled, Progress
+from arstudio.sampling import SampleSettings, SettingsError
 from arstudio.sampling.completion import (
+    Evidence,
     ParticleSettings,
+    Population,
     complete,
     completion_sampler,
     exact_model,
     hidden_log_prob,
+    ignored_pixels,
     preset_mask,
 )
-from arstudio.sampling.completion.weights import normalised, systematic
+from arstudio.sampling.completion.weights import effective, log_mean, normalised, systematic, tempered
 
 PRESETS = ("top", "bottom", "left", "right", "centre", "blob", "random:0.5")
 NADE = ("nade", {"hidden": 10})
@@ -124,3 +131,267 @@ def test_clamping_misses_the_posterior_exactly_where_it_ignores_known_pixels(mas
         assert value < chi_square_999(freedom)
         assert result.trust.level == "exact"
     assert (result.ignored == 0) == (mask == "bottom")
+
+
+@pytest.mark.parametrize("certainty", [0.3, 0.6, 1.0])
+def test_soft_evidence_multiplies_the_posterior(certainty, random_model):
+    """A hidden half with a brightness told about some of it, in a model of one order and in one of any order."""
+    spec, known = ImageSpec(1, 3, 3, 2), ~preset_mask("left", 3, 3)
+    known[2, 0] = False
+    x = observed(3)
+    said = np.zeros((3, 3))
+    said[0, 0] = said[2, 0] = certainty
+    evidence = Evidence(np.full(spec.shape, 0.8), said)
+
+    def log_likelihood(images):
+        if certainty == 1:
+            return np.where((images[:, 0, [0, 2], 0] == 1).all(1), 0.0, -np.inf)
+        s = (1 - certainty) / (2 * certainty)
+        return (-0.5 * ((images[:, 0, [0, 2], 0] - 0.8) / s) ** 2).sum(1)
+
+    for (name, config), gain in ((NADE, 2.5), (LMCONV, 2.5)):
+        model = random_model(name, spec, seed=2, gain=gain, **config)
+        particles = ParticleSettings(particles=64, repeats=1200)
+        work = completion_sampler(
+            model, x, known, 4, SampleSettings(seed=2), method="auto", particles=particles, evidence=evidence
+        )
+        assert work.kind == "particles"
+        work.run()
+        with np.errstate(divide="ignore"):
+            images, p, log_z = posterior(work.model, x, known, log_likelihood)
+        value, freedom = distance(one_draw_each(work), images, p)
+        assert value < chi_square_999(freedom)
+        z = np.exp(work.log_evidence() - log_z)
+        assert abs(z.mean() - 1) < 4 * z.std(ddof=1) / math.sqrt(len(z)) + 1e-5
+        result = work.finish()
+        joint = dict(zip(map(bytes, images.astype(np.uint8)), p, strict=True))
+        expected = [math.log(joint[bytes(image.astype(np.uint8))]) for image in result.images.reshape(4, -1)]
+        np.testing.assert_allclose(result.log_prob, expected, atol=0.05)
+
+
+def test_evidence_that_does_not_fit_is_refused(random_model):
+    model, x, known = random_model("nade", ImageSpec(1, 3, 3, 4), hidden=4), np.zeros((1, 3, 3), int), np.zeros((3, 3), bool)
+    value, sure = np.zeros((1, 3, 3)), np.full((3, 3), 0.5)
+    for evidence, error, words in (
+        (Evidence(value[:, :2], sure), SpecMismatch, "needs a brightness of shape"),
+        (Evidence(value, sure[:2]), SpecMismatch, "needs a brightness of shape"),
+        (Evidence(value, sure * 3), SettingsError, "certainty of soft evidence must be between 0"),
+        (Evidence(value, sure * np.nan), SettingsError, "certainty of soft evidence must be between 0"),
+        (Evidence(value - 1, sure), SettingsError, "brightness of soft evidence must be between 0 and 3"),
+    ):
+        with pytest.raises(error, match=words):
+            complete(model, x, known, 2, method="auto", evidence=evidence)
+    with pytest.raises(SettingsError, match="Soft evidence needs particles"):
+        complete(model, x, known, 2, method="clamp", evidence=Evidence(value, sure))
+
+
+KINDS = [
+    (NADE, 0), (GATED, 2), (LMCONV, 0), (("order_agnostic", {"channels": 4, "dilations": (1,), "head": 4}), 0),
+    (("made", {"hidden": 8, "orders": 0}), 0), (("pixelcnn", {"channels": 6, "blocks": 1, "head": 4}), 0),
+]
+
+
+@given(
+    kind=st.sampled_from(KINDS), method=st.sampled_from(["auto", "clamp", "particles", "exact"]), seed=st.integers(0, 99),
+    height=st.integers(1, 5), width=st.integers(1, 5), channels=st.sampled_from([1, 3]), levels=st.integers(2, 5),
+    share=st.floats(0, 1), moves=st.integers(0, 1), temperature=st.sampled_from([0.0, 0.5, 1.0]), data=st.data(),
+)
+@settings(max_examples=40)
+def test_known_sites_come_back_bit_for_bit_in_every_method_size_and_mode(
+    kind, method, seed, height, width, channels, levels, share, moves, temperature, data, random_model
+):
+    (name, config), classes = kind
+    spec, rng = ImageSpec(channels, height, width, levels), np.random.default_rng(seed)
+    model = random_model(name, spec, classes, **config)
+    x, known = rng.integers(0, levels, spec.shape), rng.random((height, width)) < share
+    known.reshape(-1)[rng.integers(known.size)] = False
+    guidance = 1.0 if classes and data.draw(st.booleans()) else 0.0
+    order = SampleSettings(seed=seed, temperature=temperature, guidance=guidance)
+    particles = ParticleSettings(particles=5, repeats=2, moves=moves)
+    if method == "exact" and not model.any_order and ignored_pixels(model, known):
+        with pytest.raises(SettingsError, match="choose particles"):
+            completion_sampler(model, x, known, 3, order, method=method)
+        return
+    work = completion_sampler(model, x, known, 3, order, 1 if classes else None, method=method, particles=particles)
+    work.run()
+    result = work.finish()
+    assert result.finished
+    assert (result.images[:, :, known] == x[:, known]).all()
+    assert ((result.images >= 0) & (result.images < levels)).all()
+    assert np.isfinite(result.log_prob).all()
+    assert np.array_equal(result.trace.images(), result.images)
+    again = completion_sampler(model, x, known, 3, order, 1 if classes else None, method=method, particles=particles)
+    again.run()
+    assert np.array_equal(again.finish().images, result.images)
+
+
+def test_reals_are_completed_by_particles_too(random_model):
+    spec = ImageSpec(1, 3, 3, 0)
+    model = random_model("rnade", spec, hidden=6, components=2)
+    x, known = np.random.default_rng(0).random(spec.shape), ~preset_mask("top", 3, 3)
+    evidence = Evidence(np.full(spec.shape, 0.9), np.full((3, 3), 0.9))
+    for moves, told in ((0, None), (1, None), (0, evidence)):
+        particles = ParticleSettings(particles=200, moves=moves)
+        result = complete(model, x, known, 5, SampleSettings(seed=1), method="particles", particles=particles, evidence=told)
+        assert (result.images[:, :, known] == x[:, known]).all()
+        assert np.isfinite(result.images).all()
+        assert np.isfinite(result.log_prob).all()
+        assert len(np.unique(result.images[:, 0, 0, 0])) > 1
+    assert abs(result.images[:, :, ~known] - 0.9).mean() < 0.3
+    with pytest.raises(SettingsError, match=r"take 0\.99"):
+        complete(model, x, known, 5, method="particles", evidence=Evidence(evidence.value, np.ones((3, 3))))
+
+
+class After(Progress):
+    """Cancels after some sites."""
+
+    def __init__(self, sites):
+        self.left = sites
+
+    def cancelled(self):
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.mark.parametrize("method", ["clamp", "particles"])
+def test_a_stopped_completion_keeps_what_is_there_and_can_go_on(method, random_model):
+    model = random_model("nade", ImageSpec(1, 4, 4, 3), hidden=6)
+    x, known = np.ones((1, 4, 4), int), ~preset_mask("left", 4, 4)
+    work = completion_sampler(model, x, known, 3, SampleSettings(seed=1), method=method)
+    with pytest.raises(Cancelled):
+        work.run(After(9))
+    found = work.finish()
+    assert not found.finished
+    assert found.trust.level == "poor"
+    assert (found.images[:, :, known] == 1).all()
+    assert (found.images[:, 0, :2, :2] >= 0).all()
+    assert (found.images[:, 0, 3, :2] == -1).all()
+    work.run()
+    assert work.finish().finished
+    if method == "particles":
+        with pytest.raises(SettingsError, match="cannot go back"):
+            work.rewind(3)
+
+
+def test_the_trace_of_particles_holds_the_models_own_distributions(random_model):
+    model = random_model("gated_pixelcnn", ImageSpec(1, 4, 4, 4), **GATED[1])
+    x, known = np.ones((1, 4, 4), int), ~preset_mask("top", 4, 4)
+    result = complete(model, x, known, 6, SampleSettings(seed=1), method="particles")
+    trace = result.trace
+    assert trace.complete
+    with torch.inference_mode():
+        images = torch.from_numpy(result.images)
+        log_p = model.log_prob_sites(images).flatten(1)[:, trace.sites].double().numpy()
+        pmf = model.likelihood.log_pmf(model(images)).exp().flatten(2)[:, :, trace.sites].transpose(1, 2).numpy()
+    np.testing.assert_allclose(trace.log_probs, log_p, atol=1e-4)
+    np.testing.assert_allclose(trace.pmfs, pmf, atol=1e-5)
+    assert (trace.origin[:, 8:] == 1).all()
+    np.testing.assert_allclose(result.log_prob, log_p.sum(1) - result.population.log_evidence, atol=1e-3)
+
+
+def test_auto_says_which_and_why(random_model):
+    spec = ImageSpec(1, 4, 4, 2)
+    raster, anything = random_model("nade", spec, hidden=4), random_model(LMCONV[0], spec, **LMCONV[1])
+    x, top, bottom = observed(4), ~preset_mask("top", 4, 4), ~preset_mask("bottom", 4, 4)
+    choices = {}
+    for name, model, known, budget in (
+        ("exact by luck", raster, bottom, 0), ("particles", raster, top, 0), ("exact by order", anything, top, 0),
+        ("no time", raster, top, 1e-9),
+    ):
+        work = completion_sampler(model, x, known, 2, SampleSettings(), method="auto", seconds=budget)
+        choices[name] = work.kind, work.reason
+        assert work.reason.startswith("Chosen because ")
+        assert work.reason.count(".") == 1 or budget
+    assert [kind for kind, _ in choices.values()] == ["exact", "particles", "exact", "clamp"]
+    assert "every known pixel comes before every hidden one" in choices["exact by luck"][1]
+    assert "8 known pixels come after a hidden one" in choices["particles"][1]
+    assert "128 particles" in choices["particles"][1]
+    assert "any order" in choices["exact by order"][1]
+    assert "allow fewer than 16 particles" in choices["no time"][1]
+    assert completion_sampler(raster, x, top, 2, SampleSettings(), method="clamp").reason == ""
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"particles": 1}, "particles must be at least 2, not 1"), ({"repeats": 0}, "repeats must be at least 1"),
+    ({"moves": -1}, "moves must be 0"), ({"threshold": 0.0}, "threshold must be above 0"),
+    ({"particles": 1 << 19, "repeats": 3}, "at most 1,048,576"),
+])
+def test_particles_there_cannot_be_are_refused(change, words):
+    with pytest.raises(SettingsError, match=words):
+        ParticleSettings(**change)
+
+
+def test_ways_there_are_not_are_refused(random_model):
+    model, x, known = random_model("nade", ImageSpec(1, 3, 3, 2), hidden=4), observed(3), ~preset_mask("top", 3, 3)
+    for options, words in (
+        ({"method": "guess"}, "There is no way to complete called 'guess'"), ({"method": "exact"}, "choose particles"),
+    ):
+        with pytest.raises(SettingsError, match=words):
+            complete(model, x, known, 2, **options)
+    with pytest.raises(SettingsError, match="at least 1, not 0"):
+        complete(model, x, known, 0, method="particles")
+    with pytest.raises(SettingsError, match="time budget"):
+        completion_sampler(model, x, known, 2, SampleSettings(), method="auto", seconds=-1)
+    classes = random_model("gated_pixelcnn", ImageSpec(1, 3, 3, 2), 3, **GATED[1])
+    with pytest.raises(SettingsError, match="give a single class"):
+        complete(classes, x, known, 2, y=torch.tensor([0, 1]), method="particles")
+    assert complete(classes, x, known, 2, y=torch.tensor([1, 1]), method="particles").trace.classes.tolist() == [1, 1]
+
+
+def test_more_particles_and_moves_leave_more_beginnings(random_model):
+    model = random_model("nade", ImageSpec(1, 4, 4, 2), seed=3, gain=4.0, hidden=10)
+    x, known = observed(4), ~preset_mask("top", 4, 4)
+    found = {}
+    for n, moves in ((4, 0), (256, 0), (256, 3)):
+        particles = ParticleSettings(particles=n, repeats=2, moves=moves)
+        found[n, moves] = complete(model, x, known, 4, SampleSettings(seed=3), method="particles", particles=particles)
+    few, many, moved = (result.population for result in found.values())
+    assert few.ancestors < many.ancestors
+    assert few.effective < many.effective
+    assert many.trust.level != "poor"
+    assert "512 particles agree on" in many.trust.words
+    assert "between 2 repeats" in many.trust.words
+    assert moved.moves > 0
+    assert 0 < moved.accepted <= 1
+    assert moved.effective >= many.effective
+
+
+@pytest.mark.parametrize(("log_z", "effective_number", "ancestors", "level"), [
+    ([-3.0, -3.1], 60, 50, "good"), ([-3.0], 60, 50, "good"), ([-3.0, -5.0], 60, 50, "fair"), ([-3.0], 6, 50, "fair"),
+    ([-3.0], 60, 5, "fair"), ([-3.0], 1.5, 50, "poor"), ([-3.0], 60, 1, "poor"), ([-3.0, -30.0], 60, 50, "poor"),
+])
+def test_trust_needs_effective_particles_beginnings_and_repeats_that_agree(log_z, effective_number, ancestors, level):
+    assert Population(128, np.array(log_z), effective_number, ancestors).trust.level == level
+
+
+def test_weights_are_worked_with_in_logs():
+    log_w = np.array([[0.0, -1.0, -2000.0, -np.inf], [-np.inf] * 4, [-3000.0] * 4])
+    np.testing.assert_allclose(log_mean(log_w)[[0, 2]], [math.log((1 + math.exp(-1)) / 4), -3000.0])
+    assert log_mean(log_w)[1] == -np.inf
+    np.testing.assert_allclose(normalised(log_w).sum(1), 1.0)
+    np.testing.assert_allclose(effective(log_w)[1:], 4.0)
+    assert tempered(np.array([[0.0, -100.0, -100.0, -100.0], [0.0, 0.0, 0.0, 0.0]]), 2.0).tolist() == [1 / 64, 1.0]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9), st.floats(0, 1, exclude_max=True), st.integers(1, 20))
+def test_systematic_resampling_takes_each_as_often_as_its_weight_says_up_to_one(weights, u, count):
+    w = np.array([[*weights, 0.01]])
+    w /= w.sum()
+    index = systematic(w, np.array([u]), count)
+    assert (np.diff(index[0]) >= 0).all()
+    often = np.bincount(index[0], minlength=w.shape[1])
+    assert (abs(often - w[0] * count) < 1 + 1e-9).all()
+    assert (often[w[0] == 0] == 0).all()
+
+
+def test_hidden_log_prob_of_an_order_with_the_known_first_is_the_conditional(random_model):
+    model = random_model("made", ImageSpec(1, 3, 3, 2), gain=2.5, hidden=12, orders=0)
+    x, known = observed(3), ~preset_mask("random:0.5", 3, 3, seed=2)
+    first = exact_model(model, known)
+    assert first.order != model.order
+    images, p, _ = posterior(first, x, known)
+    found = hidden_log_prob(first, images.reshape(-1, 1, 3, 3), known)
+    np.testing.assert_allclose(found, np.log(p), atol=1e-5)
+    column = random_model("nade", ImageSpec(1, 3, 3, 2), hidden=4, order="column")
+    assert exact_model(column, ~preset_mask("right", 3, 3)) is column
+    assert column.order == Order("column", 3, 3)
