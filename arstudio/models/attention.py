@@ -95,7 +95,7 @@ class Memory:
         """
         if len(images) == len(self._keys) and bool((counts == counts[0]).all()):    # one place of every image
             return self.attend(q, int(counts[0]))
-        out = np.empty((*q.shape[:2], self._values.shape[3]), q.dtype)
+        out = self._values[images, :, 0] * 0
         starts = np.flatnonzero(np.diff(images, prepend=-1))
         q = q * (1 / math.sqrt(q.shape[-1]))
         for start, end in zip(starts, [*starts[1:], len(images)], strict=True):
@@ -108,7 +108,8 @@ class Memory:
             scores[:, :, first:][:, later] = -np.inf
             if first == 0:
                 scores[:, 0] = 0                                                                 # nothing is there yet
-            out[start:end] = (softmax(scores) @ self._values[image, :, :last]).swapaxes(0, 1)
+            weights = softmax(scores) if isinstance(scores, np.ndarray) else scores.softmax(-1)
+            out[start:end] = (weights @ self._values[image, :, :last]).swapaxes(0, 1)
             if first == 0:
                 out[start] = 0
         return out
