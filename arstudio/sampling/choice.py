@@ -22,7 +22,11 @@ def methods(model: AutoregressiveModel) -> tuple[str, ...]:
 
 
 def choose(model: AutoregressiveModel, count: int) -> Choice:
-    """The fastest exact way to draw `count` images. All give the same pixels."""
-    if "blocks" in methods(model):
-        return Choice("blocks", "The decoder of this model takes a whole row at once and corrects what it guessed wrong.")
-    return Choice("incremental", "The decoder of this model computes every feature once, one site after the other.")
+    """The fastest exact way to draw `count` images, from what is known before. All give the same pixels."""
+    if "blocks" not in methods(model):
+        return Choice("incremental", "The decoder of this model computes every feature once, one site after the other.")
+    if count >= model.blocks_below:
+        return Choice(
+            "incremental", f"With {count} images at once a site of this model costs too little for guessing to pay."
+        )
+    return Choice("blocks", "The decoder of this model takes many sites at once and corrects what it guessed wrong.")

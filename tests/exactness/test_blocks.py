@@ -1,6 +1,8 @@
 """Law 3 for decoders that take many pixels at once: given what stands before each pixel, right or guessed, they say
 what `forward` says, in whatever pieces and for whichever images they are asked."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -72,3 +74,16 @@ def test_many_pixels_at_once_say_what_forward_says(case, random_model):
     blocks = list(range(-(-case.spec.pixels // walk.decoder.block)))
     for block in [*blocks, *walk.rng.choice(blocks, 2)]:    # and back to earlier ones
         walk.draw(int(block))
+
+
+ONE_EACH = {case.name: case for case in CASES if case.spec == ImageSpec(3, 4, 3, 4) and case.name != "gated_pixelcnn"}
+
+
+@pytest.mark.parametrize("case", ONE_EACH.values(), ids=str)
+def test_on_other_devices_tensors_take_the_place_of_arrays(case, random_model, monkeypatch):
+    for name, module in list(sys.modules.items()):
+        if name.startswith("arstudio.models") and hasattr(module, "at_site"):
+            monkeypatch.setattr(module, "at_site", lambda x: x)
+    walk = Blocks(random_model(case.name, case.spec, case.num_classes, dtype=torch.float64, **case.config), 2)
+    for block in range(-(-case.spec.pixels // walk.decoder.block) if walk.decoder.block else 0):
+        walk.draw(block)
