@@ -35,7 +35,7 @@ def test_every_step_of_a_lesson_does_what_it_says_and_points_at_something(qtbot,
     teacher.begin_named(name)
     seen = []
     for _ in lesson(name).steps:
-        qtbot.waitUntil(lambda: not teacher.busy, timeout=30_000)
+        qtbot.waitUntil(lambda: not teacher.busy, timeout=100_000)
         assert window.notice.property("kind") != "error", window.notice.text.text()
         assert teacher.ring.isVisible()
         assert teacher.card.isVisible()
@@ -55,14 +55,14 @@ def test_every_step_of_a_lesson_does_what_it_says_and_points_at_something(qtbot,
 def test_a_step_back_shows_the_step_before_again(qtbot, window):
     teacher = window.teacher
     teacher.begin_named("chain-rule")
-    qtbot.waitUntil(lambda: not teacher.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not teacher.busy, timeout=100_000)
     first = teacher.card.title.text()
     assert not teacher.card.back_button.isVisible()
     qtbot.mouseClick(teacher.card.next_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: not teacher.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not teacher.busy, timeout=100_000)
     assert teacher.card.title.text() != first
     qtbot.mouseClick(teacher.card.back_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: not teacher.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not teacher.busy, timeout=100_000)
     assert teacher.card.title.text() == first
     qtbot.mouseClick(teacher.card.close_button, Qt.MouseButton.LeftButton)
     assert teacher.lesson is None
@@ -99,7 +99,7 @@ def test_the_list_of_lessons_begins_the_one_that_is_clicked(qtbot, window):
     (chooser,) = window.findChildren(LessonList)
     qtbot.mouseClick(chooser.buttons["why-mask"], Qt.MouseButton.LeftButton)
     assert window.teacher.lesson.name == "why-mask"
-    qtbot.waitUntil(lambda: not window.teacher.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not window.teacher.busy, timeout=100_000)
     window.teacher.end()
 
 
