@@ -58,6 +58,7 @@ class StatusLine(QStatusBar):
             return
         self._shown = now
         self.text.setText(text)
+        self.text.setToolTip(self.studio.way[1])
         if not same:
             self._busy, self._endless = bool(text), fraction is None
             self.progress.setVisible(bool(text))

@@ -379,10 +379,19 @@ class Studio(Playhead):
 
     @Slot(object, str)
     def _drawing_reported(self, fraction: float | None, text: str) -> None:
-        self.status.emit(f"{self._drawing.objectName() if self._drawing else ''} · {text}", fraction)
+        by = self.tr(" by {}").format(self.way[0]) if self.way[0] else ""
+        self.status.emit(f"{self._drawing.objectName() if self._drawing else ''}{by} · {text}", fraction)
+
+    @property
+    def way(self) -> tuple[str, str]:
+        """The sampler of the shown drawing and why it was taken, one sentence; empty without one."""
+        sampler = self.tree.sampler if self.tree is not None else None
+        return (sampler.choice.method, sampler.choice.why) if sampler is not None else ("", "")
 
     @Slot(object)
     def _drawing_done(self, tree: BranchTree) -> None:
+        if tree.sampler is not None and tree.sampler.notice:
+            self.message.emit("info", tree.sampler.notice)
         self.remember_branch(tree, tree.current, *self._drawn_with)
         self.branches_changed.emit()
 

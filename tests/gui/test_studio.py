@@ -217,3 +217,17 @@ def test_the_model_opened_last_wins(qtbot, studio):
     studio.open_model("digits-fvsbn")
     qtbot.waitUntil(lambda: not studio.loading, timeout=20_000)
     assert studio.card.name == "digits-fvsbn"
+
+
+def test_the_status_says_which_sampler_draws_and_that_memory_ran_out(qtbot, drawn):
+    said, told = [], []
+    drawn.status.connect(lambda text, _: said.append(text))
+    drawn.message.connect(lambda kind, text: told.append((kind, text)))
+    method, why = drawn.way
+    assert method == drawn.tree.sampler.method
+    assert why == drawn.tree.sampler.choice.why
+    drawn._drawing_reported(0.5, "half")
+    assert said[-1].endswith(f" by {method} · half")
+    drawn.tree.sampler.notice = "Memory ran out."
+    drawn._drawing_done(drawn.tree)
+    assert ("info", "Memory ran out.") in told
