@@ -223,6 +223,20 @@ def test_keep_takes_pixels_of_the_continuation_over(qtbot, panel):
     assert (panel.result.images[:, 0, 4, 4] == seen[0, 4, 4]).all()
 
 
+def test_a_live_sketch_is_compared_and_taken_as_it_is_seen(qtbot, panel):
+    live(qtbot, panel)
+    seen, original = panel.canvas.image(), panel.canvas.sheet.content
+    qtbot.mousePress(panel.side.compare, LEFT)
+    assert np.array_equal(panel.canvas.image(), original)
+    qtbot.mouseRelease(panel.side.compare, LEFT)
+    assert np.array_equal(panel.canvas.image(), seen)
+    click(qtbot, panel.side.take)
+    assert np.array_equal(panel.canvas.sheet.content, seen)
+    assert not panel.canvas.sheet.hidden.any()
+    panel.undo_stack.undo()
+    qtbot.waitUntil(lambda: panel.canvas.haunted and not panel.running, timeout=20_000)
+
+
 def test_a_stroke_cancels_the_run_before_it_and_the_last_sheet_wins(qtbot, panel, held):
     panel.new_blank()
     started = []

@@ -38,7 +38,7 @@ class LiveSketch(QObject):
             self.on = on
             self._stale = self._moving = False
             if not on and self._run.running:
-                self._run.stop(keep=False)
+                self._run.drop()
             self._canvas.show_ghost(None)
             self.switched.emit(on)
             self.refresh()
@@ -51,7 +51,7 @@ class LiveSketch(QObject):
             return
         self._stale = True
         if self._run.running:
-            self._run.stop(keep=False)
+            self._run.drop()
         else:
             self.go_on()
 
@@ -63,7 +63,7 @@ class LiveSketch(QObject):
         if not self._run.running:
             self.go_on()
         elif begins:
-            self._run.stop(keep=False)
+            self._run.drop()
 
     def go_on(self) -> bool:
         """Start the next run if the sheet has changed since the last one began; True if it was started."""

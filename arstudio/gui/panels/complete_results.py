@@ -94,7 +94,7 @@ class CompletionResults(QObject):
     def _show_live(self, found: Completions) -> None:
         self.last = found
         self.canvas.leave_preview()
-        self.canvas.show_ghost(found.images[found.order("typical")[0]])    # the likeliest is often the emptiest
+        self.canvas.show_ghost(found.images[self._seen()])    # the typical one: the likeliest is often the emptiest
         self.page.agreement.show_completions(found, found.trace.spec)
         self.shelf.show_completions(found)
         self.show_words()
@@ -133,10 +133,16 @@ class CompletionResults(QObject):
             self.show_words()
         self.page.caption.describe(self.canvas)
 
+    def _seen(self) -> int | None:
+        """The completion that is shown: the chosen one, or in a live sketch the typical one."""
+        if self.gallery.current is None and self.live.on and self.last is not None:
+            return self.last.order("typical")[0]
+        return self.gallery.current
+
     @Slot()
     def take(self) -> None:
-        """Put the chosen completion on the canvas; what was drawn is known from now on."""
-        index = self.gallery.current
+        """Put the completion that is shown on the canvas; what was drawn is known from now on."""
+        index = self._seen()
         if self.last is not None and index is not None:
             image = self.last.images[index]
             self.page.caption.words = self.tr("A completion: hide another part of it and go on")
@@ -147,17 +153,23 @@ class CompletionResults(QObject):
     @Slot()
     def open_in_generate(self) -> None:
         """Show the trace of the completions in Generate."""
-        if self.last is not None and self.gallery.current is not None:
+        index = self._seen()
+        if self.last is not None and index is not None:
             self.studio.pause()
             self.studio.stop_drawing()
-            self.studio.show_trace(self.last.trace, self.last.card, focus=self.gallery.current)
+            self.studio.show_trace(self.last.trace, self.last.card, focus=index)
             self.studio.tab_requested.emit("generate")
 
     @Slot(bool)
     def _compare(self, held: bool) -> None:
-        if self.last is not None and self.gallery.current is not None:
-            image = self.last.sheet.content if held else self.last.images[self.gallery.current]
-            self.canvas.show_preview(image, self.last.sheet.hidden)
+        if self.last is None:
+            return
+        if held and self._seen() is not None:
+            self.canvas.show_preview(self.last.sheet.content, self.last.sheet.hidden)
+        elif self.gallery.current is not None:
+            self.canvas.show_preview(self.last.images[self.gallery.current], self.last.sheet.hidden)
+        else:
+            self.canvas.leave_preview()
 
     # -- words ----------------------------------------------------------------------------------------------
 
@@ -209,7 +221,7 @@ class CompletionResults(QObject):
                 self.tr("Their log p, their bits per hidden pixel and what they are conditioned on appear here."),
             )
         elif index is None and self.live.on:
-            seen = found.order("typical")[0]
+            seen = self._seen()
             rank = self.gallery.order.index(seen) + 1
             self.side.show_completion(found, seen, rank, self.tr("Live: it follows your pen."))
         elif index is None:

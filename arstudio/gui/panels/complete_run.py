@@ -107,11 +107,15 @@ class CompletionRun(QObject):
         self._reported(None, "")
         self._task.start()
 
-    def stop(self, keep: bool = True) -> None:
-        """Stop drawing; `ended` brings what is there, or None if it is not to be kept."""
+    def stop(self) -> None:
+        """Stop drawing; `ended` brings what is there."""
         if self._task is not None:
-            if not keep:
-                self._job.keep.clear()
+            self._task.cancel()
+
+    def drop(self) -> None:
+        """Stop drawing as soon as can be; `ended` brings None."""
+        if self._task is not None:
+            self._job.keep.clear()
             self._task.cancel()
 
     def abandon(self) -> None:
