@@ -83,12 +83,7 @@ class Camera:
         self.photograph("generate")
         studio.seek(spec.sites)
         self.futures()
-        tour.click(window.inspector.overlays.button("surprise"))
-        self.photograph("inspect-surprise")
-        tour.click(window.inspector.overlays.button("sees"))
-        tour.wait("the receptive field", lambda: window.generate_panel.view._overlay is not None)
-        self.photograph("inspect-sees")
-        tour.click(window.inspector.overlays.button("none"))
+        self.inspect()
         self.complete()
         window.show_train()
         panel = window.train
@@ -125,6 +120,21 @@ class Camera:
         self.photograph("compare")
         studio.compare(False)
         tour.wait("the drawing", lambda: studio.trace.count > 1 and tour.drawn())
+
+    def inspect(self) -> None:
+        """Maps on the image, and a past pixel that might have been different."""
+        window, studio, tour, inspector = self.window, self.studio, self.tour, self.window.inspector
+        for key in ("surprise", "error", "sees", "depends"):
+            tour.click(inspector.overlays.button(key))
+            tour.wait(f"the map of {key}", lambda: window.generate_panel.view._overlay is not None and not inspector.maps.busy)
+            self.photograph(f"inspect-{key}")
+        tour.click(inspector.overlays.button("none"))
+        past, (_, row, column) = inspector.past, studio.selection
+        tour.click(past.view, past.view.rect_of(row - 1, column).center())
+        past.slider.setValue(0 if past.slider.value() > past.slider.maximum() / 2 else past.slider.maximum())
+        tour.wait("what if", lambda: inspector.plot.ghost() is not None)
+        inspector.show_section(inspector.fold_past)
+        self.photograph("inspect-what-if")
 
     def complete(self) -> None:
         """Completions by particles, a picture being fitted, and a sketch the model continues."""

@@ -377,7 +377,7 @@ def test_a_photograph_is_previewed_fitted_and_read(qtbot, ready, studio, tmp_pat
     unfold(qtbot, inspector.fold_picture)
     mime = QMimeData()
     mime.setUrls([QUrl.fromLocalFile(str(path))])
-    inspector.pictures.dropEvent(QDropEvent(
+    inspector.dropEvent(QDropEvent(
         QPointF(5, 5), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     ))
     source = inspector.pictures.pictures

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Slot
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDoubleSpinBox, QScrollArea, QVBoxLayout, QWidget
 
 from arstudio.gui import theme
@@ -42,6 +43,7 @@ class InspectPanel(QWidget):
     def __init__(self, studio: Studio, stage: Any) -> None:
         super().__init__()
         self.setObjectName("side")
+        self.setAcceptDrops(True)
         self.studio = studio
         self.reader = Reader(studio, self)
         self._looked = 0.0
@@ -134,6 +136,7 @@ class InspectPanel(QWidget):
         head, area, inner = QWidget(), QScrollArea(), QWidget()    # the distribution stays in sight while the rest scrolls
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area = area
         whole.addWidget(head)
         whole.addWidget(area, 1)
         inner.setObjectName("side")
@@ -154,6 +157,12 @@ class InspectPanel(QWidget):
         for fold in (self.fold_top, self.fold_past, self.fold_value, self.fold_time, self.fold_layers, self.fold_picture):
             column.addWidget(fold)
         column.addStretch(1)
+
+    def show_section(self, fold: Fold) -> None:
+        """Bring a section into sight."""
+        fold.header.setChecked(True)
+        self.area.widget().layout().activate()
+        self.area.verticalScrollBar().setValue(fold.y())
 
     @property
     def plot(self) -> DistributionPlot:
@@ -416,6 +425,14 @@ class InspectPanel(QWidget):
             step = trace.step(c, *hover)
             drawn = step < self.reader.shown
             plot.highlight(trace.spec.bin_of(trace.values[self.studio.focus, step].item()) if drawn else None)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """A picture dropped anywhere here is inspected."""
+        self.pictures.dragEnterEvent(event)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Inspect it."""
+        self.pictures.dropEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
         """The highlighted term is written in a colour of the palette."""

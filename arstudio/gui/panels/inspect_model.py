@@ -66,7 +66,9 @@ class DevelopmentSection(QWidget):
             self._say(self.tr("Known once this pixel is drawn."))
         else:
             x, site, y = self.reader.image(step + 1), trace.site(step), self.reader.label
-            question = (id(trace), studio.focus, step, id(model), x.tobytes())
+            from arstudio.analysis.readings import key_of
+
+            question = (step, key_of(model, x, y))
             if question == self._asked:
                 return
             self._asked = question
@@ -155,3 +157,4 @@ class LayersSection(QWidget):
         if not kernel.masked:
             words += self.tr(" No mask: the layer only reaches what came before.")
         self.words.setText(words)
+        self.layout().activate()    # the picture has another height

@@ -85,6 +85,11 @@ class OverlaySection(QWidget):
         """Which map is chosen."""
         return self.choice.key()
 
+    @property
+    def busy(self) -> bool:
+        """True while a map is being worked out, or about to be."""
+        return self._work.busy or self._soon.isActive()
+
     @Slot(str)
     def _chosen(self, key: str) -> None:
         self._shown_for = self._asked = None
@@ -206,7 +211,9 @@ class OverlaySection(QWidget):
         x, site, y = self.reader.image(step), trace.site(step), self.reader.label
         if trace.complete and key == "sees":
             x = self.reader.image()
-        question = (key, self.way.key(), id(trace), studio.focus, step, id(model), x.tobytes())
+        from arstudio.analysis.readings import key_of
+
+        question = (key, self.way.key(), id(trace), studio.focus, step, key_of(model, x, y))
         if question in (self._shown_for, self._asked):
             return
         self._asked, self._guess, exact = question, None, self.way.key() == "exact"

@@ -151,12 +151,11 @@ class Pictures(QObject):
 
 
 class PicturesSection(QWidget):
-    """Three ways to bring an image; the fourth is to drop one here."""
+    """Three ways to bring an image; the fourth is to drop one, which the panel passes on."""
 
     def __init__(self, studio: Studio) -> None:
         super().__init__()
         self.pictures = Pictures(studio, self)
-        self.setAcceptDrops(True)
         self.dataset = QPushButton(self.tr("Dataset"))
         self.dataset.setToolTip(self.tr("A random test image of what the model learned from"))
         self.file = QPushButton(self.tr("Open…"))
@@ -171,7 +170,7 @@ class PicturesSection(QWidget):
             row.addWidget(button)
         self.words = label("", "small", wrap=True)
         self.hint = self.tr(
-            "Or drop a picture or photograph here. It is read in the model's order, as if it had just been drawn."
+            "Or drop a picture or photograph on this panel. It is read in the model's order, as if it had just been drawn."
         )
         self.words.setText(self.hint)
         self.pictures.shown.connect(self._shown)
