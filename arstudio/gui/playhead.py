@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from arstudio.sampling import Trace
 
 FULL_SPEED = math.inf
-SMOOTH, FOLLOWING = 16, 30    # ms between two looks at the trace; while following, every look costs the drawing time
+SMOOTH, FOLLOWING = 16, 31    # ms between two looks at the trace; while following, every look costs the drawing time
 
 
 class Playhead(QObject):

@@ -470,3 +470,14 @@ def test_pointing_at_a_pixel_lights_its_bar_and_at_a_bar_its_pixels(qtbot, ready
     level = int(studio.trace.image(0)[0, 2, 5])
     qtbot.mouseMove(plot, plot.bar_centre(level).toPoint())
     qtbot.waitUntil(lambda: view.marked_value == level, timeout=2_000)
+
+
+def test_a_bar_pointed_at_is_forgotten_where_another_pixel_has_none_such(qtbot, ready, studio):
+    plot = ready.inspector.plot
+    qtbot.mouseMove(plot, plot.bar_centre(16).toPoint())
+    qtbot.waitUntil(lambda: plot._hovered == 16, timeout=2_000)
+    draw_with(qtbot, studio, random("nade", ImageSpec(1, 4, 4, 3), hidden=4))
+    assert plot._hovered is None
+    plot.highlight(9)
+    assert plot._hovered is None
+    plot.grab()

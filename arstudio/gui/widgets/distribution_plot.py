@@ -67,6 +67,8 @@ class DistributionPlot(QWidget):
             return
         self._pmf, self._value, self._ghost, self._components = pmf, value, ghost, components
         self._empty_shown = self.empty
+        if self._hovered is not None and (pmf is None or self._hovered >= len(pmf)):    # it was a bar of another pixel
+            self._hovered = None
         self.update()
 
     def choose(self, on: bool) -> None:
@@ -92,7 +94,9 @@ class DistributionPlot(QWidget):
         return self._pmf
 
     def highlight(self, level: int | None) -> None:
-        """Light up a bar."""
+        """Light up a bar, if there is one."""
+        if level is not None and (self._pmf is None or level >= len(self._pmf)):
+            level = None
         if level != self._hovered:
             self._hovered = level
             self.update()

@@ -71,6 +71,7 @@ class PixelView(QWidget):
         self._overlay: np.ndarray | None = None
         self._overlay_range = (0.0, 1.0)
         self._blind: np.ndarray | None = None
+        self._ground = ""
         self._grid: list[QLineF] = []
         self._grid_place: tuple[float, ...] = ()
         self.selected: tuple[int, int] | None = None
@@ -92,6 +93,11 @@ class PixelView(QWidget):
         self.setAccessibleName("Image")
         if interactive:
             self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+
+    def stand_on(self, ground: str) -> None:
+        """Paint the ground too, in a colour of the palette: what lies behind need not be painted for every frame."""
+        self._ground = ground
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
 
     # -- content --------------------------------------------------------------------------------------------
 
@@ -289,12 +295,14 @@ class PixelView(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Picture, grid, marks."""
-        if self._image is None or self.spec is None:
+        painter, target, s = QPainter(self), self.target(), self.scale()
+        empty = self._image is None or self.spec is None
+        if self._ground and (empty or not target.contains(QRectF(event.rect()))):
+            painter.fillRect(event.rect(), theme.colour(self._ground))
+        if empty:
             return
         if self._picture is None:
             self._picture = to_qimage(self._compose())
-        painter = QPainter(self)
-        target, s = self.target(), self.scale()
         painter.drawImage(target, self._picture, QRectF(0, 0, self.spec.width, self.spec.height))
         if s * self.devicePixelRatioF() >= GRID_FROM and self._interactive:
             self._draw_grid(painter, target, s, event.rect())

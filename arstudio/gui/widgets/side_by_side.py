@@ -58,6 +58,7 @@ class SideBySide(QWidget):
     def _add_cell(self, index: int) -> None:
         cell, view = QWidget(self), PixelView()
         view.zoomable = view.align_top = view.align_left = True
+        view.stand_on("stage")
         view.clicked.connect(lambda row, column: self.clicked.emit(index, row, column))
         view.hovered.connect(self.hovered)
         title, figures = label("", "strong"), label("", "small")
