@@ -57,6 +57,7 @@ class HistoryItem:
     when: float = field(default_factory=time.time)
     pinned: bool = False
     path: Path | None = None
+    file_bytes: int = 0                     # on disk
     kept: Trace | None = None               # None: on disk only
     tree: BranchTree | None = None          # the drawing it belongs to, while it is in memory
     branch: Branch | None = None
@@ -110,7 +111,7 @@ class HistoryItem:
             image = read_trace(path).image(0)
             return cls(
                 card, Settings.from_dict(about["settings"]), Recipe.from_dict(about["recipe"]), image,
-                str(about["label"]), float(about["when"]), bool(about["pinned"]), path,
+                str(about["label"]), float(about["when"]), bool(about["pinned"]), path, path.stat().st_size,
             )
         except (KeyError, TypeError, ModelFileError) as error:
             raise RecordError(f"{path.name} is a damaged drawing ({str(error).rstrip('.')}).") from None
@@ -179,13 +180,13 @@ class History(QObject):
         return sorted(found, key=lambda item: not item.pinned)
 
     def _write(self, item: HistoryItem) -> None:
-        def write(progress: TaskProgress) -> int:
+        def write(progress: TaskProgress) -> tuple[HistoryItem, int]:
             from arstudio.sampling.record import encode
 
             item.path.parent.mkdir(parents=True, exist_ok=True)
             data = encode(item.trace, item.about())
             write_atomically(item.path, data)
-            return len(data)
+            return item, len(data)
 
         task = Task(write, "history")
         task.done.connect(self._written)
@@ -193,18 +194,19 @@ class History(QObject):
         task.start()
 
     @Slot(object)
-    def _written(self, _size: int) -> None:
+    def _written(self, result: tuple[HistoryItem, int]) -> None:
         """Drop the oldest files beyond the budget."""
-        sizes = {item: _size_of(item.path) for item in self.items}
-        gone = False
+        result[0].file_bytes = result[1]
+        held, gone = sum(item.file_bytes for item in self.items), []
         for item in reversed(self.items[1:]):
-            if sum(sizes.values()) <= HISTORY_BYTES:
+            if held <= HISTORY_BYTES:
                 break
-            if not item.pinned and sizes[item]:
-                del sizes[item]
-                self.items.remove(item)
-                _remove(item.path)
-                gone = True
+            if not item.pinned and item.file_bytes:
+                held -= item.file_bytes
+                gone.append(item)
+        for item in gone:
+            self.items.remove(item)
+            _remove(item.path)
         if gone:
             self.changed.emit()
 
@@ -220,7 +222,7 @@ class History(QObject):
         for item in reversed(self.items[1:]):
             if held <= MEMORY_BYTES:
                 break
-            if item.path is not None and item.path.exists():
+            if item.kept is not None and item.file_bytes:
                 held -= item.size
                 item.kept = item.tree = item.branch = None
 
@@ -235,13 +237,6 @@ def _read_all(progress: TaskProgress) -> list[HistoryItem]:
         except (ValueError, OSError):
             continue
     return found
-
-
-def _size_of(path: Path | None) -> int:
-    try:
-        return path.stat().st_size if path is not None else 0
-    except OSError:
-        return 0
 
 
 def _remove(path: Path | None) -> None:

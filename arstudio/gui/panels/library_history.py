@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 
 from PySide6.QtCore import QPoint, Qt, Slot
+from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QSizePolicy, QVBoxLayout, QWidget
 
 from arstudio.gui.history import HistoryItem
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.controls import icon_button, label, section
-from arstudio.gui.widgets.picture_grid import WrappingGrid
+from arstudio.gui.widgets.picture_grid import WrappingGrid, pixmap_of
 
 MOST_SHOWN = 96
 
@@ -22,6 +23,7 @@ class HistorySection(QWidget):
         super().__init__()
         self.studio = studio
         self.items: list[HistoryItem] = []
+        self._pictures: dict[HistoryItem, QPixmap] = {}
         self._chosen: HistoryItem | None = None
         self.search = QLineEdit(placeholderText=self.tr("Search history"), clearButtonEnabled=True)
         self.search.setAccessibleName(self.tr("Search history"))
@@ -65,7 +67,8 @@ class HistorySection(QWidget):
         words = self.tr("No drawing holds all these words.") if len(history) else self.tr("Finished drawings appear here.")
         self.empty.setText(words)
         if self.items or self.grid.count():
-            self.grid.show_items([(item.image, item.spec, self._tip(item)) for item in self.items])
+            self._pictures = {i: self._pictures.get(i) or pixmap_of(i.image, i.spec) for i in self.items}
+            self.grid.show_items([(self._pictures[item], self._tip(item)) for item in self.items])
         self.grid.mark_places({i for i, item in enumerate(self.items) if item.pinned})
         if self._chosen not in self.items:
             self._chosen = None

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import QPoint, QRectF, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QPixmap, QResizeEvent
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QScrollArea, QSizePolicy
 
-from arstudio.gui.widgets.picture_grid import PictureGrid
-from arstudio.gui.widgets.pixel_view import pixels, to_qimage
+from arstudio.gui.widgets.picture_grid import PictureGrid, pixmap_of
 from arstudio.image import ImageSpec
 
 THUMB = 56            # wanted side in pixels
@@ -100,7 +99,7 @@ class _Wall(PictureGrid):
     def show_images(self, images: np.ndarray, spec: ImageSpec, order: list[int], tips: list[str]) -> None:
         scale = max(1, round(THUMB / max(spec.height, spec.width)))
         self._side = QSize(spec.width * scale, spec.height * scale)
-        self.pictures = [QPixmap.fromImage(to_qimage(pixels(images[index], spec))) for index in order]
+        self.pictures = [pixmap_of(images[index], spec) for index in order]
         self.tips, self.order = [tips[index] for index in order] if tips else [], list(order)
         self._fit()
         self.update()

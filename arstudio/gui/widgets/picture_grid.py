@@ -22,6 +22,11 @@ STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Home: -10**6, Qt.K
 KEYS = (*STEPS, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
+def pixmap_of(image: np.ndarray, spec: ImageSpec) -> QPixmap:
+    """(C, H, W) levels -> one device pixel each."""
+    return QPixmap.fromImage(to_qimage(pixels(image, spec)))
+
+
 class PictureGrid(QWidget):
     """`chosen(place)` when a picture is chosen, `taken(place)` on Return or a double click. `current` is framed."""
 
@@ -164,8 +169,7 @@ class FittingGrid(PictureGrid):
         """(C, H, W) levels each; only images that changed are converted again."""
         for i, image in enumerate(images):
             if i >= len(self._images) or spec != self._spec or not same_image(image, self._images[i]):
-                picture = QPixmap.fromImage(to_qimage(pixels(image, spec)))
-                self.pictures[i:i + 1] = [picture]
+                self.pictures[i:i + 1] = [pixmap_of(image, spec)]
         del self.pictures[len(images):]
         self._images, self._spec, self.current = images, spec, current
         self.update()
@@ -216,10 +220,9 @@ class WrappingGrid(PictureGrid):
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
 
-    def show_items(self, items: list[tuple[np.ndarray, ImageSpec, str]]) -> None:
-        """(image levels (C, H, W), spec, tooltip) each."""
-        self.pictures = [QPixmap.fromImage(to_qimage(pixels(image, spec))) for image, spec, _ in items]
-        self.tips = [tip for _, _, tip in items]
+    def show_items(self, items: list[tuple[QPixmap, str]]) -> None:
+        """(picture, tooltip) each."""
+        self.pictures, self.tips = [picture for picture, _ in items], [tip for _, tip in items]
         self.setMinimumHeight(self.heightForWidth(max(self.width(), 150)))
         self.updateGeometry()
         self.update()
