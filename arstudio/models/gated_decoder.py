@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SHARED = 16      # images a thread should have at least to enter a row
 MANY = 224       # pixels of a row in all images together from which `Tiled` convolutions pay
-TOGETHER = 8     # images whose rows go through a layer together: what is between two products stays in a core's cache
+TOGETHER = 32    # images whose rows go through a layer together: what is between two products stays in a core's cache
 
 
 class Prepared:

@@ -22,6 +22,9 @@ TILE = 4   # outputs of a tile
 
 G = np.array([[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6],
               [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]])
+BT = np.array([[4.0, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0],
+               [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]])
+AT = np.array([[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 
 class Matrix:
@@ -86,12 +89,14 @@ class Dense:
 
 class Tiled:
     """A kernel (kh, 3, in, out) on a CPU, for rows whose width is a multiple of TILE. Rows are kept with columns of the same
-    remainder by TILE together, (B, rows, TILE, columns / TILE, in), and come out as (TILE, R, W / TILE, out), so that all sums
-    run over long stretches of memory."""
+    remainder by TILE together, (B, rows, TILE, columns / TILE, in), and come out as (TILE, R, W / TILE, out), so that the sums
+    before and after the products are products themselves, with Bᵀ and Aᵀ over long stretches of memory."""
 
     def __init__(self, kernel: Tensor, like: Tensor) -> None:
-        spread = torch.einsum("tk,hkio->htio", torch.from_numpy(G).to(kernel), kernel)
-        self.weights = spread.to(like).contiguous()                                  # (kh, 6, in, out)
+        spread = torch.einsum("tk,hkio->thio", torch.from_numpy(G).to(kernel), kernel)
+        self.weights = spread.flatten(1, 2).to(like).contiguous()                    # (6, kh·in, out)
+        self.height = len(kernel)
+        self.before, self.after = (torch.from_numpy(matrix).to(like) for matrix in (BT, AT))
 
     def shape(self, rows: int, columns: int) -> tuple[int, ...]:
         """As `Dense.shape`."""
@@ -99,13 +104,16 @@ class Tiled:
 
     def __call__(self, buffer: Array, part: slice, row: int, shift: Array) -> np.ndarray:
         """Some images of a buffer, from a row on, and what is added, (R, 1 or W, out) -> (TILE, R, W / TILE, out)."""
-        images, m = part.stop - part.start, None
-        for i, weight in enumerate(self.weights):
-            u = self._spread(torch.as_tensor(buffer[part, row + i]))                 # (6, R·W / TILE, in)
-            m = torch.bmm(u, weight) if m is None else m.baddbmm_(u, weight)
+        rows = torch.as_tensor(buffer[part, row:row + self.height]).permute(2, 0, 3, 1, 4)    # (TILE, R, W / TILE + 1, kh, in)
+        images, tiles = rows.shape[1], rows.shape[2] - 1
+        d = rows.new_empty(6, images, tiles, *rows.shape[3:])
+        d[:TILE] = rows[:, :, :-1]
+        d[TILE:] = rows[:2, :, 1:]
+        u = torch.mm(self.before, d.view(6, -1)).view(6, images * tiles, -1)
+        m = torch.bmm(u, self.weights)                                               # (6, R·W / TILE, out)
         if shift.shape[1] == 1:
-            m[1].view(images, -1, m.shape[2]).add_(torch.as_tensor(shift))           # m1 enters all four with weight 1
-        y = self._gather(m).view(TILE, images, -1, m.shape[2]).numpy()
+            m[1].view(images, tiles, -1).add_(torch.as_tensor(shift))                # m1 enters all four with weight 1
+        y = torch.mm(self.after, m.view(6, -1)).view(TILE, images, tiles, -1).numpy()
         if shift.shape[1] > 1:
             for z, constant in zip(y, pieces(shift, TILE), strict=True):
                 z += constant
@@ -116,36 +124,6 @@ class Tiled:
         """Where a row without its padding belongs, as TILE pieces (R, W / TILE, in)."""
         rows = buffer[part, row]
         return [*(rows[:, j, :-1] for j in range(1, TILE)), rows[:, 0, 1:]]          # padded by one column on the left
-
-    @staticmethod
-    def _spread(rows: Tensor) -> Tensor:
-        """Bᵀ d: (R, TILE, W / TILE + 1, in) -> (6, R·W / TILE, in)."""
-        images, _, tiles, inputs = rows.shape
-        d = [rows[:, j % TILE, j // TILE:j // TILE + tiles - 1] for j in range(6)]   # (R, W / TILE, in) each
-        u = rows.new_empty(6, *d[0].shape)
-        a, b = torch.add(d[4], d[2], alpha=-4), torch.add(d[3], d[1], alpha=-4)
-        torch.add(a, b, out=u[1])
-        torch.sub(a, b, out=u[2])
-        torch.add(a, d[0], alpha=4, out=u[0]).sub_(d[2])                             # 4 d0 − 5 d2 + d4
-        torch.sub(d[5], b, out=u[5]).sub_(d[3], alpha=4)                             # 4 d1 − 5 d3 + d5
-        torch.sub(d[4], d[2], out=a)
-        torch.sub(d[3], d[1], out=b)
-        torch.add(a, b, alpha=2, out=u[3])
-        torch.sub(a, b, alpha=2, out=u[4])
-        return u.view(6, images * (tiles - 1), inputs)
-
-    @staticmethod
-    def _gather(m: Tensor) -> Tensor:
-        """Aᵀ m: (6, N, out) -> (TILE, N, out). m is overwritten."""
-        y = m.new_empty(TILE, *m.shape[1:])
-        even, odd, wide, steep = torch.add(m[1], m[2], out=y[0]), torch.sub(m[1], m[2], out=y[1]), m[1], m[2]
-        torch.add(m[3], m[4], out=wide)
-        torch.sub(m[3], m[4], out=steep)
-        torch.add(even, wide, alpha=4, out=y[2])
-        torch.add(odd, steep, alpha=8, out=y[3]).add_(m[5])
-        even.add_(m[0]).add_(wide)
-        odd.add_(steep, alpha=2)
-        return y
 
 
 def pieces(z: Array, count: int) -> list[Array]:
