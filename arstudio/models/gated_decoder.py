@@ -182,14 +182,14 @@ class GatedPixelCNNDecoder(Decoder):
                     self._lines[i][rows, shifted] = h[some].reshape(*shape, -1)
                 z = _copy(self._above[i][rows, places]).reshape(some.stop - some.start, -1)
                 p.taps.add(z, self._windows[i][rows, places].reshape(len(z), -1))
-                g = p.out.times(_gate(z, z[:, :z.shape[1] // 2]))
-                g += p.shift
+                gated = _gate(z, z[:, :z.shape[1] // 2])
                 if i:
-                    h[some] += g
+                    p.out.add(h[some], gated)
+                    h[some] += p.shift
                 else:
-                    found.append(g)
+                    found.append(p.out.times(gated) + p.shift)
             if not i:
-                h = found[0] if len(found) == 1 else (np if isinstance(g, np.ndarray) else torch).concatenate(found)
+                h = found[0] if len(found) == 1 else (np if isinstance(z, np.ndarray) else torch).concatenate(found)
         inner, outer = self.model.head[1], self.model.head[3]
         return outer(relu(inner(relu(h))))
 

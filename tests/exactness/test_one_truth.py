@@ -131,13 +131,13 @@ ways = st.builds(
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data(), way=ways, gain=st.sampled_from([0.0, 0.5, 2.0, 5.0]))
-def test_one_seed_gives_one_image_whichever_sampler_draws_it(random_model, name, data, way, gain):
+@given(data=st.data(), way=ways, gain=st.sampled_from([0.0, 0.5, 2.0, 5.0]), count=st.integers(1, 5))
+def test_one_seed_gives_one_image_whichever_sampler_draws_it(random_model, name, data, way, gain, count):
     spec, classes, config = data.draw(models(name))
     model = random_model(name, spec, classes, gain=gain, seed=way.seed % 7, **config)
-    y = torch.arange(3) % classes if classes and way.guidance else some_classes(model, 3)
+    y = torch.arange(count) % classes if classes and way.guidance else some_classes(model, count)
     way = way if classes else replace(way, guidance=0.0)
-    naive, *others = (sample(model, 3, way, y, method=method) for method in reversed(methods(model)))
+    naive, *others = (sample(model, count, way, y, method=method) for method in reversed(methods(model)))
     for other in others:
         assert np.array_equal(naive.values, other.values)
         np.testing.assert_allclose(naive.log_probs, other.log_probs, atol=1e-3)
