@@ -267,6 +267,16 @@ def test_keys_choose_tools_sizes_and_inks(qtbot, panel):
     assert (panel.canvas.ink, panel.canvas.other_ink) == ((0,), (16,))
 
 
+def test_the_width_of_the_brush_is_chosen_from_a_menu(qtbot, panel):
+    click(qtbot, panel.tools.size)
+    menu = panel.tools.sizes
+    assert menu.isVisible()
+    third = menu.actions()[2]
+    qtbot.mouseClick(menu, LEFT, pos=menu.actionGeometry(third).center())
+    assert panel.canvas.brush == 3
+    assert panel.tools.size.text() == "3 px"
+
+
 def test_a_tool_button_and_an_ink_from_the_popup(qtbot, panel):
     click(qtbot, panel.tools.buttons["eraser"])
     assert panel.canvas.tool == "eraser"

@@ -96,8 +96,6 @@ class CompletePanel(QWidget):
         page.live.toggled.connect(self.live.switch)
         page.method.currentIndexChanged.connect(self._method_chosen)
 
-    # -- what the window calls ------------------------------------------------------------------------------
-
     def set_tool(self, name: str) -> None:
         """Choose a tool: one of `gesture.TOOLS`."""
         self.tools.set_tool(name)
@@ -176,8 +174,6 @@ class CompletePanel(QWidget):
             self.cancel()
         else:
             self.complete()
-
-    # -- pictures -------------------------------------------------------------------------------------------
 
     @Slot()
     def new_blank(self) -> None:

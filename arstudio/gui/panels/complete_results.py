@@ -49,8 +49,6 @@ class CompletionResults(QObject):
         self.gallery.clear()
         self.show_words()
 
-    # -- the run --------------------------------------------------------------------------------------------
-
     @Slot()
     def _began(self) -> None:
         if self.live.on:
@@ -115,8 +113,6 @@ class CompletionResults(QObject):
         self.show_words()
         self.studio.message.emit("error", sentence)
 
-    # -- what a person does with them -----------------------------------------------------------------------
-
     @Slot(str)
     def _rank(self, _key: str) -> None:
         if self.last is not None:
@@ -170,8 +166,6 @@ class CompletionResults(QObject):
             self.canvas.show_preview(self.last.images[self.gallery.current], self.last.sheet.hidden)
         else:
             self.canvas.leave_preview()
-
-    # -- words ----------------------------------------------------------------------------------------------
 
     @Slot()
     def _edited(self) -> None:

@@ -87,8 +87,6 @@ class Canvas(PixelView):
         )
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
-    # -- the sheet ------------------------------------------------------------------------------------------
-
     @property
     def sheet(self) -> Sheet | None:
         """What is on the canvas, a stroke under way included."""
@@ -129,8 +127,6 @@ class Canvas(PixelView):
         self._refresh()
         self.edited.emit()
 
-    # -- preview --------------------------------------------------------------------------------------------
-
     def show_preview(self, image: np.ndarray | None, drawn: np.ndarray | None = None) -> None:
         """Show a completion (C, H, W), −1 where not yet drawn, with the outline of `drawn` (H, W); None: the
         sheet."""
@@ -170,8 +166,6 @@ class Canvas(PixelView):
             shown = sheet.shown() if self._ghost is None else np.where(sheet.hidden, self._ghost, sheet.content)
         self.show_image(shown.astype(self.spec.dtype), self.spec)
         self.update()
-
-    # -- tools ----------------------------------------------------------------------------------------------
 
     def set_tool(self, name: str) -> None:
         """Choose one of TOOLS. Raises ValueError for another name."""
@@ -274,8 +268,6 @@ class Canvas(PixelView):
         target, s = self.target(), self.scale()
         return int((point.y() - target.top()) // s), int((point.x() - target.left()) // s)
 
-    # -- mouse ----------------------------------------------------------------------------------------------
-
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Begin a stroke; with Space or the middle button, begin to pan."""
         if self._sheet is None:
@@ -361,8 +353,6 @@ class Canvas(PixelView):
             self.hovered.emit(*(cell if cell is not None and self._inside(cell) else (-1, -1)))
             self.update()
 
-    # -- keyboard -------------------------------------------------------------------------------------------
-
     ARROWS = {
         Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0),
     }
@@ -406,8 +396,6 @@ class Canvas(PixelView):
             self._space = False
             self.setCursor(Qt.CursorShape.CrossCursor)
         super().keyReleaseEvent(event)
-
-    # -- painting -------------------------------------------------------------------------------------------
 
     def paint_marks(self, painter: QPainter) -> None:
         """The outline of what is hidden (or was drawn), and the footprint of the tool."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QButtonGroup, QFrame, QGridLayout, QHBoxLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QButtonGroup, QFrame, QGridLayout, QHBoxLayout, QMenu, QToolButton, QWidget
 
 from arstudio.gui.widgets.canvas import Canvas
 from arstudio.gui.widgets.controls import icon_button, label
@@ -17,6 +17,7 @@ KEYS = {
 }
 ICONS = {"keep": "pin"}     # the others are called like their tool
 WIDE, HIGH = 34, 32
+SIZES = (1, 2, 3, 4, 6, 8, 12, 16)
 
 
 class ToolColumn(QWidget):
@@ -47,9 +48,13 @@ class ToolColumn(QWidget):
         self.well.picture = canvas.image
         self.well.chosen.connect(self._take_ink)
         grid.addWidget(self.well, row, 0)
-        self.size = label("", "small")
-        self.size.setFixedWidth(WIDE)
-        self.size.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.size = QToolButton()
+        self.size.setObjectName("quiet")
+        self.size.setFixedSize(WIDE, WIDE)
+        self.sizes = QMenu(self)
+        for size in SIZES:
+            self.sizes.addAction(self.tr("{0} px").format(size), lambda size=size: canvas.set_brush(size))
+        self.size.clicked.connect(self._offer_sizes)
         grid.addWidget(self.size, row, 1)
         stack = canvas.undo_stack
         self.undo = self._button("undo", self.tr("Undo (Ctrl+Z)"))
@@ -117,9 +122,12 @@ class ToolColumn(QWidget):
         if self._canvas.spec is not None:
             self.well.show_inks(self._canvas.ink, self._canvas.other_ink, self._canvas.spec)
 
+    def _offer_sizes(self) -> None:
+        self.sizes.popup(self.size.mapToGlobal(QPoint(WIDE + 6, 0)))
+
     def _show_size(self, size: int) -> None:
-        self.size.setText(self.tr("{0} px").format(size))
-        self.size.setToolTip(self.tr("Width of the brush: [ and ], or Ctrl and the wheel"))
+        self.size.setText(self.tr("{0} px").format(size) if size < 10 else str(size))    # the column is narrow
+        self.size.setToolTip(self.tr("Width of brush, mask and eraser: click to choose, [ and ], or Ctrl and the wheel"))
         self.size.setAccessibleName(self.tr("Brush width {0} pixels").format(size))
 
 
