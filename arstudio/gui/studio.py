@@ -106,6 +106,8 @@ class Studio(Playhead):
             return
         self._loading = None
         self.status.emit("", None)
+        if recipe is not None or not draw:
+            self._leave_comparison()
         self.use_model(model, card, draw=draw and recipe is None)
         if recipe is not None:
             self.draw_recipe(recipe)
@@ -253,7 +255,7 @@ class Studio(Playhead):
 
     def walk_to(self, branch: Branch) -> None:
         """Show another branch of the tree at the same moment; one that is not finished is drawn on."""
-        if self.tree is None or branch is self.tree.current:
+        if self.tree is None or branch is self.tree.current or branch not in self.tree.branches():
             return
         self.stop_drawing()
         self.beside = self.tree.current

@@ -135,9 +135,12 @@ def test_a_dropped_export_restores_model_seed_settings_and_edits(qtbot, window, 
     branched.open_model("digits-nade")
     qtbot.waitUntil(lambda: not branched.loading, timeout=20_000)
     branched.set(seed=1, temperature=1.0, count=1)
+    branched.compare(True)
+    qtbot.waitUntil(lambda: branched.comparison.ready and not branched.drawing, timeout=20_000)
     before = branched.trace
     drop(window, path)
     wait_drawn(qtbot, branched, before)
+    assert branched.comparison is None
     assert branched.card.name == "digits-gated"
     assert branched.settings == settings
     assert np.array_equal(branched.trace.values, expected)

@@ -101,6 +101,7 @@ class LaneHead(QWidget):
         """Words as the width allows; in the narrowest lanes the sampler is left to the toolbar's advanced settings."""
         narrow = self.width() < 150
         self.method.setVisible(not narrow)
+        self.temperature.setFixedWidth(36 if self.width() < 190 else 46)
         place, other = (self.below, self.top) if narrow else (self.top, self.below)
         if other.indexOf(self.cross) >= 0:
             other.removeWidget(self.cross)

@@ -16,7 +16,7 @@ from arstudio.gui.widgets.controls import icon_button, label, section
 from arstudio.gui.widgets.timeline import Timeline
 
 if TYPE_CHECKING:
-    from arstudio.sampling import Trace
+    from arstudio.sampling import Branch, Trace
 
 
 class TimelineStrip(QWidget):
@@ -27,6 +27,7 @@ class TimelineStrip(QWidget):
         self.setObjectName("side")
         self.studio = studio
         self._shown = 0.0
+        self._branches: list[Branch] = []    # as the lanes show them
         self.timeline = Timeline()
         self.timeline.scrubbed.connect(self._scrubbed)
         self.timeline.mark_removed.connect(studio.toggle_mark)
@@ -73,11 +74,11 @@ class TimelineStrip(QWidget):
 
     @Slot(int)
     def _walked(self, lane: int) -> None:
-        self.studio.walk_to(self.studio.tree.branches()[lane])
+        self.studio.walk_to(self._branches[lane])
 
     @Slot(int, str)
     def _renamed(self, lane: int, name: str) -> None:
-        self.studio.rename_branch(self.studio.tree.branches()[lane], name)
+        self.studio.rename_branch(self._branches[lane], name)
 
     def rename_current(self) -> None:
         """Open the field for another name of the branch shown."""
@@ -122,7 +123,7 @@ class TimelineStrip(QWidget):
 
     def _show_lanes(self) -> None:
         tree = self.studio.tree
-        branches = tree.branches() if tree is not None else []
+        branches = self._branches = tree.branches() if tree is not None else []
         sites = self.studio.trace.spec.sites
         lanes = [
             Lane(
@@ -133,7 +134,7 @@ class TimelineStrip(QWidget):
         self.beside.setVisible(len(branches) > 1)
         self.beside.setChecked(self.studio.side_by_side)
 
-    def _tip(self, branch: object) -> str:
+    def _tip(self, branch: Branch) -> str:
         if branch.parent is None:
             return self.tr("The first drawing\nClick to go there, double click to rename")
         _, row, column = branch.trace.site(branch.step)
