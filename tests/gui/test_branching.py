@@ -110,6 +110,18 @@ def test_a_stroke_of_the_brush_becomes_one_branch(qtbot, ready, studio):
     assert {e.step for e in studio.tree.current.edits} == {17, 18, 19, 20, 21}
 
 
+def test_a_wider_brush_with_the_other_ink(qtbot, ready, studio):
+    panel = ready.generate_panel
+    click(qtbot, panel.view, panel.view.rect_of(4, 4).center())
+    for key in (Qt.Key.Key_B, Qt.Key.Key_BracketRight, Qt.Key.Key_BracketRight, Qt.Key.Key_X):
+        qtbot.keyClick(ready, key)
+    assert "brush 3 px" in panel.caption.text()
+    click(qtbot, panel.view, panel.view.rect_of(4, 4).center())
+    wait_drawn(qtbot, studio)
+    assert (studio.trace.image(0)[0, 3:6, 3:6] == 0).all()
+    assert len(studio.tree.current.edits) == 9
+
+
 def test_pixels_that_are_not_drawn_yet_cannot_be_painted(qtbot, ready, studio):
     studio.seek(10)
     panel = ready.generate_panel

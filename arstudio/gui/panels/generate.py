@@ -125,8 +125,11 @@ class GeneratePanel(QWidget):
         studio.branches_changed.connect(self.refresh)
         studio.comparison_changed.connect(self._comparison_changed)
         self.heads: list[LaneHead] = []
-        key = QShortcut(QKeySequence("B"), self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        key.activated.connect(self.brush.button.click)
+        for key, act in (
+            ("B", self.brush.button.click), ("X", self.brush.swap), ("[", self.brush.narrower), ("]", self.brush.wider),
+        ):
+            shortcut = QShortcut(QKeySequence(key), self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(act)
 
     @property
     def view(self) -> PixelView:
@@ -315,7 +318,8 @@ class GeneratePanel(QWidget):
         if self._compared():
             return self.tr("one seed, in step · click a lane to inspect it")
         if self.brush.on:
-            return self.tr("paint over drawn pixels; on release the rest is drawn again")
+            words = self.tr("brush {0} px · paint over drawn pixels; on release the rest is drawn again")
+            return words.format(self.brush.size)
         if tree is not None and tree.current.parent is not None:
             _, row, column = trace.site(tree.current.step)
             return self.tr("{0} leaves {1} at row {2}, column {3}").format(

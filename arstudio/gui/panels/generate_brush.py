@@ -22,9 +22,12 @@ class PaintTool(QObject):
         super().__init__(sides)
         self.studio, self.sides = studio, sides
         self._ink: tuple[float, ...] = ()
+        self._other: tuple[float, ...] = ()
+        self.size = 1
         self._stroke: dict[tuple[int, int], None] = {}
         self.button = icon_button(
-            "brush", self.tr("Brush (B): paint over drawn pixels; the past stays, the future is drawn again"), checkable=True
+            "brush", self.tr("Brush (B): paint over drawn pixels; the past stays, the future is drawn again\n"
+                             "[ and ] change its width, X exchanges the inks"), checkable=True
         )
         self.button.toggled.connect(self._toggled)
         self.well: InkWell | None = None
@@ -62,28 +65,53 @@ class PaintTool(QObject):
             return
         spec = trace.spec
         if len(self._ink) != spec.channels or max(self._ink) > spec.top:
-            self._ink = (spec.top,) * spec.channels
+            self._ink, self._other = (spec.top,) * spec.channels, (0,) * spec.channels
         self._show()
 
     def _show(self) -> None:
         spec = self.studio.trace.spec
-        self.well.show_inks(self._ink, (0,) * spec.channels, spec)
+        self.well.show_inks(self._ink, self._other, spec)
 
     @Slot(object)
     def _take(self, ink: tuple[float, ...]) -> None:
         self._ink = tuple(ink)
         self._show()
 
+    @Slot()
+    def swap(self) -> None:
+        """Exchange the two inks."""
+        if self.on:
+            self._ink, self._other = self._other, self._ink
+            self._show()
+
+    @Slot()
+    def wider(self) -> None:
+        """One pixel wider."""
+        self._resize(1)
+
+    @Slot()
+    def narrower(self) -> None:
+        """One pixel narrower."""
+        self._resize(-1)
+
+    def _resize(self, step: int) -> None:
+        if self.on:
+            self.size = min(max(self.size + step, 1), 9)
+            self.studio.branches_changed.emit()
+
     @Slot(int, int)
     def _painted(self, row: int, column: int) -> None:
-        """Remember the pixel if it is drawn already, and show it."""
+        """Remember the pixels under the brush that are drawn already, and show them."""
+        from arstudio.gui.widgets.sheet import disc
+
         studio, trace, view = self.studio, self.studio.trace, self.sides.view
-        shown = min(studio.position, trace.cursor)
-        if trace.step(trace.spec.channels - 1, row, column) < shown:
-            self._stroke[row, column] = None
-            image = view.image().copy()
-            image[:, row, column] = self._ink
-            view.show_image(image, trace.spec)
+        shown, spec, image = min(studio.position, trace.cursor), trace.spec, view.image().copy()
+        for at in zip(*disc((row, column), self.size, (spec.height, spec.width)).nonzero(), strict=True):
+            pixel = int(at[0]), int(at[1])
+            if trace.step(spec.channels - 1, *pixel) < shown:
+                self._stroke[pixel] = None
+                image[:, pixel[0], pixel[1]] = self._ink
+        view.show_image(image, spec)
 
     @Slot()
     def _ended(self) -> None:
