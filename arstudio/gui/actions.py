@@ -27,7 +27,7 @@ K = QKeySequence.StandardKey
 
 @dataclass(frozen=True)
 class ActionSpec:
-    """One action. `slot` is a method of the main window or its `files`; an empty text is a separator."""
+    """One action. `slot` is a method of the main window, its `files` or its `transport`; an empty text is a separator."""
 
     menu: str
     text: str = ""
@@ -97,7 +97,7 @@ ACTIONS = (
 
 
 def build(window: QWidget) -> dict[str, QAction]:
-    """Make every action, wired to the methods of the window or of its `files`. Keys: slot name."""
+    """Make every action, wired to the methods of the window, its `files` or its `transport`. Keys: slot name."""
     made = {}
     for spec in ACTIONS:
         if not spec.text:
@@ -110,7 +110,9 @@ def build(window: QWidget) -> dict[str, QAction]:
         shortcut = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
         plain = spec.text.replace("&", "")
         action.setToolTip(f"{spec.tip or plain} ({shortcut})" if shortcut else spec.tip or plain)
-        action.triggered.connect(getattr(window, spec.slot, None) or getattr(window.files, spec.slot))
+        action.triggered.connect(next(
+            getattr(part, spec.slot) for part in (window, window.files, window.transport) if hasattr(part, spec.slot)
+        ))
         window.addAction(action)
         made[spec.slot] = action
     return made

@@ -29,6 +29,7 @@ from arstudio.gui.status_bar import StatusLine
 from arstudio.gui.studio import Studio
 from arstudio.gui.tasks import Task, TaskProgress
 from arstudio.gui.toolbar import Toolbar
+from arstudio.gui.transport import Transport
 from arstudio.gui.widgets.controls import label, retint
 from arstudio.gui.widgets.notice import Notice
 from arstudio.resources import resource
@@ -56,7 +57,7 @@ class MainWindow(QMainWindow):
         self.ask_before_closing = True
         self.complete: Any = None
         self.train: Any = None
-        self.files = Files(self)
+        self.files, self.transport = Files(self), Transport(self)
         self.actions_by_slot = actions.build(self)
         self.toolbar = Toolbar(studio, self.actions_by_slot)
         self.addToolBar(self.toolbar)
@@ -287,83 +288,6 @@ class MainWindow(QMainWindow):
         """A class, seed or temperature was chosen: shown at once where images are being generated."""
         if self.job == "generate":
             self.studio.generate()
-
-    def redraw(self) -> None:
-        """Draw the future again."""
-        self.generate_panel.redraw()
-
-    def toggle(self) -> None:
-        """Play or pause."""
-        self.studio.toggle()
-
-    def next_pixel(self) -> None:
-        """Forward one pixel."""
-        self.studio.step_pixels(1)
-
-    def previous_pixel(self) -> None:
-        """Back one pixel."""
-        self.studio.step_pixels(-1)
-
-    def next_row(self) -> None:
-        """Forward one row."""
-        self.studio.step_rows(1)
-
-    def previous_row(self) -> None:
-        """Back one row."""
-        self.studio.step_rows(-1)
-
-    def next_channel(self) -> None:
-        """Forward one channel."""
-        self.studio.step_channels(1)
-
-    def previous_channel(self) -> None:
-        """Back one channel."""
-        self.studio.step_channels(-1)
-
-    def toggle_mark(self) -> None:
-        """A mark at the playhead, or none."""
-        self.studio.toggle_mark()
-
-    def next_mark(self) -> None:
-        """Forward to a mark."""
-        self.studio.to_mark(1)
-
-    def previous_mark(self) -> None:
-        """Back to a mark."""
-        self.studio.to_mark(-1)
-
-    def toggle_loop(self) -> None:
-        """Loop between marks, or not."""
-        self.studio.set_loop(self.studio.loop is None)
-
-    def next_branch(self) -> None:
-        """The branch below."""
-        self.studio.step_branches(1)
-
-    def previous_branch(self) -> None:
-        """The branch above."""
-        self.studio.step_branches(-1)
-
-    def rename_branch(self) -> None:
-        """Another name for the branch shown."""
-        self.generate_panel.bottom.rename_current()
-
-    def toggle_side_by_side(self) -> None:
-        """One future, or two."""
-        self.studio.set_side_by_side(not self.studio.side_by_side)
-
-    def to_start(self) -> None:
-        """Nothing drawn yet."""
-        self.studio.seek(0)
-
-    def to_end(self) -> None:
-        """Everything drawn so far."""
-        if self.studio.trace is not None:
-            self.studio.seek(self.studio.trace.spec.sites)
-
-    def new_seed(self) -> None:
-        """Another seed."""
-        self.toolbar.new_seed()
 
     # -- window ---------------------------------------------------------------------------------------------
 
