@@ -1,6 +1,7 @@
 """Work beside the window: results, errors, cancelling, pausing, coalescing."""
 
 import threading
+import time
 
 import pytest
 
@@ -119,3 +120,57 @@ def test_nothing_begins_while_shutting_down(qtbot):
     shut_down()
     assert not running()
     assert not later.isRunning()
+
+
+def test_of_several_questions_only_the_latest_is_answered_and_never_two_at_once(qtbot):
+    from PySide6.QtCore import QObject
+
+    from arstudio.gui.tasks import Latest
+
+    parent, running, most, arrived = QObject(), [], [], []
+    latest = Latest(parent, "questions")
+    latest.done.connect(arrived.append)
+
+    def question(number):
+        def work(progress):
+            running.append(number)
+            most.append(len(running))
+            try:
+                while not progress.cancelled() and number < 5:
+                    time.sleep(0.002)
+                progress.check()
+                return number
+            finally:
+                running.remove(number)
+        return work
+
+    for number in range(6):
+        latest.ask(question(number))
+        assert latest.busy
+    qtbot.waitUntil(lambda: arrived == [5], timeout=10_000)
+    assert not latest.busy
+    assert max(most) == 1
+    latest.ask(question(1))
+    latest.forget()
+    assert not latest.busy
+    qtbot.waitUntil(lambda: not running and latest._task is None, timeout=10_000)
+    assert arrived == [5], "what was forgotten is not delivered"
+
+
+def test_a_question_that_fails_says_so_and_the_next_is_answered(qtbot):
+    from PySide6.QtCore import QObject
+
+    from arstudio.gui.tasks import Latest
+
+    parent, sorry, arrived = QObject(), [], []
+    latest = Latest(parent, "questions")
+    latest.failed.connect(sorry.append)
+    latest.done.connect(arrived.append)
+
+    def wrong(progress):
+        raise ValueError("That cannot be.")
+
+    latest.ask(wrong)
+    qtbot.waitUntil(lambda: sorry == ["That cannot be."], timeout=10_000)
+    latest.ask(lambda progress: 7)
+    qtbot.waitUntil(lambda: arrived == [7], timeout=10_000)
