@@ -6,9 +6,10 @@ import math
 import time
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QStatusBar
+from PySide6.QtWidgets import QLabel, QPushButton, QStatusBar
 
 from arstudio.gui.studio import Studio
+from arstudio.gui.widgets.thin_bar import ThinBar
 
 
 class StatusLine(QStatusBar):
@@ -21,10 +22,7 @@ class StatusLine(QStatusBar):
         self.studio = studio
         self.text = QLabel()
         self.text.setObjectName("dim")
-        self.progress = QProgressBar()
-        self.progress.setFixedWidth(120)
-        self.progress.setTextVisible(False)
-        self.progress.setRange(0, 1000)
+        self.progress = ThinBar()
         self.progress.setAccessibleName(self.tr("Progress"))
         self.cancel = QPushButton(self.tr("Cancel"))
         self.cancel.setObjectName("quiet")
@@ -63,9 +61,7 @@ class StatusLine(QStatusBar):
             self._busy, self._endless = bool(text), fraction is None
             self.progress.setVisible(bool(text))
             self.cancel.setVisible(bool(text) and fraction is not None)
-            self.progress.setRange(0, 0 if text and fraction is None else 1000)
-        if fraction is not None:
-            self.progress.setValue(round(1000 * fraction))
+        self.progress.show_share(fraction)
 
     def follow(self, likelihood: bool) -> None:
         """Show the likelihood of the drawing, or not where another job is in front."""

@@ -245,8 +245,6 @@ def _sheet(c: Colours) -> str:
     QSlider::sub-page:horizontal {{ background: {c.accent}; border-radius: 1px; }}
     QSlider::handle:horizontal {{ background: {c.text}; width: 12px; height: 12px; margin: -5px 0; border-radius: 6px; }}
     QSlider::handle:horizontal:focus {{ background: {c.accent}; }}
-    QProgressBar {{ background: {c.raised}; border: none; border-radius: 2px; max-height: 4px; min-height: 4px; }}
-    QProgressBar::chunk {{ background: {c.accent}; border-radius: 2px; }}
     QScrollArea {{ border: none; background: transparent; }}
     QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
     QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 0; }}
