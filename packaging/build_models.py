@@ -43,7 +43,8 @@ BUNDLE = {
     "digits-pixelcnn": ("digits-pixelcnn", "--dataset digits --model pixelcnn --minutes 5 --set dropout=0.2", 0),
     "mnist-pixelcnn": ("mnist-pixelcnn", "--dataset mnist --levels 2 --model pixelcnn --minutes 25 --lr 0.0015 --ema 0.999 "
                        "--set dropout=0.1", 8),
-    "digits-row-lstm": ("digits-row-lstm", "--dataset digits --model row_lstm --minutes 8", 6),
+    "digits-row-lstm": ("digits-row-lstm", "--dataset digits --model row_lstm --minutes 6 --set layers=1 "
+                        "--set hidden=48 --set first_kernel=3", 6),
     "digits-nade": ("digits-nade", "--dataset digits --model nade --minutes 1.5 --lr 0.001 --set hidden=100", 8),
     "digits-fvsbn": ("digits-fvsbn", "--dataset digits --model fvsbn --minutes 1.5 --lr 0.002", 0),
 }

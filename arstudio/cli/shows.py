@@ -65,9 +65,10 @@ def _bench(context: typer.Context) -> None:
 
 @bench.command()
 def gui(json: Json = False) -> None:
-    """Measure how soon the window is there after the process starts.
+    """Measure the window: how soon it is there, how smoothly it follows a drawing, how
+    fast a click is answered, whether memory stays flat.
 
-    Without a display the window is painted offscreen.
+    Takes about three minutes. Without a display the window is painted offscreen.
 
     Examples:
 
