@@ -40,6 +40,9 @@ def rejuvenate(work: ParticleCompleter, t: int, power: np.ndarray, may: np.ndarr
     work.select(np.concatenate([columns, columns]))
     news = tuple(record[:t].copy() for record in work.records())
     for s in range(start, t):
+        if work.progress.cancelled():
+            work.select(columns)    # the old ones, which catch up if somebody goes on
+            work.progress.check()
         site, params = work.decoder.site(), work.decoder.params().cpu().numpy().astype(np.float64)
         moved = params.reshape(-1, 2, count, params.shape[1])[:, 1].reshape(-1, params.shape[1])
         found = work.proposal.outcome(s, site, moved, work.rng, None if inside[s] else work.values[s])

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from arstudio.image import filled
 from arstudio.models.base import AutoregressiveModel
+from arstudio.progress import Progress
 from arstudio.sampling.completion.clamp import Completer
 from arstudio.sampling.completion.evidence import Evidence
 from arstudio.sampling.completion.moves import rejuvenate
@@ -42,7 +43,7 @@ from arstudio.sampling.trace import DRAWN, KNOWN, Trace
 LOST = 40.0         # nats below the best at which a particle is no longer followed
 MOST = 1 << 20      # particles of all populations together
 STAGES = 16         # of tempering at most; the last takes what is left
-CHUNK = 1 << 24     # log-probabilities held at once when the distributions of the images kept are filled in
+CHUNK = 1 << 22     # log-probabilities held at once when the distributions of the images kept are filled in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +98,14 @@ class ParticleCompleter(Completer):
         hidden = np.flatnonzero(~self.is_given)
         self.last_hidden = int(hidden[-1])
         self._make_room()
-        self.rng = np.random.default_rng(settings.seed % 2**64)
+        self.rng, self.progress = np.random.default_rng(settings.seed % 2**64), Progress()
         given = np.asarray(x).reshape(-1)[self.trace.sites].astype(np.int64 if model.spec.levels else np.float64)
         self.values = np.zeros((sites, 1), dtype=given.dtype)
         self.log_p, self.log_q, self.potential = (np.zeros((sites, 1)) for _ in range(3))
         self.log_w, self.log_z = np.zeros(1), np.zeros(shape[0])
         self.together = True                               # all particles are the same so far, and are one record
         self.since = np.zeros(shape[0], dtype=np.int64)    # the first step whose potential is in log_w, a population
+        self.used = np.zeros(shape[0])                     # the power to which it has been used up, while tempering
         self.weighed = False                               # whether anything was weighed since weights were evened out
         self.followed: np.ndarray | slice = slice(None)    # columns the decoder still has
         self.fewest = float(shape[1])                      # effective particles of a population, the lowest so far
@@ -126,12 +128,18 @@ class ParticleCompleter(Completer):
 
     # -- drawing --------------------------------------------------------------------------------------------
 
+    def run(self, progress: Progress | None = None, until: int | None = None) -> Trace:
+        self.progress = progress or Progress()
+        return super().run(self.progress, until)
+
     @torch.inference_mode()
     def step(self, limit: int | None = None) -> bool:
         """Draw the next site of every particle, or weigh it where it is known; False when all are complete."""
         trace, t = self.trace, self.trace.cursor
         if t >= trace.spec.sites:
             return False
+        while self.decoder.position < t:    # somebody stopped in the middle of a move
+            self.push(self.values[self.decoder.position])
         if self._due(t):
             self._balance(t)
         columns, site, several = self.followed, self.decoder.site(), self.shape[0] * self.shape[1]
@@ -201,9 +209,8 @@ class ParticleCompleter(Completer):
         """Resample the populations in which too few particles are effective, in stages where `moves` can use them."""
         repeats, particles = self.shape
         wanted = self.particles.threshold * particles
-        used = np.zeros(repeats)    # the power to which pending evidence has been used up
         before = effective(self.log_w.reshape(self.shape))
-        poor = before < wanted
+        poor = (before < wanted) | (self.used > 0)
         if not self.particles.moves:
             self.fewest = min(self.fewest, float(before.min()))
         for stage in range(STAGES):
@@ -217,17 +224,19 @@ class ParticleCompleter(Completer):
             index = systematic(normalised(share), self.rng.random(repeats)) + particles * np.arange(repeats)[:, None]
             columns = np.arange(self.log_w.size).reshape(self.shape)
             self._resample(np.where(poor[:, None], index, columns).reshape(-1), t)
-            used = used + (1 - used) * power[:, 0]
+            self.used = self.used + (1 - self.used) * power[:, 0]
+            self._weigh(t)
             for _ in range(self.particles.moves):
+                self.moves_taken += rejuvenate(self, t, self.used, np.repeat(poor, particles))
                 self.moves_tried += 1
-                self.moves_taken += rejuvenate(self, t, used, np.repeat(poor, particles))
-            self._weigh(t, used)
-            poor = poor & (used < 1)
-        self.since = np.where(used > 0, t, self.since)
-        self.weighed = False
+                self._weigh(t)
+            poor = poor & (self.used < 1)
+        self.since = np.where(self.used > 0, t, self.since)
+        self.weighed, self.used = False, np.zeros(repeats)
 
-    def _weigh(self, t: int, used: np.ndarray) -> None:
+    def _weigh(self, t: int) -> None:
         """Set the weights to what is left of the evidence since each population's last resampling."""
+        used = self.used
         pending = np.arange(t)[:, None] >= self.since                                  # (t, R)
         sums = np.where(pending[:, :, None], self.potential[:t].reshape(t, *self.shape), 0.0).sum(0)
         self.log_w = np.where(used[:, None] < 1, (1 - used)[:, None] * np.maximum(sums, -1e300), 0.0).reshape(-1)
