@@ -116,15 +116,23 @@ class Head(nn.Sequential):
 
 class Place:
     """Where a decoder evaluates: (N,) pixels of one row, at `columns` of `images`, or, without columns, that row of images as
-    a whole. Images are in ascending order; on another device than the CPU both become tensors."""
+    a whole. Images are in ascending order; on another device than the CPU both become tensors.
 
-    __slots__ = ("_images", "columns", "images", "row")
+    `at` (image, row, column) and `beside` (image, column) are what arrays of all places are indexed with. Pixels of a single
+    image follow one another: a slice, which gives a view instead of a copy.
+    """
+
+    __slots__ = ("_images", "at", "beside", "columns", "images", "row")
 
     def __init__(self, row: int, images: np.ndarray, columns: np.ndarray | None = None, device: str = "cpu") -> None:
         self.row, self.images, self.columns, self._images = row, images, columns, images
         if device != "cpu":
             self.images = torch.from_numpy(images).to(device)
             self.columns = None if columns is None else torch.from_numpy(columns).to(device)
+        self.at, self.beside = (self.images, row, self.columns), (self.images, self.columns)
+        if columns is not None and images[0] == images[-1]:
+            run = slice(int(columns[0]), int(columns[-1]) + 1)
+            self.at, self.beside = (int(images[0]), row, run), (int(images[0]), run)
 
     @property
     def some(self) -> np.ndarray | slice:
@@ -286,12 +294,15 @@ class SiteConv(_CausalConv):
             z = self.convolve(x, *self.padding)
             return z if added is None else z + added
         rows, place = cache
-        at = place.images, place.row, place.columns
         if x is not None:
-            rows.line[at] = x
-        left = rows.left[at]
-        z = times(left if left.ndim == 2 else left.reshape(len(left), -1), self.matrix)
-        z += rows.sums[place.images, place.columns]
+            rows.line[place.at] = x
+        left = rows.left[place.at]
+        if left.ndim > 2:
+            left = left.reshape(len(left), -1)
+        elif isinstance(left, np.ndarray):
+            left = np.ascontiguousarray(left)    # neighbours overlap in a view
+        z = times(left, self.matrix)
+        z += rows.sums[place.beside]
         return z
 
     def begin_row(self, cache: Cache) -> None:

@@ -272,7 +272,7 @@ class PixelSNAILDecoder(RowDecoder):
     def _evaluate(self, place: Place) -> Array:
         images, width, line, caches = place.images, self.spec.width, self.caches[0].line, iter(self.caches)
         pixels = place.row * width + place.columns
-        seen = line[images, place.row, place.columns]                               # (N, C + 3)
+        seen = line[place.at]                                                       # (N, C + 3)
         before = line[images, (pixels - 1) // width, (pixels - 1) % width]          # of pixel 0 nobody reads it
         h, per_block = self.model.first(None, (next(caches), place)), self.model.config.residuals + 1
         for i, (block, memory, hidden) in enumerate(zip(self.model.blocks, self.memory, self.hidden, strict=True)):

@@ -207,7 +207,7 @@ class RowLSTMDecoder(RowDecoder):
             cache.sums[some] = at_site(from_above + (bias[some] + layer.input.bias)[:, None])
 
     def _evaluate(self, place: Place) -> Array:
-        h, images, row, columns = self.model.config.hidden, place.images, place.row, place.columns
+        h, (images, row, columns) = self.model.config.hidden, place.at
         x = self.model.first(None, (self.caches[0], place))
         for layer, cache, states in zip(self.model.layers, self.caches[1:], self._at, strict=True):
             z = layer.input(x, (cache, place))
