@@ -38,6 +38,8 @@ BUNDLE = {
                     "--set channels=48 --set dropout=0.1", 5),
     "mnist-lmconv": ("mnist-lmconv", "--dataset mnist --levels 2 --model lmconv --minutes 65 --lr 0.002 --ema 0.999 "
                      "--set channels=40 --set completion=0.5", 5),
+    "emoji-gated": ("emoji-gated", "--dataset emoji --size 16 --levels 8 --model gated_pixelcnn --minutes 45 --lr 0.002 "
+                    "--ema 0.999 --set channels=48 --set dropout=0.3", 3),
     "digits-gated": ("digits-gated", "--dataset digits --model gated_pixelcnn --minutes 7 --set channels=40 "
                      "--set dropout=0.3", 3),
     "digits-pixelcnn": ("digits-pixelcnn", "--dataset digits --model pixelcnn --minutes 5 --set dropout=0.2", 0),

@@ -25,7 +25,7 @@ def main() -> None:
         private_settings(private)
         make_application()
         Camera(target).run()
-    for name in ("fashion-gated", "mnist-gated", "digits-gated"):
+    for name in ("fashion-gated", "emoji-gated", "mnist-gated", "digits-gated"):
         samples(name, target)
 
 

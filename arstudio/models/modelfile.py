@@ -181,7 +181,7 @@ def bundled_models() -> list[ModelCard]:
     """Cards of the models that come with AR Studio, best first within each dataset."""
     order = {"gated_pixelcnn": 0, "pixelcnn": 1, "nade": 2, "fvsbn": 3}
     cards = [read_card(path) for path in sorted(resource("models").glob("*.safetensors"))]
-    data = {"fashion": 0, "mnist": 1, "digits": 2}
+    data = {"fashion": 0, "emoji": 1, "mnist": 2, "digits": 3}
     return sorted(cards, key=lambda c: (data.get(c.facts.dataset, 9), order.get(c.model, 9), c.name))
 
 
