@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from arstudio.models.gated_pixelcnn import GatedLayer, GatedPixelCNN
 
 SHARED = 16      # images a thread should have at least to enter a row
-MANY = 224       # pixels of a row in all images together from which `Tiled` convolutions pay
+MANY = 224       # pixels of a row in all images together from which `Tiled` convolutions pay,
+MOST = 2048      # and where one plain product of them all is faster again
 TOGETHER = 32    # images whose rows go through a layer together: what is between two products stays in a core's cache
 
 
@@ -91,7 +92,8 @@ class GatedPixelCNNDecoder(Decoder):
         def zeros(*shape: int) -> Tensor:
             return _zeros(like, batch, *shape)
 
-        tiled = like.device.type == "cpu" and width % TILE == 0 and batch * width >= MANY
+        tiled = like.device.type == "cpu" and width % TILE == 0 and MANY <= batch * width < MOST
+        self.together = TOGETHER if tiled else batch
         self.prepared = [Prepared(layer, layer is layers[-1], tiled) for layer in layers]
         convs = zip((p.vertical for p in self.prepared), (layer.vertical_conv for layer in layers), strict=True)
         self.rows = [zeros(*v.shape(c.padding[0] + height, width + 2 * c.padding[1]), c.inputs) for v, c in convs]
@@ -130,9 +132,9 @@ class GatedPixelCNNDecoder(Decoder):
             place[..., :-1] = self.model.scaled(self._x[part, :, row - 1]).swapaxes(1, 2)
             place[..., -1] = 1
         for i, constants in enumerate(self._constants_of(part, row)):
-            for start in range(0, part.stop - part.start, TOGETHER):                   # while the layer's weights are near
-                here = slice(part.start + start, min(part.start + start + TOGETHER, part.stop))
-                self._layer(i, here, row, *(c[start:start + TOGETHER] for c in constants))
+            for start in range(0, part.stop - part.start, self.together):                   # while the layer's weights are near
+                here = slice(part.start + start, min(part.start + start + self.together, part.stop))
+                self._layer(i, here, row, *(c[start:start + self.together] for c in constants))
 
     def _layer(self, i: int, part: slice, row: int, shift: Array, added: Array) -> None:
         """One layer of the vertical stack for a row of some images, with what classes and places add."""
