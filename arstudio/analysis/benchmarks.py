@@ -63,7 +63,7 @@ class BatchFigures:
     forward_seconds: float
     rho: float
     floor_seconds: float
-    ratio_to_floor: float
+    ratio_to_floor: float | None
     decoder_seconds: float
     cache_bytes: int
     peak_bytes: int | None
@@ -252,7 +252,7 @@ class _Work:
             forward,
             seconds / forward,
             floor,
-            seconds / floor,
+            seconds / floor if floor else None,    # a histogram multiplies nothing
             statistics.median(self.decoded),
             self.cache_bytes,
             self._peak(),
@@ -295,10 +295,11 @@ def _multiply_adds(twin: AutoregressiveModel) -> int:
 
 
 def decoder_bytes(decoder: Decoder) -> int:
-    """Bytes of every tensor a decoder keeps for its images."""
+    """Bytes of every tensor that a decoder, and the decoders it is made of, keep for their images."""
     values = [getattr(decoder, name) for name in decoder.batched]
     tensors = [t for value in values for t in (value if isinstance(value, list) else [value])]
-    return sum(t.numel() * t.element_size() for t in tensors)
+    parts = sum(decoder_bytes(part) for part in vars(decoder).values() if isinstance(part, Decoder))
+    return parts + sum(t.numel() * t.element_size() for t in tensors)
 
 
 def _high_water(device: torch.device, reset: bool = False) -> int | None:

@@ -70,10 +70,11 @@ def as_markdown(rows: Iterable[SystemSpeed]) -> str:
     ]
     for system in rows:
         for row, limited in zip(system.figures.rows, system.limits, strict=True):
+            floor = "–" if row.ratio_to_floor is None else f"{row.ratio_to_floor:.0f}"
             naive = f"{row.ratio_to_naive:.0f}" + ("" if row.naive_source == "measured" else " *")
             lines.append(
                 f"| {system.title} | {row.batch} | {row.method} | {row.seconds:.3f} | {row.forward_seconds:.4f} | "
-                f"{row.rho:.2g} | {naive} | {row.ratio_to_floor:.0f} | {row.cache_bytes / 1e6:.2f} | "
+                f"{row.rho:.2g} | {naive} | {floor} | {row.cache_bytes / 1e6:.2f} | "
                 f"{limited} |"
             )
     return "\n".join(lines)

@@ -344,7 +344,7 @@ def _print(result: SamplingBenchmark) -> None:
             naive,
             f"{row.ratio_to_naive:.3g}",
             f"{row.rho:.2f}",
-            f"{row.ratio_to_floor:.3g}",
+            "" if row.ratio_to_floor is None else f"{row.ratio_to_floor:.3g}",
             f"{row.cache_bytes / 1e6:.1f}",
             "" if row.peak_bytes is None else f"{row.peak_bytes / 1e6:.1f}",
             same,

@@ -26,13 +26,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.layers import Array, at_site, lstm_cell, times
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
+from arstudio.models.runs import RunDecoder
 
 CELLS = {"tanh": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 STEPS = {"tanh": torch.rnn_tanh_cell, "gru": torch.gru_cell, "lstm": torch.lstm_cell}
@@ -78,6 +81,8 @@ class PixelRNN(AutoregressiveModel):
     """Recurrent network over the sites; see the module docstring."""
 
     config: PixelRNNConfig
+    in_blocks = True
+    blocks_below = 16
 
     def __init__(self, spec: ImageSpec, config: PixelRNNConfig, num_classes: int = 0) -> None:
         super().__init__(spec, config, num_classes)
@@ -128,9 +133,9 @@ class PixelRNN(AutoregressiveModel):
         return PixelRNNDecoder(self, batch, y)
 
 
-class PixelRNNDecoder(Decoder):
-    """One step of the network a site. The states at the start of every W pixels are kept, so going back replays less
-    than a row's worth of steps."""
+class PixelRNNDecoder(RunDecoder):
+    """One step of the network a site, also in a run: there it is the other work that is done for all sites at once. The
+    states at the start of every W pixels are kept, so going back replays less than a row's worth of steps."""
 
     model: PixelRNN
     batched = ("x", "inputs", "kept", "state", "class_vectors")
@@ -148,6 +153,13 @@ class PixelRNNDecoder(Decoder):
             self.places = model.places.clone()
             self.class_vectors = model.class_vectors(self.classes).clone()
         self.done = -1                                         # site whose step has been taken
+        self._weights = model.recurrence.all_weights
+        self.arrays = []                                       # of each layer W, U and b, in the order of `lstm_cell`
+        if isinstance(at_site(like.detach()), np.ndarray) and config.cell != "gru":
+            h = config.hidden
+            gates = [*range(2 * h), *range(3 * h, 4 * h), *range(2 * h, 3 * h)] if config.cell == "lstm" else slice(None)
+            for w, u, b, c in self._weights:
+                self.arrays.append(tuple(np.ascontiguousarray(part.detach()[gates].numpy().T) for part in (w, u, b + c)))
 
     def _advance(self) -> None:
         t = self.position
@@ -170,6 +182,46 @@ class PixelRNNDecoder(Decoder):
         stretch, rest = divmod(self.position + 1, self.stretch)
         if rest == 0:
             self.kept[:, stretch] = torch.stack(self.state, dim=1)
+
+    def _run(self, some: slice | np.ndarray, start: int, first: int, values: Array) -> Array:
+        last, block = start + values.shape[1], start // self.stretch
+        u = (self.places[start:last] + self.class_vectors[some][:, None]).transpose(0, 1)    # (T, R, E)
+        seen = u.new_zeros(*u.shape[:2], 2)
+        before = max(start - 1, 0)    # every site is told the value before it, the first that there is none
+        seen[int(start == 0):, :, 0] = self.model.scaled(torch.as_tensor(self._values(some, before, last - 1))).T
+        seen[:int(start == 0), :, 1] = 1
+        state, u = self.kept[some, block].unbind(1), torch.cat([seen, u], 2)
+        after: list[Tensor] = []
+        for i in range(self.model.config.layers):
+            parts = PARTS[self.model.config.cell]
+            u, ends = self._layer(i, u, list(state[parts * i:parts * (i + 1)]))
+            after += ends
+        if last - start == self.stretch:
+            self.kept[some, block + 1] = torch.stack(after, 1)
+        return self.model.out(u[first - start:].transpose(0, 1))
+
+    def _layer(self, i: int, u: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """A layer over a run: inputs (T, R, ·) and its state before -> h at each step (T, R, H), its state after."""
+        if not self.arrays:
+            found = []
+            for step in u:
+                after = STEPS[self.model.config.cell](step, state if len(state) > 1 else state[0], *self._weights[i])
+                state = list(after) if len(state) > 1 else [after]
+                found.append(state[0])
+            return torch.stack(found), state
+        weight, back, bias = self.arrays[i]
+        h, *rest = (at_site(part) for part in state)
+        z = times(at_site(u), weight)
+        z += bias
+        found = np.empty((*z.shape[:2], h.shape[1]), z.dtype)
+        for t, step in enumerate(z):
+            step += h.dot(back)
+            if rest:
+                h, rest[0] = lstm_cell(step, rest[0])
+            else:
+                h = np.tanh(step)
+            found[t] = h
+        return torch.from_numpy(found), [torch.from_numpy(part) for part in (h, *rest)]
 
     def _restart(self, position: int) -> int:
         stretch = position // self.stretch

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from arstudio.analysis.benchmarks import bench_sampling, reference_network
+from arstudio.analysis.benchmarks import bench_sampling, decoder_bytes, reference_network
 from arstudio.analysis.jacobi_bench import HEIGHT, WIDTH
 from arstudio.analysis.system_speeds import bench_systems, limit
 from arstudio.cli import app
@@ -57,6 +57,11 @@ def test_the_cache_grows_with_the_batch(result):
     one, three = (row.cache_bytes for row in result.rows)
     assert one > 4 * SPEC.sites
     assert three == 3 * one
+
+
+def test_a_decoder_made_of_two_keeps_what_both_keep(random_model):
+    decoder = random_model("multiscale", SPEC, hidden=4, small_hidden=4, context=3, layers=1, small_layers=1).decoder(2)
+    assert decoder_bytes(decoder) > decoder_bytes(decoder.large) > decoder_bytes(decoder.small) > 0
 
 
 def test_the_peak_of_a_drawing_holds_its_caches(model, monkeypatch):
@@ -118,6 +123,7 @@ def test_batches_that_are_no_numbers_are_said_in_a_sentence(batch):
 
 
 def test_every_system_is_measured_and_what_limits_it_follows_from_the_figures():
+    assert bench_systems(SPEC, ["histogram"], repeats=1, affordable=0)[0].figures.rows[0].ratio_to_floor is None
     rows = bench_systems(SPEC, ["fvsbn", "order_agnostic"], repeats=1, affordable=0)
     assert [row.title for row in rows] == ["FVSBN", "Order-agnostic network"]
     assert all(row.figures.rows[0].decoder_seconds > 0 for row in rows)
