@@ -117,7 +117,7 @@ class GeneratePanel(QWidget):
         self.extra_overlay: tuple[np.ndarray, float, float] | None = None
         studio.trace_changed.connect(self._trace_changed)
         studio.position_changed.connect(self.refresh)
-        studio.playing_changed.connect(self.refresh)
+        studio.playing_changed.connect(self._rested)
         studio.selection_changed.connect(self.refresh)
         studio.hover_changed.connect(self._mark)
         studio.model_changed.connect(self._model_changed)
@@ -235,6 +235,12 @@ class GeneratePanel(QWidget):
         """Choose what is drawn over the image: none, surprise, entropy, or a ready (H, W) map with its range."""
         self.overlay, self.extra_overlay = name, extra
         self.refresh()
+
+    @Slot()
+    def _rested(self) -> None:
+        """The last words, which may have been left out while it played."""
+        if not self.studio.playing:
+            self.refresh()
 
     @Slot()
     def refresh(self) -> None:

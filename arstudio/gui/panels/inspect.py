@@ -81,8 +81,7 @@ class InspectPanel(QWidget):
         self.value.setEnabled(False)
         self._late = QTimer(self, singleShot=True)
         self._late.timeout.connect(self.refresh)
-        for signal in (studio.trace_changed, studio.selection_changed, studio.settings_changed, studio.playing_changed,
-                       self.reader.arrived):
+        for signal in (studio.trace_changed, studio.selection_changed, studio.settings_changed, self.reader.arrived):
             signal.connect(self.refresh)
         studio.position_changed.connect(self._moved)
         studio.selection_changed.connect(self._followed)
@@ -187,6 +186,8 @@ class InspectPanel(QWidget):
 
     @Slot()
     def _followed(self) -> None:
+        if not self.studio.playing:
+            self.refresh()
         self.maps.follow()
         self.development.refresh()
 
