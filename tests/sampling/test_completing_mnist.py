@@ -1,13 +1,10 @@
 """The bundled models on real digits: what particles gain over clamping, and where there is nothing to gain. Some minutes."""
 
-import numpy as np
 import pytest
 
 from arstudio.analysis.completion_scores import score
 from arstudio.data import load
 from arstudio.models import load_model
-from arstudio.sampling import SampleSettings
-from arstudio.sampling.completion import ParticleSettings, completion_sampler, preset_mask
 
 pytestmark = pytest.mark.slow
 IMAGES = 20
@@ -34,18 +31,3 @@ def test_an_order_with_the_known_first_takes_less_processor_time_than_512_partic
     (few,) = score(load_model("mnist-lmconv")[0], x, y, ["left"], methods=["exact"])
     (many,) = score(load_model("mnist-gated")[0], x, y, ["left"], curve=(512,), methods=["particles"])
     assert few.cpu_seconds < many.cpu_seconds / 3
-
-
-def test_completions_show_the_digit_that_was_hidden(digits):
-    """With the top half hidden and no class told, completions resemble the hidden half more than those of the other digits."""
-    (x, _), (model, _) = digits, load_model("mnist-gated")
-    known, hidden = ~preset_mask("top", 28, 28), preset_mask("top", 28, 28)
-    means = []
-    for i in range(4):
-        work = completion_sampler(
-            model, x[i], known, 8, SampleSettings(seed=i), method="particles", particles=ParticleSettings(particles=128)
-        )
-        work.run()
-        means.append(work.finish().images.mean(0)[:, hidden])
-    apart = np.array([[np.abs(mean - image[:, hidden]).mean() for image in x[:4]] for mean in means])
-    assert (apart.argmin(1) == np.arange(4)).all()
