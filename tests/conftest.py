@@ -4,7 +4,8 @@ models with random weights. No Qt."""
 import math
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")    # before torch is imported; these tests are small
+workers = "PYTEST_XDIST_WORKER" in os.environ
+os.environ.setdefault("OMP_NUM_THREADS", "1" if workers else "2")    # before torch is imported; these tests are small
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")    # as arstudio does
 
 import hypothesis
