@@ -4,8 +4,8 @@ models with random weights. No Qt."""
 import math
 import os
 
-workers = "PYTEST_XDIST_WORKER" in os.environ
-os.environ.setdefault("OMP_NUM_THREADS", "1" if workers else "2")    # before torch is imported; these tests are small
+# Before torch is imported; these tests are small.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")    # as arstudio does
 
 import hypothesis

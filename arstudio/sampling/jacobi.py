@@ -65,7 +65,8 @@ class JacobiSampler(Sampler):
     def _run(self, progress: Progress | None, until: int | None) -> Trace:
         progress, sites = progress or Progress(), self.trace.spec.sites
         end = sites if until is None else min(until, sites)
-        shares = np.array_split(self._rows, max(1, min(threads.ALL, len(self._rows) // SHARED)))
+        parts = min(threads.ALL, len(self._rows) // SHARED) if self.model.shares_blocks else 1
+        shares = np.array_split(self._rows, max(1, parts))
         if self.method != "blocks" or len(shares) < 2:
             return super()._run(progress, until)
 

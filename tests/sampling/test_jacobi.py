@@ -112,6 +112,7 @@ class Slow(Progress):
 
 def test_images_shared_between_threads_come_out_the_same_and_can_be_stopped(grey, monkeypatch):
     monkeypatch.setattr(threads, "ALL", 3)
+    monkeypatch.setattr(type(grey), "shares_blocks", True)
     count, way = 3 * SHARED + 1, SampleSettings(seed=5)
     alone = sample(grey, count, way, method="incremental")
     sampler, progress = Sampler(grey, way, count, method="blocks"), Slow(8)
@@ -129,6 +130,7 @@ def test_images_shared_between_threads_come_out_the_same_and_can_be_stopped(grey
 
 def test_a_failure_in_a_thread_ends_the_others_and_is_told(grey, monkeypatch):
     monkeypatch.setattr(threads, "ALL", 2)
+    monkeypatch.setattr(type(grey), "shares_blocks", True)
     sampler = Sampler(grey, SampleSettings(seed=5), 2 * SHARED, method="blocks")
     advance = sampler._advance
 
