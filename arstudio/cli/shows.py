@@ -65,8 +65,8 @@ def _bench(context: typer.Context) -> None:
 
 @bench.command()
 def gui(json: Json = False) -> None:
-    """Measure the window: how soon it is there, how smoothly it follows a drawing, how
-    fast a click is answered, whether memory stays flat.
+    """Measure the window: how soon it is there, how smoothly it follows a
+    drawing, how fast a click is answered, whether memory stays flat.
 
     Takes about three minutes. Without a display the window is painted offscreen.
 

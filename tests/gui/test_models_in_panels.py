@@ -27,7 +27,7 @@ def test_a_model_is_drawn_inspected_branched_and_completed(name, qtbot, window, 
     window.inspector.refresh()
     qtbot.waitUntil(lambda: window.inspector.plot.pmf() is not None, timeout=10_000)
     assert window.inspector.plot.pmf().sum() == pytest.approx(1, abs=1e-5)
-    assert np.array_equal(window.inspector.plot.pmf(), studio.trace.pmfs[0, 31])
+    assert np.allclose(window.inspector.plot.pmf(), studio.trace.pmfs[0, 31], atol=1e-5), "reals are read again, in float64"
     qtbot.mouseClick(window.inspector.overlays.button("sees"), Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "past" in window.inspector.legend.text(), timeout=20_000)
 

@@ -157,9 +157,9 @@ def test_a_drawing_left_behind_keeps_no_sampler(qtbot, drawn):
 
 
 def test_reading_a_trace_while_it_is_written_never_fails(qtbot, studio, monkeypatch):
-    from arstudio.sampling.jacobi import JacobiSampler
+    from arstudio.sampling import Sampler
 
-    looked, step, read = threading.Semaphore(1), JacobiSampler._advance, []
+    looked, step, read = threading.Semaphore(1), Sampler.step, []
 
     def step_when_looked_at(sampler, *work):
         looked.acquire(timeout=10)
@@ -175,9 +175,9 @@ def test_reading_a_trace_while_it_is_written_never_fails(qtbot, studio, monkeypa
         looked.release(8)
         return not studio.drawing
 
-    monkeypatch.setattr(JacobiSampler, "_advance", step_when_looked_at)
+    monkeypatch.setattr(Sampler, "step", step_when_looked_at)
     studio.set_speed(math.inf)
-    studio.set(count=64)
+    studio.set(count=64, method="incremental")
     studio.generate()
     qtbot.waitUntil(look, timeout=20_000)
     assert len(set(read)) > 4, "it was read while it grew"
