@@ -204,7 +204,7 @@ class Tour:
         found = panel.result
         self.say(
             f"- Completed the lower half of a test image {len(found.images)} times in {time.perf_counter() - started:.1f} s; "
-            f"best log p(hidden | past) {found.log_prob.max():.2f} nats. {found.sentence}"
+            f"best log p(hidden | known) {found.log_prob.max():.2f} nats. {found.found.sentence}"
         )
 
     def train(self) -> None:
