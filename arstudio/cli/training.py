@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def train(
+    context: typer.Context,
     dataset: Annotated[
         str,
         typer.Option(metavar="NAME", help="A dataset (see `arstudio datasets`), a folder of pictures, a file of images."),
@@ -30,6 +31,13 @@ def train(
         typer.Option("--out", metavar="RUN", help="The run directory; runs/DATASET-MODEL-N by default."),
     ] = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with this run.")] = None,
+    recipe: Annotated[
+        str,
+        typer.Option(
+            metavar="quick|good|paper",
+            help="Take size, view, time and rates from a recipe for this model and dataset, except what is said here.",
+        ),
+    ] = "",
     minutes: Annotated[float, typer.Option(help="Train this long. With --resume: this much longer.")] = 0.0,
     epochs: Annotated[float, typer.Option(help="Or see every image this often.")] = 0.0,
     set_: Annotated[
@@ -71,6 +79,7 @@ def train(
 
     Examples:
 
+        arstudio train --dataset digits --recipe quick
         arstudio train --dataset digits --model gated_pixelcnn --minutes 2
         arstudio train --dataset mnist --levels 2 --model nade --epochs 20
         arstudio train --dataset emoji --size 16 --levels 16 --minutes 30
@@ -86,6 +95,7 @@ def train(
             "Say what to learn from, such as --dataset digits, or --resume RUN to go on with a run."
         )
     from arstudio.models import preset_settings
+    from arstudio.training import recipes
     from arstudio.training.evaluation import units
     from arstudio.training.loop import TrainConfig
     from arstudio.training.setup import DataView, new_trainer, resume_trainer
@@ -93,6 +103,22 @@ def train(
     if resume is not None:
         trainer = resume_trainer(resume, minutes=minutes, epochs=epochs, device=device, draw=_film)
     else:
+        settings = preset_settings(model, preset)
+        if recipe:
+            followed = recipes.recipe(recipe, model, dataset)
+
+            def told(*names: str) -> bool:
+                return any(context.get_parameter_source(name).name == "COMMANDLINE" for name in names)
+
+            if not told("minutes", "epochs"):
+                minutes, epochs = followed.minutes, followed.epochs
+            settings = settings if told("preset") else followed.settings
+            levels = levels if told("levels") or followed.levels is None else followed.levels
+            size = size if told("size") or followed.size is None else followed.size
+            batch = batch if told("batch") else followed.batch
+            lr = lr if told("lr") else followed.learning_rate
+            ema = ema if told("ema") else followed.ema
+            patience = patience if told("patience") else followed.patience
         view = DataView(
             dataset=dataset, levels=None if levels == -1 else levels, size=size or None, binarise=binarise,
             cell=cell or None,
@@ -111,7 +137,7 @@ def train(
             view,
             model,
             config,
-            preset_settings(model, preset) | _pairs(set_ or []),
+            settings | _pairs(set_ or []),
             classes=classes,
             device=device,
             draw=_film,

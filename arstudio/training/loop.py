@@ -43,6 +43,7 @@ Draw = Callable[[AutoregressiveModel, int, int], np.ndarray]    # model, count, 
 RECOVERIES = 3    # times a run that diverged goes back and on with a smaller step
 FILM = (0.0, 0.02, 0.06, 0.12, 0.25, 0.45, 0.7, 1.0)    # shares of the budget at which samples are drawn
 WARM = 0.05    # share of the budget after which the learning rate is warm, however slow the steps
+ASLEEP = 5.0, 20.0    # a step longer than so many seconds and so many usual steps: the process was stopped meanwhile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,6 +286,8 @@ class Trainer:
 
     def _advance(self, count: int, loss: float, seconds: float) -> None:
         live = self.live
+        if live.images_per_second:    # Ctrl-Z, or a computer put to sleep, takes nothing from a budget of minutes
+            seconds = min(seconds, max(ASLEEP[0], ASLEEP[1] * count / live.images_per_second))
         live.step += 1
         live.epoch = self.epochs_done + self.position / len(self.x)
         live.seconds += seconds

@@ -424,6 +424,20 @@ def test_a_budget_of_minutes_is_kept(begin):
     assert fractions[-1] == 1
 
 
+def test_time_asleep_takes_nothing_from_the_budget(begin, monkeypatch):
+    now, trainer = [0.0], begin(epochs=0, minutes=1, validation_images=1)
+    step = trainer._step
+
+    def slow(x, y):
+        now[0] += 3600.0 if trainer.live.step == 3 else 1.0    # Ctrl-Z, or a closed lid
+        return step(x, y)
+
+    monkeypatch.setattr(trainer, "_step", slow)
+    trainer.clock = lambda: now[0]
+    trainer.fit()
+    assert trainer.live.step == 60 - 20 + 1
+
+
 def test_a_finished_run_can_be_given_more_time_in_its_own_unit(begin):
     trainer = begin()
     trainer.fit()
