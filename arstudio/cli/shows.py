@@ -47,8 +47,8 @@ def demo(
 
 @bench.callback(invoke_without_command=True)
 def _bench(context: typer.Context) -> None:
-    """Measure how fast images are drawn, how well every system learns, how fast the
-    window opens.
+    """Measure how fast images are drawn, how fast and how well systems learn, how
+    fast the window opens.
 
     Close other programs first: figures of a busy machine say little.
 
@@ -56,6 +56,7 @@ def _bench(context: typer.Context) -> None:
 
         arstudio bench sampling --json
         arstudio bench systems
+        arstudio bench training
         arstudio bench models --dataset digits:17 --seconds 30
         arstudio bench gui
     """
@@ -207,6 +208,48 @@ def jacobi(
     if not all(row.identical for row in rows):
         say("Jacobi and site-by-site sampling gave different pixels: a bug, please report it with this output.")
         raise typer.Exit(1)
+
+
+@bench.command()
+def training(
+    channels: Annotated[str, typer.Option(metavar="N,N,…", help="Widths of the network.")] = "32,64",
+    batch: Annotated[int, typer.Option(min=1, help="Images a step.")] = 32,
+    image: Annotated[str, typer.Option(metavar="HxW:LEVELS", help="Size and levels of the images.")] = "28x28:2",
+    repeats: Repeats = 7,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Time a training step against Gated PixelCNN as public code writes it.
+
+    Both have seven layers, the same weights and see the same pixels, and their
+    steps take turns in one process. Leave the machine alone meanwhile.
+
+    Examples:
+
+        arstudio bench training --json
+        arstudio bench training --channels 16 --image 8x8:17 --batch 16
+    """
+    from arstudio.analysis.training_speed import bench_training
+
+    widths, spec = _numbers(channels, "--channels takes whole numbers with commas, such as 32,64"), _image(image)
+    if spec.channels != 1 or spec.height != spec.width or spec.levels == 0:
+        raise UsageSentence("--image takes square images of one colour and some levels here, such as 28x28:2.")
+    with Bar() as bar:
+        result = bench_training(
+            channels=widths, batch=batch, side=spec.height, levels=spec.levels, repeats=repeats, device=device, progress=bar
+        )
+    if json:
+        show(result)
+        return
+    from rich.table import Table
+
+    table = Table("Channels", "Parameters", "Ours s", "Plain s", "Times faster", "Images/s", box=None, header_style="bold")
+    for row in result.rows:
+        times = f"{row.seconds:.3f}", f"{row.plain_seconds:.3f}", f"{row.ratio:.2f}"
+        table.add_row(str(row.channels), f"{row.parameters:,}", *times, f"{row.images_per_second:,.0f}")
+    console = tables()
+    console.print(table)
+    console.print(result.protocol)
 
 
 def _print_iterations(rows: list[Iterations]) -> None:
