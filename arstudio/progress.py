@@ -6,6 +6,7 @@ one that hands the latest value to the screen, and a test passes the base class,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -26,8 +27,9 @@ class Progress:
         """True once the work should stop at the next safe place."""
         return False
 
-    def pause_point(self) -> None:
-        """Return at once, or only when the work may go on: called between steps, where waiting is safe."""
+    def pause_point(self, meanwhile: Callable[[], None] | None = None) -> None:
+        """Return at once, or only when the work may go on, doing `meanwhile` again and again: called between steps, where
+        waiting is safe."""
 
     def check(self) -> None:
         """Raise `Cancelled` if the work should stop."""

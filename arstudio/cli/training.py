@@ -56,6 +56,7 @@ def train(
     cell: Annotated[
         int, typer.Option(help="Cut one picture, a sprite sheet, into images of this many pixels a side.")
     ] = 0,
+    grey: Annotated[bool, typer.Option("--grey", help="View coloured images by their brightness.")] = False,
     binarise: Annotated[
         str,
         typer.Option(
@@ -121,7 +122,7 @@ def train(
             patience = patience if told("patience") else followed.patience
         view = DataView(
             dataset=dataset, levels=None if levels == -1 else levels, size=size or None, binarise=binarise,
-            cell=cell or None,
+            cell=cell or None, grey=grey,
         )
         config = TrainConfig(
             minutes=minutes,

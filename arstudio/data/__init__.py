@@ -9,7 +9,7 @@
 carry each dataset's licence, source and citation. Nothing here imports torch.
 """
 
-from arstudio.data.datasets import bundled, load
+from arstudio.data.datasets import DataView, bundled, load
 from arstudio.data.downloads import SOURCES
 from arstudio.data.folder import load_arrays, load_folder
 from arstudio.data.views import SPLITS, DatasetError, DatasetInfo, ImageDataset, Split, batches
@@ -17,6 +17,7 @@ from arstudio.data.views import SPLITS, DatasetError, DatasetInfo, ImageDataset,
 __all__ = [
     "SOURCES",
     "SPLITS",
+    "DataView",
     "DatasetError",
     "DatasetInfo",
     "ImageDataset",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,34 @@ import numpy as np
 from arstudio.data.cifar import read_cifar
 from arstudio.data.downloads import SOURCES, read_download
 from arstudio.data.folder import load_arrays, load_folder, own_card, own_dataset
-from arstudio.data.idx import idx_files, read_idx_folder
+from arstudio.data.idx import idx_files, is_idx, read_idx_folder, read_idx_images
 from arstudio.data.sheet import read_sheet
 from arstudio.data.views import SPLITS, DatasetError, DatasetInfo, ImageDataset, Split, batches, view
 from arstudio.image import ImageSpec
 from arstudio.progress import Progress
 from arstudio.resources import resource
 
-__all__ = ["DatasetError", "DatasetInfo", "ImageDataset", "Split", "batches", "bundled", "load"]
+__all__ = ["DataView", "DatasetError", "DatasetInfo", "ImageDataset", "Split", "batches", "bundled", "load"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataView:
+    """Which images, seen how: the arguments of `load`."""
+
+    dataset: str
+    levels: int | None = None
+    size: int | None = None
+    binarise: str = "static"
+    seed: int = 0
+    cell: int | None = None
+    grey: bool = False
+
+    def load(self, progress: Progress | None = None) -> ImageDataset:
+        """The dataset. Raises DatasetError with one sentence, Cancelled."""
+        return load(
+            self.dataset, levels=self.levels, size=self.size, binarise=self.binarise, seed=self.seed, cell=self.cell,
+            grey=self.grey, progress=progress,
+        )
 
 
 def bundled() -> list[DatasetInfo]:
@@ -58,18 +79,22 @@ def load(
     binarise: str = "static",
     seed: int = 0,
     cell: tuple[int, int] | int | None = None,
+    grey: bool = False,
     progress: Progress | None = None,
 ) -> ImageDataset:
     """A dataset in the view asked for: a bundled one by name, a well-known one that is fetched (`downloads.SOURCES`), a
-    folder of pictures or of IDX files, an .npz/.npy file of images, a CIFAR archive, or a sprite sheet, a picture that is
-    cut into cells of `cell` pixels, one side or (height, width).
+    folder of pictures or of IDX files, one IDX file, an .npz/.npy file of images, a CIFAR archive, or a sprite sheet, a
+    picture that is cut into cells of `cell` pixels, one side or (height, width).
 
     levels: None native, 0 continuous in [0, 1], 2 binary (`binarise`: "static" draws each site once with its
     brightness as probability, "threshold" cuts at half), else equal-width bins. size: one side or (height,
     width), no larger than native; a folder's pictures are cropped and resized to it. seed: of random views
-    and, where the source has no splits of its own, of the 80/10/10 split. progress: told how far reading a
-    folder or fetching is. Raises DatasetError with one sentence.
+    and, where the source has no splits of its own, of the 80/10/10 split. grey: colours become brightness. progress: told
+    how far reading a folder or fetching is. Raises DatasetError with one sentence.
     """
+    if grey:
+        colours = load(name_or_path, size=size, seed=seed, cell=cell, progress=progress)
+        return _greyed(colours, levels, binarise, seed)
     path = Path(name_or_path).expanduser()
     if isinstance(name_or_path, str):
         known = {info.name: info for info in bundled()}
@@ -92,6 +117,10 @@ def load(
         return load_folder(path, levels=levels, size=size, binarise=binarise, seed=seed, progress=progress)
     if not path.exists():
         raise DatasetError(f"There is no folder or file {path}.")
+    if is_idx(path):
+        x, y = read_idx_images(path)
+        classes = tuple(str(i) for i in range(1 + int(y.max()))) if y is not None else ()
+        return own_dataset(path, x, y, classes, 256, levels, size, binarise, seed, [])
     if path.suffix.lower() in (".npz", ".npy"):
         return load_arrays(path, levels=levels, size=size, binarise=binarise, seed=seed)
     if path.name.lower().endswith((".tar.gz", ".tgz", ".tar")):
@@ -105,7 +134,7 @@ def load(
             f"{path.name} is one picture; give the size of a cell (--cell 16) to cut it into images, or choose a folder."
         )
     raise DatasetError(
-        f"{path.name} is not a dataset; choose a folder of pictures, an .npz or .npy file of images, or a CIFAR archive."
+        f"{path.name} is not a dataset; choose a folder of pictures, an .npz, .npy or IDX file of images, or a CIFAR archive."
     )
 
 
@@ -129,3 +158,26 @@ def _read(info: DatasetInfo) -> dict[str, Split]:
         raise DatasetError(
             f"The bundled file {info.name}.npz is damaged ({error}); reinstall AR Studio."
         ) from None
+
+
+def _greyed(data: ImageDataset, levels: int | None, binarise_how: str, seed: int) -> ImageDataset:
+    """A dataset at its native levels -> its brightness at `levels`, weighted as in Rec. ITU-R BT.601."""
+    if data.spec.channels == 1:
+        splits = data.splits
+    else:
+        splits = {name: Split(_brightness(split.x), split.y) for name, split in data.splits.items()}
+    card = replace(data.info, spec=replace(data.spec, channels=1))
+    seen = view(card, splits, levels=levels, binarise_how=binarise_how, seed=seed, notes=data.notes)
+    protocol = seen.protocol + "".join(data.protocol.partition(", ")[1:])
+    if data.spec.channels > 1:
+        protocol += ", grey"
+    return replace(seen, info=data.info, protocol=protocol, skipped=data.skipped)
+
+
+def _brightness(x: np.ndarray) -> np.ndarray:
+    """(N, 3, H, W) uint8 -> (N, 1, H, W) uint8, in parts because of the wider numbers in between."""
+    weights, grey = np.array([19_595, 38_470, 7_471], np.uint32), np.empty((len(x), 1, *x.shape[2:]), np.uint8)
+    for start in range(0, len(x), 1024):
+        part = x[start : start + 1024]
+        grey[start : start + 1024, 0] = (np.einsum("nchw,c->nhw", part.astype(np.uint32), weights) + 2**15) >> 16
+    return grey

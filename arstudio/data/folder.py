@@ -1,13 +1,15 @@
 """Datasets of one's own: a folder of pictures, or an .npz or .npy file of images.
 
 A folder holds pictures directly, or one subfolder of pictures per class. Pictures become 256 native levels,
-grey if every one of them is grey, RGB otherwise. A file that is no picture is skipped and counted in
-`ImageDataset.notes`. Sources without splits of their own are split 80/10/10, by class, from the seed.
+grey if every one of them is grey, RGB otherwise. A file that is no picture is skipped, counted in
+`ImageDataset.notes` and named in `ImageDataset.skipped`. Sources without splits of their own are split 80/10/10, by class,
+from the seed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ from arstudio.image import ImageSpec, from_pil, open_picture
 from arstudio.progress import Progress
 
 MOST_BYTES = 2**30
+NAMED = 4    # files left out whose names a note gives
 
 
 def load_folder(
@@ -49,7 +52,8 @@ def load_folder(
     images: list[np.ndarray] = []
     labels: list[int] = []
     sizes: Counter[tuple[int, int]] = Counter()
-    skipped = enlarged = 0
+    skipped: list[str] = []
+    enlarged = 0
     progress = progress or Progress()
     for number, (file, label) in enumerate(files):
         progress.check()
@@ -61,7 +65,7 @@ def load_folder(
             small = len(files) * 3 * h * w <= MOST_BYTES
             x = from_pil(picture, ImageSpec(3, h, w, 256), fit=True) if small else None
         except ValueError:  # ImageError, or a colour mode that Pillow cannot convert
-            skipped += 1
+            skipped.append(str(file.relative_to(path)))
             continue
         sizes[height, width] += 1
         if x is None:
@@ -84,7 +88,8 @@ def load_folder(
             f"The pictures in {path.name} have different sizes, {common}{more}: give a size to fit them to."
         )
     if skipped:
-        notes.append(f"{skipped} of {len(files)} files could not be read as pictures and were left out.")
+        few = ", ".join(skipped[:NAMED]) + (f" and {len(skipped) - NAMED:,} more" if len(skipped) > NAMED else "")
+        notes.append(f"{len(skipped):,} of {len(files):,} files could not be read as pictures and were left out: {few}.")
     if enlarged:
         notes.append(f"{enlarged} of {found} pictures were smaller than {h}×{w} and were enlarged.")
 
@@ -98,7 +103,8 @@ def load_folder(
             unused = ", ".join(name for i, name in enumerate(classes) if i not in used)
             notes.append(f"Left out, as no picture in them could be read: {unused}.")
         classes, y = tuple(classes[i] for i in used), np.searchsorted(used, y)
-    return own_dataset(path, x, y, classes, 256, levels, wanted, binarise, seed, notes)
+    made = own_dataset(path, x, y, classes, 256, levels, wanted, binarise, seed, notes)
+    return replace(made, skipped=tuple(skipped))
 
 
 def load_arrays(

@@ -22,6 +22,24 @@ def idx_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("*idx3-ubyte*") if p.is_file())
 
 
+def is_idx(path: Path) -> bool:
+    """Whether a file says by its name that it holds IDX images."""
+    return "idx3-ubyte" in path.name
+
+
+def read_idx_images(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """One IDX file of images and the labels beside it -> (N, 1, H, W) uint8 and (N,) int64, None without a file of labels.
+    Raises DatasetError where they are damaged or do not fit each other."""
+    labels = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
+    x = read_idx(path)
+    y = read_idx(labels).astype(np.int64) if labels.exists() and labels != path else None
+    if x.ndim != 3:
+        raise DatasetError(f"{path.name} holds no images: its numbers have {x.ndim} dimensions, not 3.")
+    if y is not None and y.shape != (len(x),):
+        raise DatasetError(f"{labels.name} does not hold one label for each of the {len(x):,} images of {path.name}.")
+    return x[:, None], y
+
+
 def read_idx(path: Path) -> np.ndarray:
     """An IDX file of unsigned bytes -> uint8 array. Raises DatasetError for a damaged, cut or other file."""
     try:
@@ -49,12 +67,7 @@ def read_idx_folder(folder: Path, *, validation: int | None = None, seed: int = 
     parts = {}
     for path in idx_files(folder):
         key = "test" if any(word in path.name for word in ("t10k", "test")) else "train"
-        labels = folder / path.name.replace("images", "labels").replace("idx3", "idx1")
-        x = read_idx(path)
-        y = read_idx(labels).astype(np.int64) if labels.exists() else None
-        if x.ndim != 3 or (y is not None and y.shape != (len(x),)):
-            raise DatasetError(f"{labels.name} does not hold one label for each of the {len(x):,} images of {path.name}.")
-        parts[key] = Split(x[:, None], y)
+        parts[key] = Split(*read_idx_images(path))
     if "train" not in parts or "test" not in parts:
         raise DatasetError(f"{folder.name} needs IDX files of training and of test images, such as train-images-idx3-ubyte.")
     return {**held_out(parts["train"], validation, seed), "test": parts["test"]}

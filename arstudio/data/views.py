@@ -55,13 +55,15 @@ class Split:
 
 @dataclass(frozen=True)
 class ImageDataset:
-    """A dataset in one view: `info` is the native card, `spec` the view's; `notes` say what was left out."""
+    """A dataset in one view: `info` is the native card, `spec` the view's; `notes` say what was left out, and `skipped`
+    names the files that could not be read."""
 
     info: DatasetInfo
     spec: ImageSpec
     splits: dict[str, Split]
     protocol: str
     notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     @property
     def train(self) -> Split:

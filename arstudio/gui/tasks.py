@@ -41,10 +41,12 @@ class TaskProgress(Progress):
     def cancelled(self) -> bool:
         return self._stop.is_set()
 
-    def pause_point(self) -> None:
+    def pause_point(self, meanwhile: Callable[[], None] | None = None) -> None:
         while not self._go.wait(0.05):
             if self._stop.is_set():
                 return
+            if meanwhile is not None:
+                meanwhile()
 
     def take(self) -> tuple[tuple[float | None, str] | None, Any]:
         """What was reported and published since the last call, None each if nothing was."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -19,13 +19,16 @@ from arstudio.progress import Progress
 @dataclass(frozen=True)
 class Evaluation:
     """Mean −log p(x) over `images`, of reals −log density; `stderr` is its standard error in nats.
-    `bits_per_dim` of reals is the bound on that of the native levels, where those are known."""
+    `bits_per_dim` of reals is the bound on that of the native levels, where those are known. `each` (N,) are the nats of
+    every image and `site_nats` (C, H, W) the mean of every site, None where a figure is not a sum over sites in one order."""
 
     nats: float
     bits_per_dim: float
     stderr: float
     images: int
     exact: bool = True    # False: an estimate of −log p(x), see `AutoregressiveModel.validation_loss`
+    each: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
+    site_nats: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
 @torch.inference_mode()
@@ -43,7 +46,7 @@ def evaluate(
     """
     progress = progress or Progress()
     model.spec.check(x)
-    training, sums = model.training, np.empty(len(x))
+    training, sums, sites = model.training, np.empty(len(x)), np.zeros(model.spec.shape)
     exact = exact or not model.slow_exact
     generator = torch.Generator().manual_seed(0)
     model.eval()
@@ -55,8 +58,12 @@ def evaluate(
             classes = torch.from_numpy(y[start:start + batch]).to(model.device) if given else None
             if orders:
                 nats = -model.ensemble_log_prob(images, classes, orders)
+            elif exact:
+                found = -model.log_prob_sites(images, classes).cpu().numpy().astype(np.float64)
+                sites += found.sum(0)
+                nats = torch.from_numpy(found.reshape(len(found), -1).sum(1))
             else:
-                nats = -model.log_prob(images, classes) if exact else model.validation_loss(images, classes, generator)
+                nats = model.validation_loss(images, classes, generator)
             sums[start:start + batch] = nats.cpu().numpy()
             done = min(start + batch, len(x))
             progress.report(done / len(x), f"{done} of {len(x)} images")
@@ -64,7 +71,10 @@ def evaluate(
         model.train(training)
     mean = float(sums.mean())
     stderr = float(sums.std(ddof=1) / math.sqrt(len(sums))) if len(sums) > 1 else float("nan")
-    return Evaluation(mean, model.spec.bits_per_dim(mean, native), stderr, len(sums), exact)
+    return Evaluation(
+        mean, model.spec.bits_per_dim(mean, native), stderr, len(sums), exact, sums,
+        sites / len(sums) if exact and not orders else None,
+    )
 
 
 def units(spec: ImageSpec, native: int) -> str:

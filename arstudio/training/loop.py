@@ -5,7 +5,8 @@ the EMA weights, which are also what `best.safetensors` holds. A budget is minut
 follows the share of it that is spent. Given epochs, one seed gives one result on CPU,
 also when the run was stopped and resumed.
 
-Nothing here knows a screen: `Progress` reports, pauses and cancels, and `Live` is read by whoever watches.
+Nothing here knows a screen: `Progress` reports, pauses and cancels, `watch.Live` is read by whoever watches, and what a
+watcher asks for (`change_rate`, `snapshot`, `share`) is done between two steps.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import math
 import platform
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -36,12 +39,15 @@ from arstudio.models.checkpoint import card_of, encode_model
 from arstudio.models.memory import out_of_memory
 from arstudio.models.modelfile import Facts, ModelCard, read_metadata
 from arstudio.progress import Cancelled, Muted, Progress
-from arstudio.training.evaluation import evaluate, units
+from arstudio.training.baselines import baseline_nats
+from arstudio.training.evaluation import Evaluation, evaluate, units
 from arstudio.training.runs import Point, Run, RunError
+from arstudio.training.watch import Live
 
 Draw = Callable[[AutoregressiveModel, int, int], np.ndarray]    # model, count, seed -> (count, C, H, W)
 RECOVERIES = 3    # times a run that diverged goes back and on with a smaller step
 FILM = (0.0, 0.02, 0.06, 0.12, 0.25, 0.45, 0.7, 1.0)    # shares of the budget at which samples are drawn
+RAW = 200         # validation images on which the weights are compared with their average
 WARM = 0.05    # share of the budget after which the learning rate is warm, however slow the steps
 ASLEEP = 5.0, 20.0    # a step longer than so many seconds and so many usual steps: the process was stopped meanwhile
 
@@ -78,29 +84,6 @@ class TrainConfig:
                 raise RunError(f"{name} must be at least {low}, not {getattr(self, name)}.")
         if not 0 <= self.ema < 1:
             raise RunError(f"ema must be in [0, 1), not {self.ema}.")
-
-
-@dataclass
-class Live:
-    """What a watcher may read at any time; lists only ever grow. Figures are nats per image."""
-
-    uniform_nats: float
-    step_seconds: list[float] = field(default_factory=list)
-    step_nats: list[float] = field(default_factory=list)
-    points: list[Point] = field(default_factory=list)
-    film: list[tuple[float, np.ndarray]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)    # what happened on the way, a sentence each
-    best_nats: float = math.inf
-    step: int = 0
-    epoch: float = 0.0
-    seconds: float = 0.0
-    fraction: float = 0.0
-    images_per_second: float = 0.0
-
-    @property
-    def eta(self) -> float:
-        """Seconds left at the present pace, NaN while unknown."""
-        return self.seconds * (1 - self.fraction) / self.fraction if self.fraction > 0 else math.nan
 
 
 @dataclass(frozen=True)
@@ -144,6 +127,7 @@ class Trainer:
         self.part = config.batch   # images that fit the memory at once; less than a batch are added up
         self._recent: list[float] = []
         self._validation_seconds = 0.0
+        self._wishes: SimpleQueue[Callable[[Progress], None]] = SimpleQueue()
 
     # -- running --------------------------------------------------------------------------------------------
 
@@ -169,13 +153,15 @@ class Trainer:
                         if not self._go_back():
                             return self._end("diverged")
                         break
+                    self.live.gradient_norm = norm
                     self._advance(len(x), loss, self.clock() - started)
                     progress.report(self.live.fraction, self._line())
                     progress.publish(self.live)
                     if progress.cancelled():
                         return self._end("stopped", progress)
                     self._film()
-                    progress.pause_point()
+                    self._obey(progress)
+                    progress.pause_point(partial(self._obey, progress))
                     if self.live.fraction >= 1:
                         break
                     if self.clock() - last_check > self._validation_pause():
@@ -232,8 +218,9 @@ class Trainer:
         self.model.train()
         if self.model.closed_form:
             return self._count(x, y), 0.0
+        self.live.learning_rate = self.learning_rate()
         for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate()
+            group["lr"] = self.live.learning_rate
         nats = self._descend(x, y)
         clip = self.config.clip or math.inf
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip))
@@ -264,7 +251,7 @@ class Trainer:
             self.optimiser.zero_grad(set_to_none=True)
             if self.x.device.type == "cuda":
                 torch.cuda.empty_cache()
-            self.live.notes.append(
+            self._note(
                 f"Memory ran out at step {self.live.step + 1}: each batch is computed {self.part} images at a time, with the "
                 "same result."
             )
@@ -317,7 +304,7 @@ class Trainer:
         live.seconds, live.best_nats, self.best_epoch, self.film_index = kept
         if self.config.minutes:
             live.fraction = min(1.0, live.seconds / self.budget)
-        live.notes.append(
+        self._note(
             f"Training diverged at step {at}: back to step {live.step}, and on with a learning rate of "
             f"{self.config.learning_rate * scale:.2g} ({count} of {RECOVERIES})."
         )
@@ -334,6 +321,51 @@ class Trainer:
         """Nats of a whole image -> bits per dimension; of reals the bound on the levels they were made of."""
         return self.model.spec.bits_per_dim(nats, self.native)
 
+    # -- wishes ---------------------------------------------------------------------------------------------
+
+    def change_rate(self, rate: float) -> None:
+        """Go on with another highest learning rate; warm-up and decay stay as they are. From any thread, as the next two.
+
+        Raises RunError for a rate that is no positive number.
+        """
+        if not 0 < rate < math.inf:
+            raise RunError(f"A learning rate is a number above 0, not {rate:g}.")
+        self._wishes.put(partial(self._change_rate, rate))
+
+    def snapshot(self) -> None:
+        """Keep the average of the weights as a model file in the run, with its validation figure."""
+        self._wishes.put(self._snapshot)
+
+    def share(self) -> None:
+        """Put a copy of the average of the weights, and its card, into `live.shared`."""
+        self._wishes.put(self._share)
+
+    def _obey(self, progress: Progress) -> None:
+        while not self._wishes.empty():
+            self._wishes.get()(progress)
+
+    def _change_rate(self, rate: float, progress: Progress) -> None:
+        self.rate_scale = rate / self.config.learning_rate if self.config.learning_rate else self.rate_scale
+        self._note(f"The learning rate was set to {rate:.3g} at step {self.live.step}.")
+        progress.publish(self.live)
+
+    def _snapshot(self, progress: Progress) -> None:
+        live = self.live
+        self._validate(progress, live.gradient_norm)
+        card = self.card(live.points[-1].validation_nats)
+        live.snapshots.append(self.run.save_snapshot(live.step, encode_model(card, _named("weights", self.average))))
+        progress.publish(live)
+
+    def _share(self, progress: Progress) -> None:
+        nats = self.live.points[-1].validation_nats if self.live.points else None
+        self.live.shared = copy.deepcopy(self.average), self.card(nats)
+        progress.publish(self.live)
+
+    def _note(self, sentence: str) -> None:
+        """Say what happened, here and in the record of the run."""
+        self.live.notes.append(sentence)
+        self.run.save_record(notes=[*self.run.record.get("notes", ()), sentence])
+
     # -- figures --------------------------------------------------------------------------------------------
 
     def _validate(self, progress: Progress, norm: float = math.nan) -> None:
@@ -344,14 +376,18 @@ class Trainer:
         limit, split = self.config.validation_images, self.data.validation
         y = split.y[:limit] if self.y is not None and split.y is not None else None
         figure = evaluate(self.average, split.x[:limit], y, progress=Muted(progress), native=self.native, exact=False)
+        raw = self._raw_nats(figure, progress)
         live = self.live
         self._validation_seconds = self.clock() - started
         live.seconds += self._validation_seconds
         train = float(np.mean(self._recent)) if self._recent else math.nan
         point = Point(
             live.step, live.epoch, live.seconds, train, figure.nats, figure.bits_per_dim,
-            self.learning_rate(), norm, live.images_per_second,
+            self.learning_rate(), norm, live.images_per_second, raw,
         )
+        if figure.site_nats is not None:
+            live.loss_map = self._loss_map(figure.site_nats)
+            self.run.save_loss_map(live.loss_map)
         better = figure.nats < live.best_nats
         if better:
             live.best_nats, self.best_epoch = figure.nats, live.epoch
@@ -363,6 +399,21 @@ class Trainer:
         progress.publish(live)
         self._film()
 
+    def _raw_nats(self, figure: Evaluation, progress: Progress) -> float:
+        """Validation of the weights without averaging: the figure of the average and the mean difference on the first RAW
+        images, which is far steadier than a figure of those images alone. NaN where there is no average."""
+        if self.model.closed_form or not self.config.ema:
+            return math.nan
+        count, split = min(RAW, figure.images), self.data.validation
+        y = split.y[:count] if self.y is not None and split.y is not None else None
+        raw = evaluate(self.model, split.x[:count], y, progress=Muted(progress), native=self.native, exact=False)
+        return figure.nats + raw.nats - float(figure.each[:count].mean())
+
+    def _loss_map(self, site_nats: np.ndarray) -> np.ndarray:
+        """(C, H, W) nats of sites -> (H, W) bits of pixels, of reals the bound on those of the native levels."""
+        native = math.log(self.native) if self.native and not self.model.spec.levels else 0.0
+        return (site_nats + native).sum(0) / math.log(2)
+
     def _film(self) -> None:
         """Draw on the fixed seed when the next share of the budget is reached."""
         if self.draw is None or self.film_index >= len(FILM) or self.live.fraction < FILM[self.film_index]:
@@ -373,12 +424,13 @@ class Trainer:
         self.live.film.append((self.live.seconds, x))
         self.run.save_samples(grid(x, self.model.spec, scale=2), self.live.step)
 
-    def card(self) -> ModelCard:
-        """Card of the model as trained so far."""
+    def card(self, nats: float | None = None) -> ModelCard:
+        """Card of the model as trained so far, with its best validation figure or the one that is given."""
+        nats = self.live.best_nats if nats is None else nats
         facts = Facts(
             dataset=self.data.info.name, protocol=self.data.protocol + units(self.model.spec, self.native),
             split="validation, estimated" if self.model.slow_exact else "validation",
-            nats=self.live.best_nats, bits_per_dim=self.bits_per_dim(self.live.best_nats),
+            nats=nats, bits_per_dim=self.bits_per_dim(nats),
             images=min(self.config.validation_images, len(self.data.validation.x)),
             command=self.run.record.get("command", ""), seed=self.config.seed,
             epochs=round(self.live.epoch, 2), seconds=round(self.live.seconds, 1),
@@ -499,6 +551,7 @@ def start_run(
         "num_classes": model.num_classes,
         "dataset": data.info.name, "protocol": data.protocol, "native_levels": data.info.spec.levels,
         "training": dataclasses.asdict(config),
+        "baselines": baseline_nats(data, config.validation_images),
         "parameters": model.num_parameters, "machine": machine(), **more,
     })
 

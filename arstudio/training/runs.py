@@ -3,9 +3,11 @@ written so that a crash at any moment loses little.
 
     RUN/run.json             configuration, status, figures         RUN/metrics.csv   one row per validation
     RUN/latest.safetensors   weights, EMA, optimiser and RNG        RUN/best.safetensors   the best EMA so far
-    RUN/samples/0007.png     the fixed-seed samples after each validation
+    RUN/samples/0007.png     the fixed-seed samples, by step         RUN/loss_map.npy  bits of every pixel, validation
+    RUN/snapshots/0007.safetensors   weights kept when asked to     RUN/remarks.json  a person's notes and tags
 
-Every file is replaced atomically. `best.safetensors` is an ordinary model file.
+Every file is replaced atomically. `best.safetensors` and snapshots are ordinary model files. Only the trainer writes,
+remarks excepted, which nothing else reads or writes.
 """
 
 from __future__ import annotations
@@ -13,10 +15,13 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from arstudio.models.modelfile import ModelFileError, write_atomically
 
@@ -40,6 +45,15 @@ class Point:
     learning_rate: float
     gradient_norm: float
     images_per_second: float
+    raw_nats: float = math.nan    # of the weights without averaging, see `Trainer._raw_nats`
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """What a person wrote about a run."""
+
+    notes: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class Run:
@@ -101,6 +115,40 @@ class Run:
     def save_tensors(self, name: str, data: bytes) -> None:
         """Write `latest` or `best`."""
         write_atomically(self.path / f"{name}.safetensors", data)
+
+    def save_snapshot(self, step: int, data: bytes) -> Path:
+        """Keep a model file, and say where."""
+        path = self.path / "snapshots" / f"{step:07d}.safetensors"
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, data)
+        return path
+
+    def save_loss_map(self, bits: np.ndarray) -> None:
+        """Write (H, W) bits per pixel."""
+        buffer = io.BytesIO()
+        np.save(buffer, bits, allow_pickle=False)
+        write_atomically(self.path / "loss_map.npy", buffer.getvalue())
+
+    def loss_map(self) -> np.ndarray | None:
+        """(H, W) bits per pixel at the last validation, None where there is none that can be read."""
+        try:
+            found = np.load(self.path / "loss_map.npy", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        return found if found.ndim == 2 and found.dtype.kind == "f" else None
+
+    def remarks(self) -> Remarks:
+        """A person's notes and tags; empty where there are none that can be read."""
+        try:
+            found = json.loads((self.path / "remarks.json").read_text(encoding="utf-8"))
+            return Remarks(str(found["notes"]), tuple(str(tag) for tag in found["tags"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return Remarks()
+
+    def save_remarks(self, remarks: Remarks) -> None:
+        """Write notes and tags. Raises WriteError with one sentence."""
+        text = json.dumps(dataclasses.asdict(remarks), indent=2, ensure_ascii=False)
+        write_atomically(self.path / "remarks.json", text.encode())
 
     def save_samples(self, picture: Any, index: int) -> None:
         """Write a sample sheet (Pillow image)."""

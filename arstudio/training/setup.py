@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from arstudio.data import ImageDataset, load
+from arstudio.data import DataView, ImageDataset
 from arstudio.image import ImageError, ImageSpec
 from arstudio.models import create
 from arstudio.models.base import AutoregressiveModel, ConfigError
@@ -20,24 +19,6 @@ from arstudio.training.loop import Draw, TrainConfig, Trainer, start_run
 from arstudio.training.runs import Run, RunError
 
 PREPARE = 2000    # training images a model is shown before its first step, see AutoregressiveModel.prepare
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataView:
-    """Which images, seen how: the arguments of `data.load`."""
-
-    dataset: str
-    levels: int | None = None
-    size: int | None = None
-    binarise: str = "static"
-    seed: int = 0
-    cell: int | None = None
-
-    def load(self) -> ImageDataset:
-        """The dataset. Raises DatasetError with one sentence."""
-        return load(
-            self.dataset, levels=self.levels, size=self.size, binarise=self.binarise, seed=self.seed, cell=self.cell
-        )
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -67,14 +48,15 @@ def build(
 def new_trainer(
     path: str | Path, view: DataView, model: str, config: TrainConfig, settings: dict[str, Any] | None = None,
     *, classes: bool = True, device: str = "auto", draw: Draw | None = None, command: str = "",
-    clock: Callable[[], float] = time.monotonic,
+    data: ImageDataset | None = None, clock: Callable[[], float] = time.monotonic,
 ) -> Trainer:
     """Load data, build the model from `config.seed`, make the run directory.
 
-    `classes` conditions on labels where the dataset has them; `clock` is what a budget of minutes counts.
+    `classes` conditions on labels where the dataset has them; `clock` is what a budget of minutes counts; `data` is what
+    `view` loads, where somebody has loaded it already.
     Raises DatasetError, ConfigError or RunError.
     """
-    data = view.load()
+    data = data or view.load()
     num_classes = len(data.classes) if classes and data.train.y is not None else 0
     network = build(model, data.spec, num_classes, settings or {}, config.seed).to(pick_device(device))
     network.prepare(torch.from_numpy(data.train.x[::max(1, len(data.train.x) // PREPARE)]))

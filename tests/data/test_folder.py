@@ -89,7 +89,8 @@ def test_unreadable_files_are_skipped_and_counted(greys):
     (greys / ".hidden").write_text("")
     data = load(greys)
     assert sum(data.info.splits.values()) == 20
-    assert data.notes == ("2 of 22 files could not be read as pictures and were left out.",)
+    assert data.skipped == ("broken.png", "readme.txt")
+    assert data.notes == ("2 of 22 files could not be read as pictures and were left out: broken.png, readme.txt.",)
 
 
 def test_mixed_sizes_ask_for_a_size_and_then_fit(greys):
@@ -227,3 +228,23 @@ def test_damaged_array_files_are_refused_in_a_sentence(tmp_path):
             (tmp_path / f"bad.{suffix}").write_bytes(raw)
             with pytest.raises(DatasetError, match="is damaged, or not a NumPy file"):
                 load_arrays(tmp_path / f"bad.{suffix}")
+
+
+def test_grey_is_the_brightness_pillow_gives_at_any_levels(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(10):
+        Image.fromarray(rng.integers(0, 256, (6, 5, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+    colours, grey = load(tmp_path), load(tmp_path, grey=True)
+    assert str(grey.spec) == "6×5 · 256 levels"
+    assert grey.protocol == "native 256 levels, grey"
+    for x, seen in zip(colours.train.x, grey.train.x, strict=True):
+        np.testing.assert_array_equal(seen[0], np.asarray(Image.fromarray(x.transpose(1, 2, 0)).convert("L")))
+    few = load(tmp_path, grey=True, levels=4)
+    np.testing.assert_array_equal(few.train.x, grey.train.x // 64)
+    small = load(tmp_path, grey=True, size=3)
+    assert small.spec.shape == (1, 3, 3)
+
+
+def test_grey_changes_nothing_of_grey_pictures(greys):
+    assert load(greys, grey=True).protocol == load(greys).protocol
+    np.testing.assert_array_equal(load(greys, grey=True).train.x, load(greys).train.x)

@@ -54,6 +54,17 @@ def test_damaged_idx_files_are_named(digits, file, content, words):
         load(digits)
 
 
+def test_one_idx_file_alone_is_split_and_finds_the_labels_beside_it(digits):
+    data = load(digits / "train-images-idx3-ubyte")
+    assert data.info.splits == {"train": 32, "validation": 4, "test": 4}
+    assert data.classes == ("0", "1", "2", "3")
+    (digits / "t10k-labels-idx1-ubyte.gz").unlink()
+    assert load(digits / "t10k-images-idx3-ubyte.gz").classes == ()
+    (digits / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(7)))
+    with pytest.raises(DatasetError, match=r"does not hold one label for each of the 40 images"):
+        load(digits / "train-images-idx3-ubyte")
+
+
 def test_test_images_must_be_there(digits):
     (digits / "t10k-images-idx3-ubyte.gz").unlink()
     with pytest.raises(DatasetError, match="needs IDX files of training and of test images"):
