@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from os import environ
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,6 +89,7 @@ def train(
         arstudio train --dataset sprites.png --cell 16 --levels 16 --minutes 10
         arstudio train --dataset fashion --set channels=48 --epochs 9 --out RUN
         arstudio train --resume RUN --epochs 3
+        torchrun --nproc-per-node 2 -m arstudio train --dataset digits --epochs 9 --out RUN
     """
     if resume is not None and (dataset or out_dir is not None):
         raise UsageSentence("--resume takes everything from the run itself; leave out --dataset and --out.")
@@ -100,9 +102,16 @@ def train(
     from arstudio.training.evaluation import units
     from arstudio.training.loop import TrainConfig
     from arstudio.training.setup import DataView, new_trainer, resume_trainer
+    from arstudio.training.workers import join
 
+    workers = join(device)
+    if workers.size > 1 and resume is None:
+        if out_dir is None:
+            raise UsageSentence("Under torchrun, name the run directory with --out, so that every process finds it.")
+        if int(environ.get("TORCHELASTIC_RESTART_COUNT", "0")) and (out_dir / "run.json").exists():
+            resume = out_dir    # a process was lost and all are started again
     if resume is not None:
-        trainer = resume_trainer(resume, minutes=minutes, epochs=epochs, device=device, draw=_film)
+        trainer = resume_trainer(resume, minutes=minutes, epochs=epochs, device=device, draw=_film, workers=workers)
     else:
         settings = preset_settings(model, preset)
         if recipe:
@@ -143,11 +152,17 @@ def train(
             device=device,
             draw=_film,
             command="arstudio " + shlex.join(sys.argv[1:]),
+            workers=workers,
         )
+    if not workers.first:
+        trainer.fit()
+        workers.leave()
+        return
     for note in trainer.data.notes:
         say(note)
     with StoppableBar() as bar:
         outcome = trainer.fit(bar)
+    workers.leave()
     run = trainer.run.path
     again = f"arstudio train --resume {shlex.quote(str(run))}"
     if json:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 import math
 import platform
 import time
@@ -21,14 +20,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from arstudio.data import ImageDataset
@@ -37,12 +33,14 @@ from arstudio.models import threads
 from arstudio.models.base import AutoregressiveModel
 from arstudio.models.checkpoint import card_of, encode_model
 from arstudio.models.memory import out_of_memory
-from arstudio.models.modelfile import Facts, ModelCard, read_metadata
+from arstudio.models.modelfile import Facts, ModelCard, WriteError
 from arstudio.progress import Cancelled, Muted, Progress
 from arstudio.training.baselines import baseline_nats
+from arstudio.training.checkpoint import Store, named, pack, unpack
 from arstudio.training.evaluation import Evaluation, evaluate, units
 from arstudio.training.runs import Point, Run, RunError
 from arstudio.training.watch import Live
+from arstudio.training.workers import ALONE, Workers
 
 Draw = Callable[[AutoregressiveModel, int, int], np.ndarray]    # model, count, seed -> (count, C, H, W)
 RECOVERIES = 3    # times a run that diverged goes back and on with a smaller step
@@ -102,10 +100,12 @@ class Trainer:
 
     def __init__(
         self, model: AutoregressiveModel, data: ImageDataset, config: TrainConfig, run: Run,
-        draw: Draw | None = None, *, clock: Callable[[], float] = time.monotonic,
+        draw: Draw | None = None, *, clock: Callable[[], float] = time.monotonic, workers: Workers = ALONE,
     ) -> None:
-        self.model, self.data, self.config, self.run, self.draw = model, data, config, run, draw
+        self.model, self.data, self.config, self.run = model, data, config, run
+        self.draw = draw if workers.first else None
         self.clock = clock    # what a budget of minutes counts
+        self.workers, self.store = workers, Store(run)
         device = model.device
         self.x = torch.from_numpy(np.ascontiguousarray(data.train.x)).to(device)
         labelled = data.train.y is not None and model.num_classes > 0
@@ -128,6 +128,7 @@ class Trainer:
         self._recent: list[float] = []
         self._validation_seconds = 0.0
         self._wishes: SimpleQueue[Callable[[Progress], None]] = SimpleQueue()
+        self._part_ways()
 
     # -- running --------------------------------------------------------------------------------------------
 
@@ -135,12 +136,21 @@ class Trainer:
         """Train until the budget is spent, progress ends, someone cancels, or the loss is no number any more.
 
         A run that diverges goes back to its last saved state and on with a third of the learning rate, three times at
-        most; where memory runs out a batch is computed in halves. Always leaves a run directory that can be resumed.
-        Raises WriteError with one sentence if the disk refuses.
+        most; where memory runs out a batch is computed in halves; a save that the disk refuses is tried again at the next.
+        Always leaves a run directory that can be resumed. Raises WriteError with one sentence if the disk refuses the last
+        save too, RunBusy if another program writes this run.
         """
-        progress = progress or Progress()
+        if self.workers.first:
+            self.store.claim()
+        try:
+            return self._fit(progress or Progress())
+        finally:
+            self.store.release()
+
+    def _fit(self, progress: Progress) -> Outcome:
         threads.use_all()
-        self.run.save_record(status="training")
+        if self.workers.first:
+            self._put({"status": "training"})
         status, norm, last_check, last_save = "finished", math.nan, self.clock(), self.clock()
         try:
             if self.live.step == 0:
@@ -157,7 +167,8 @@ class Trainer:
                     self._advance(len(x), loss, self.clock() - started)
                     progress.report(self.live.fraction, self._line())
                     progress.publish(self.live)
-                    if progress.cancelled():
+                    self.store.beat()
+                    if self._agreed(progress.cancelled()):
                         return self._end("stopped", progress)
                     self._film()
                     self._obey(progress)
@@ -167,7 +178,7 @@ class Trainer:
                     if self.clock() - last_check > self._validation_pause():
                         self._validate(progress, norm)
                         last_check = self.clock()
-                    if self.clock() - last_save > self.config.autosave:
+                    if self.clock() - last_save > self.config.autosave and self.workers.first:
                         self.save()
                         last_save = self.clock()
                 else:
@@ -178,7 +189,8 @@ class Trainer:
                         self._validate(progress, norm)
                         last_check = self.clock()
                     patience = self.config.patience
-                    if patience and self.live.epoch - self.best_epoch >= patience and not self._counted():
+                    late = patience and self.live.epoch - self.best_epoch >= patience and not self._counted()
+                    if self._agreed(bool(late)):
                         status = "early"
                         break
             self._validate(progress, norm)
@@ -188,6 +200,19 @@ class Trainer:
             self._end("stopped")
             raise
         return self._end(status)
+
+    def _agreed(self, wanted: bool) -> bool:
+        """What the first process wants; everybody's clock becomes its clock."""
+        seconds, wanted = self.workers.agree(self.live.seconds, wanted)
+        self.live.seconds = seconds
+        if self.config.minutes:
+            self.live.fraction = min(1.0, seconds / self.budget)
+        return bool(wanted)
+
+    def _part_ways(self) -> None:
+        """Let what layers draw at random (dropout, orders) differ between processes, after they had the same weights."""
+        if not self.workers.first:
+            torch.manual_seed(self.config.seed + 1_000_003 * self.workers.rank + self.live.step)
 
     def _counted(self) -> bool:
         """Whether a model with a closed form has seen every image; no budget makes it count them again."""
@@ -234,16 +259,17 @@ class Trainer:
 
     def _descend(self, x: Tensor, y: Tensor | None) -> float:
         """Gradients of a batch, in as many parts as its memory needs -> nats per image."""
+        whole, x, y = len(x), self.workers.share(x), None if y is None else self.workers.share(y)
         while True:
             try:
                 self.optimiser.zero_grad(set_to_none=True)
                 nats = 0.0
                 for start in range(0, len(x), self.part):
                     rows = slice(start, start + self.part)
-                    loss = self.model.loss(x[rows], None if y is None else y[rows]).sum() / len(x)
+                    loss = self.model.loss(x[rows], None if y is None else y[rows]).sum() / whole
                     (loss / self.model.spec.sites).backward()
                     nats += float(loss.detach())
-                return nats
+                return self.workers.add_up(self.model.parameters(), nats)
             except Exception as error:
                 if not out_of_memory(error) or self.part == 1:
                     raise
@@ -299,7 +325,8 @@ class Trainer:
         if self.recoveries >= RECOVERIES or self.model.closed_form or not path.exists():
             return False
         scale, count = self.rate_scale / 3, self.recoveries + 1
-        self._restore(path)
+        unpack(self, path)
+        self._part_ways()
         self.rate_scale, self.recoveries = scale, count
         live.seconds, live.best_nats, self.best_epoch, self.film_index = kept
         if self.config.minutes:
@@ -353,7 +380,10 @@ class Trainer:
         live = self.live
         self._validate(progress, live.gradient_norm)
         card = self.card(live.points[-1].validation_nats)
-        live.snapshots.append(self.run.save_snapshot(live.step, encode_model(card, _named("weights", self.average))))
+        try:
+            live.snapshots.append(self.run.save_snapshot(live.step, encode_model(card, named("weights", self.average))))
+        except WriteError as error:
+            self._note(str(error))
         progress.publish(live)
 
     def _share(self, progress: Progress) -> None:
@@ -364,19 +394,24 @@ class Trainer:
     def _note(self, sentence: str) -> None:
         """Say what happened, here and in the record of the run."""
         self.live.notes.append(sentence)
-        self.run.save_record(notes=[*self.run.record.get("notes", ()), sentence])
+        self.run.record["notes"] = [*self.run.record.get("notes", ()), sentence]
+        if self.workers.first:
+            self.store.beside(self.run.save_record)
 
     # -- figures --------------------------------------------------------------------------------------------
 
     def _validate(self, progress: Progress, norm: float = math.nan) -> None:
-        """Measure the average, and save where it has never been better."""
+        """Measure the average, and save where it has never been better: the first process for all."""
+        if not self.workers.first:
+            return
         if self.live.points and self.live.points[-1].step == self.live.step:
             return    # measured already, as at the start of a run that goes on
         started = self.clock()
         limit, split = self.config.validation_images, self.data.validation
         y = split.y[:limit] if self.y is not None and split.y is not None else None
-        figure = evaluate(self.average, split.x[:limit], y, progress=Muted(progress), native=self.native, exact=False)
-        raw = self._raw_nats(figure, progress)
+        quiet = Muted(progress) if self.workers.size == 1 else Progress()    # others wait in the next step: stop there
+        figure = evaluate(self.average, split.x[:limit], y, progress=quiet, native=self.native, exact=False)
+        raw = self._raw_nats(figure, quiet)
         live = self.live
         self._validation_seconds = self.clock() - started
         live.seconds += self._validation_seconds
@@ -387,15 +422,16 @@ class Trainer:
         )
         if figure.site_nats is not None:
             live.loss_map = self._loss_map(figure.site_nats)
-            self.run.save_loss_map(live.loss_map)
+            self.store.beside(partial(self.run.save_loss_map, live.loss_map))
         better = figure.nats < live.best_nats
         if better:
             live.best_nats, self.best_epoch = figure.nats, live.epoch
-            self.run.save_tensors("best", encode_model(self.card(), _named("weights", self.average)))
         live.points.append(point)
-        self.run.add_point(point)
+        self.run.points.append(point)
         if better:
-            self.save()
+            self._put(best=encode_model(self.card(), named("weights", self.average)), latest=pack(self))
+        else:
+            self._put()
         progress.publish(live)
         self._film()
 
@@ -406,7 +442,7 @@ class Trainer:
             return math.nan
         count, split = min(RAW, figure.images), self.data.validation
         y = split.y[:count] if self.y is not None and split.y is not None else None
-        raw = evaluate(self.model, split.x[:count], y, progress=Muted(progress), native=self.native, exact=False)
+        raw = evaluate(self.model, split.x[:count], y, progress=progress, native=self.native, exact=False)
         return figure.nats + raw.nats - float(figure.each[:count].mean())
 
     def _loss_map(self, site_nats: np.ndarray) -> np.ndarray:
@@ -422,7 +458,7 @@ class Trainer:
             self.film_index += 1
         x = self.draw(self.average, self.config.samples, self.config.seed)
         self.live.film.append((self.live.seconds, x))
-        self.run.save_samples(grid(x, self.model.spec, scale=2), self.live.step)
+        self.store.beside(partial(self.run.save_samples, grid(x, self.model.spec, scale=2), self.live.step))
 
     def card(self, nats: float | None = None) -> ModelCard:
         """Card of the model as trained so far, with its best validation figure or the one that is given."""
@@ -441,22 +477,17 @@ class Trainer:
     # -- disk -----------------------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write latest.safetensors: weights, EMA, optimiser, RNG and the place in the epoch."""
-        tensors = _named("weights", self.model) | _named("ema", self.average)
-        for i, p in enumerate(self.model.parameters()):
-            for key, value in self.optimiser.state.get(p, {}).items():
-                tensors[f"adam.{i}.{key}"] = torch.as_tensor(value)
-        tensors["rng.torch"] = torch.get_rng_state()
-        tensors["rng.noise"] = self.noise.get_state()
-        tensors["recent"] = torch.tensor(self._recent, dtype=torch.float64)
-        live = self.live
-        place = {
-            "step": live.step, "epoch": live.epoch, "seconds": live.seconds, "fraction": live.fraction,
-            "best_nats": live.best_nats, "position": self.position, "epochs_done": self.epochs_done,
-            "best_epoch": self.best_epoch, "film_index": self.film_index, "budget": self.budget,
-            "rate_scale": self.rate_scale, "recoveries": self.recoveries,
-        }
-        self.run.save_tensors("latest", encode_model(self.card(), tensors, {"training": json.dumps(place)}))
+        """Write latest.safetensors: weights, EMA, optimiser, RNG and the place in the epoch. Where the disk refuses, a note
+        says so and the next save tries again."""
+        if self.workers.first:
+            self._put(latest=pack(self))
+
+    def _put(self, record: dict[str, Any] | None = None, **files: bytes) -> bool:
+        before = self.store.refused
+        there = self.store.put(record, **files)
+        if not there and before is None:
+            self._note(f"{str(self.store.refused).rstrip('.')}; training goes on, and the next save tries again.")
+        return there
 
     def load(self) -> None:
         """Continue from latest.safetensors.
@@ -464,38 +495,13 @@ class Trainer:
         path = self.run.path / "latest.safetensors"
         if not path.exists():
             raise RunError(f"{self.run.path} has no latest.safetensors to resume from.")
-        self._restore(path)
+        unpack(self, path)
+        self._part_ways()
         live = self.live
         live.points.extend(p for p in self.run.points if p.step <= live.step)
         self.run.points[:] = live.points
         if self.config.epochs:
             live.fraction = min(1.0, live.epoch / self.budget)
-
-    def _restore(self, path: Path) -> None:
-        try:
-            place = json.loads(read_metadata(path)["training"])
-            tensors = load_file(path)
-            self.model.load_state_dict(_unnamed("weights", tensors))
-            self.average.load_state_dict(_unnamed("ema", tensors))
-            for i, p in enumerate(self.model.parameters()):
-                state = {n.rpartition(".")[2]: t for n, t in tensors.items() if n.startswith(f"adam.{i}.")}
-                if state:
-                    count = state.pop("step")    # Adam keeps its step count on the CPU
-                    self.optimiser.state[p] = {"step": count} | {k: t.to(p.device) for k, t in state.items()}
-            torch.set_rng_state(tensors["rng.torch"])
-            self.noise.set_state(tensors["rng.noise"])
-            self._recent = tensors["recent"].tolist()
-            live = self.live
-            live.step, live.epoch, live.seconds = place["step"], place["epoch"], place["seconds"]
-            live.fraction, live.best_nats = place["fraction"], place["best_nats"]
-            self.position, self.epochs_done = place["position"], place["epochs_done"]
-            self.best_epoch, self.film_index = place["best_epoch"], place["film_index"]
-            self.budget = place["budget"]
-            self.rate_scale, self.recoveries = place.get("rate_scale", 1.0), place.get("recoveries", 0)
-        except (KeyError, TypeError, json.JSONDecodeError, SafetensorError):
-            raise RunError(f"{path} is not a training checkpoint, so it cannot be resumed from.") from None
-        except RuntimeError:
-            raise RunError(f"The weights in {path} do not fit the run, so it cannot be resumed.") from None
 
     def extend(self, minutes: float = 0.0, epochs: float = 0.0) -> None:
         """Add to the budget of a resumed run, in its own unit."""
@@ -530,12 +536,13 @@ class Trainer:
             ),
         }[status]
         sentence = " ".join([*live.notes, sentence])
-        if status != "diverged":
-            self.save()
-        self.run.save_record(
-            status=status, ended=datetime.now(UTC).isoformat(timespec="seconds"), best_nats=live.best_nats,
-            best_bits_per_dim=self.bits_per_dim(live.best_nats), epochs_done=live.epoch, seconds=live.seconds,
-        )
+        record = {
+            "status": status, "ended": datetime.now(UTC).isoformat(timespec="seconds"), "best_nats": live.best_nats,
+            "best_bits_per_dim": self.bits_per_dim(live.best_nats), "epochs_done": live.epoch, "seconds": live.seconds,
+        }
+        last = {} if status == "diverged" else {"latest": pack(self)}
+        if self.workers.first and not self.store.put(record, **last):
+            raise self.store.refused
         if progress is not None:
             progress.publish(live)
         return Outcome(status, sentence, live.best_nats)
@@ -561,11 +568,3 @@ def machine() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name(0)
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
-
-
-def _named(prefix: str, model: AutoregressiveModel) -> dict[str, Tensor]:
-    return {f"{prefix}.{name}": t for name, t in model.state_dict().items()}
-
-
-def _unnamed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {n.removeprefix(f"{prefix}."): t for n, t in tensors.items() if n.startswith(f"{prefix}.")}

@@ -108,6 +108,12 @@ class Run:
     def add_point(self, point: Point) -> None:
         """Append a row to metrics.csv."""
         self.points.append(point)
+        self.save_points()
+
+    def save_points(self) -> None:
+        """Write metrics.csv."""
+        if not self.points:
+            return
         names = [f.name for f in dataclasses.fields(Point)]
         rows = [",".join(names)] + [",".join(repr(getattr(p, n)) for n in names) for p in self.points]
         write_atomically(self.path / "metrics.csv", ("\n".join(rows) + "\n").encode())

@@ -17,6 +17,7 @@ from arstudio.models.base import AutoregressiveModel, ConfigError
 from arstudio.models.registry import make_config
 from arstudio.training.loop import Draw, TrainConfig, Trainer, start_run
 from arstudio.training.runs import Run, RunError
+from arstudio.training.workers import ALONE, Workers
 
 PREPARE = 2000    # training images a model is shown before its first step, see AutoregressiveModel.prepare
 
@@ -48,26 +49,36 @@ def build(
 def new_trainer(
     path: str | Path, view: DataView, model: str, config: TrainConfig, settings: dict[str, Any] | None = None,
     *, classes: bool = True, device: str = "auto", draw: Draw | None = None, command: str = "",
-    data: ImageDataset | None = None, clock: Callable[[], float] = time.monotonic,
+    data: ImageDataset | None = None, clock: Callable[[], float] = time.monotonic, workers: Workers = ALONE,
 ) -> Trainer:
     """Load data, build the model from `config.seed`, make the run directory.
 
     `classes` conditions on labels where the dataset has them; `clock` is what a budget of minutes counts; `data` is what
-    `view` loads, where somebody has loaded it already.
-    Raises DatasetError, ConfigError or RunError.
+    `view` loads, where somebody has loaded it already; `workers` are the processes that train together, each of which calls
+    this. Raises DatasetError, ConfigError or RunError.
     """
-    data = data or view.load()
+    data = data or _loaded(view, workers)
     num_classes = len(data.classes) if classes and data.train.y is not None else 0
-    network = build(model, data.spec, num_classes, settings or {}, config.seed).to(pick_device(device))
+    place = pick_device(workers.device(device))
+    network = build(model, data.spec, num_classes, settings or {}, config.seed).to(place)
     network.prepare(torch.from_numpy(data.train.x[::max(1, len(data.train.x) // PREPARE)]))
     torch.manual_seed(config.seed)
-    run = start_run(path, network, data, config, view=dataclasses.asdict(view), command=command)
-    return Trainer(network, data, config, run, draw, clock=clock)
+    if workers.first:
+        run = start_run(path, network, data, config, view=dataclasses.asdict(view), command=command)
+    workers.wait()
+    return Trainer(network, data, config, run if workers.first else Run.open(path), draw, clock=clock, workers=workers)
+
+
+def _loaded(view: DataView, workers: Workers) -> ImageDataset:
+    """The data, by the first process first: it may have to fetch or decode them."""
+    data = view.load() if workers.first else None
+    workers.wait()
+    return data or view.load()
 
 
 def resume_trainer(
     path: str | Path, *, minutes: float = 0.0, epochs: float = 0.0, device: str = "auto",
-    draw: Draw | None = None,
+    draw: Draw | None = None, workers: Workers = ALONE,
 ) -> Trainer:
     """Continue a run where `latest.safetensors` left it, for the rest of its budget or longer. A run that
     was killed before its first save begins again.
@@ -82,13 +93,13 @@ def resume_trainer(
         make_config(record["model"], settings).check(spec)
     except (KeyError, TypeError, AttributeError, ConfigError, ImageError) as error:
         raise RunError(f"{path} has a damaged run.json ({str(error).rstrip('.')}).") from None
-    data = view.load()
+    data = _loaded(view, workers)
     if data.spec != spec:
         raise RunError(f"This run was trained on images of {spec}, but the dataset now has {data.spec}.")
-    network = build(record["model"], spec, num_classes, settings, config.seed).to(pick_device(device))
+    network = build(record["model"], spec, num_classes, settings, config.seed).to(pick_device(workers.device(device)))
     network.prepare(torch.from_numpy(data.train.x[::max(1, len(data.train.x) // PREPARE)]))
     torch.manual_seed(config.seed)
-    trainer = Trainer(network, data, config, run, draw)
+    trainer = Trainer(network, data, config, run, draw, workers=workers)
     if (run.path / "latest.safetensors").exists() or record["status"] not in ("new", "training"):
         trainer.load()
         trainer.extend(minutes, epochs)
