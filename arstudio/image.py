@@ -177,7 +177,7 @@ def dequantise(x: np.ndarray, levels: int, rng: np.random.Generator | None = Non
     return ((x.astype("float64") + offset) / levels).astype("float32")
 
 
-def binarise(x: np.ndarray, levels: int, how: str = "static", seed: int = 0) -> np.ndarray:
+def binarise(x: np.ndarray, levels: int, how: str = "static", seed: int | np.random.Generator = 0) -> np.ndarray:
     """Levels -> 0/1. `static`: Bernoulli(x / (levels-1)) drawn once from `seed`;
     `threshold`: x ≥ levels / 2."""
     import numpy as np

@@ -12,6 +12,7 @@ from arstudio.data.cifar import read_cifar
 from arstudio.data.downloads import SOURCES, read_download
 from arstudio.data.folder import load_arrays, load_folder, own_card, own_dataset
 from arstudio.data.idx import idx_files, is_idx, read_idx_folder, read_idx_images
+from arstudio.data.mapped import cache_root, empty
 from arstudio.data.sheet import read_sheet
 from arstudio.data.views import SPLITS, DatasetError, DatasetInfo, ImageDataset, Split, batches, view
 from arstudio.image import ImageSpec
@@ -92,6 +93,16 @@ def load(
     and, where the source has no splits of its own, of the 80/10/10 split. grey: colours become brightness. progress: told
     how far reading a folder or fetching is. Raises DatasetError with one sentence.
     """
+    try:
+        return _load(name_or_path, levels, size, binarise, seed, cell, grey, progress)
+    except OSError as error:    # of the files that large data are mapped to
+        raise DatasetError(f"The images could not be kept in {cache_root()} ({error.strerror or error}).") from None
+
+
+def _load(
+    name_or_path: str | Path, levels: int | None, size: tuple[int, int] | int | None, binarise: str, seed: int,
+    cell: tuple[int, int] | int | None, grey: bool, progress: Progress | None,
+) -> ImageDataset:
     if grey:
         colours = load(name_or_path, size=size, seed=seed, cell=cell, progress=progress)
         return _greyed(colours, levels, binarise, seed)
@@ -176,7 +187,7 @@ def _greyed(data: ImageDataset, levels: int | None, binarise_how: str, seed: int
 
 def _brightness(x: np.ndarray) -> np.ndarray:
     """(N, 3, H, W) uint8 -> (N, 1, H, W) uint8, in parts because of the wider numbers in between."""
-    weights, grey = np.array([19_595, 38_470, 7_471], np.uint32), np.empty((len(x), 1, *x.shape[2:]), np.uint8)
+    weights, grey = np.array([19_595, 38_470, 7_471], np.uint32), empty((len(x), 1, *x.shape[2:]), np.uint8)
     for start in range(0, len(x), 1024):
         part = x[start : start + 1024]
         grey[start : start + 1024, 0] = (np.einsum("nchw,c->nhw", part.astype(np.uint32), weights) + 2**15) >> 16

@@ -7,13 +7,13 @@ validation and test images are the published training images less a fixed tenth,
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from arstudio.data.cifar import read_cifar
 from arstudio.data.idx import read_idx_folder
+from arstudio.data.mapped import cache_root
 from arstudio.data.views import DatasetError, DatasetInfo, Split
 from arstudio.image import ImageSpec
 from arstudio.progress import Progress
@@ -93,16 +93,6 @@ SOURCES = {s.info.name: s for s in (
         {"cifar-100-binary.tar.gz": "03b5dce01913d631647c71ecec9e9cb8"},
     ),
 )}
-
-
-def cache_root() -> Path:
-    """Where fetched files are kept: ARSTUDIO_DATA if set, else the user's cache directory."""
-    chosen = os.environ.get("ARSTUDIO_DATA")
-    if chosen:
-        return Path(chosen).expanduser()
-    from platformdirs import user_cache_path
-
-    return user_cache_path("arstudio") / "data"
 
 
 def read_download(name: str, progress: Progress | None = None) -> tuple[DatasetInfo, dict[str, Split]]:

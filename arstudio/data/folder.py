@@ -8,12 +8,16 @@ from the seed.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from arstudio.data.mapped import Decoded, changed, fits, free_bytes, read_npz, taken
 from arstudio.data.views import (
     SPLITS,
     DatasetError,
@@ -27,7 +31,7 @@ from arstudio.data.views import (
 from arstudio.image import ImageSpec, from_pil, open_picture
 from arstudio.progress import Progress
 
-MOST_BYTES = 2**30
+MOST_BYTES = 2**36
 NAMED = 4    # files left out whose names a note gives
 
 
@@ -44,58 +48,20 @@ def load_folder(
 
     With `size`, (height, width) or one side, pictures are cropped to the middle and resized; without it all
     must have the same size. Raises DatasetError when fewer than 3 pictures can be read, sizes differ, or the
-    pictures would take more than a gigabyte, and Cancelled when `progress` asks to stop.
+    pictures would take more than the disk of the cache has, and Cancelled when `progress` asks to stop.
     """
     path = Path(path).expanduser()
     files, classes, notes = _list(path)
     wanted = check_size(size)
-    images: list[np.ndarray] = []
-    labels: list[int] = []
-    sizes: Counter[tuple[int, int]] = Counter()
-    skipped: list[str] = []
-    enlarged = 0
-    progress = progress or Progress()
-    for number, (file, label) in enumerate(files):
-        progress.check()
-        progress.report(number / len(files), f"Reading {file.name}")
-        try:
-            picture = open_picture(file)
-            width, height = picture.size
-            h, w = wanted or (height, width)
-            small = len(files) * 3 * h * w <= MOST_BYTES
-            x = from_pil(picture, ImageSpec(3, h, w, 256), fit=True) if small else None
-        except ValueError:  # ImageError, or a colour mode that Pillow cannot convert
-            skipped.append(str(file.relative_to(path)))
-            continue
-        sizes[height, width] += 1
-        if x is None:
-            raise DatasetError(
-                f"The {len(files):,} pictures in {path.name} would take more than a gigabyte at {h}×{w}; "
-                "give a smaller size."
-            )
-        if wanted is None and len(sizes) > 1:
-            continue  # only to name the sizes below
-        enlarged += height < h or width < w
-        images.append(x)
-        labels.append(label)
-    found = sum(sizes.values())
-    if found == 0:
-        raise DatasetError(f"The folder {path.name} holds no pictures that can be read.")
-    if wanted is None and len(sizes) > 1:
-        common = ", ".join(f"{h}×{w} ({n})" for (h, w), n in sizes.most_common(4))
-        more = ", …" if len(sizes) > 4 else ""
-        raise DatasetError(
-            f"The pictures in {path.name} have different sizes, {common}{more}: give a size to fit them to."
-        )
+    x, found = _pictures(path, [file for file, _ in files], wanted, progress or Progress())
+    labels, skipped, count = [files[i][1] for i in found["kept"]], found["skipped"], len(found["kept"])
     if skipped:
         few = ", ".join(skipped[:NAMED]) + (f" and {len(skipped) - NAMED:,} more" if len(skipped) > NAMED else "")
         notes.append(f"{len(skipped):,} of {len(files):,} files could not be read as pictures and were left out: {few}.")
-    if enlarged:
-        notes.append(f"{enlarged} of {found} pictures were smaller than {h}×{w} and were enlarged.")
-
-    x = np.stack(images)
-    if (x == x[:, :1]).all():
-        x = x[:, :1].copy()
+    if found["enlarged"]:
+        h, w = x.shape[2:]
+        notes.append(f"{found['enlarged']} of {count} pictures were smaller than {h}×{w} and were enlarged.")
+    x = x[:count, :1 if found["grey"] else 3]
     y = np.array(labels, dtype=np.int64) if classes else None
     if classes:
         used = np.unique(y)
@@ -105,6 +71,70 @@ def load_folder(
         classes, y = tuple(classes[i] for i in used), np.searchsorted(used, y)
     made = own_dataset(path, x, y, classes, 256, levels, wanted, binarise, seed, notes)
     return replace(made, skipped=tuple(skipped))
+
+
+def _pictures(
+    folder: Path, files: list[Path], wanted: tuple[int, int] | None, progress: Progress
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Files -> (at least as many as are `kept`, 3, H, W) uint8, and what was found: the numbers of the files `kept`, names
+    `skipped`, how many were `enlarged`, whether all are `grey`. Many pictures are decoded once and mapped from then on."""
+    decoded = Decoded(folder, files, wanted)
+    before = decoded.read()
+    if before is not None:
+        return before
+    kept: list[int] = []
+    skipped: list[str] = []
+    sizes: Counter[tuple[int, int]] = Counter()
+    x, enlarged, grey = None, 0, True
+    try:
+        for number, file in enumerate(files):
+            progress.check()
+            progress.report(number / len(files), f"Reading {file.name}")
+            try:
+                picture = open_picture(file)
+                width, height = picture.size
+                h, w = wanted or (height, width)
+                if x is None:
+                    x = _place(folder, (len(files), 3, h, w), decoded)
+                sizes[height, width] += 1
+                if len(sizes) == 1 or wanted is not None:    # else only to name the sizes below
+                    one = from_pil(picture, ImageSpec(3, h, w, 256), fit=True)
+                    x[len(kept)] = one
+                    grey = grey and bool((one == one[:1]).all())
+                    enlarged += height < h or width < w
+                    kept.append(number)
+            except DatasetError:
+                raise
+            except ValueError:  # ImageError, or a colour mode that Pillow cannot convert
+                skipped.append(str(file.relative_to(folder)))
+        if not kept:
+            raise DatasetError(f"The folder {folder.name} holds no pictures that can be read.")
+        if wanted is None and len(sizes) > 1:
+            common = ", ".join(f"{h}×{w} ({n})" for (h, w), n in sizes.most_common(4))
+            more = ", …" if len(sizes) > 4 else ""
+            raise DatasetError(
+                f"The pictures in {folder.name} have different sizes, {common}{more}: give a size to fit them to."
+            )
+        found = {"kept": kept, "skipped": skipped, "enlarged": enlarged, "grey": grey}
+        if isinstance(x, np.memmap):
+            decoded.keep(x, found)
+        return x, found
+    finally:
+        decoded.discard()
+
+
+def _place(folder: Path, shape: tuple[int, ...], decoded: Decoded) -> np.ndarray:
+    """Where pictures of this shape go, in memory or in the cache. Raises DatasetError where they fit neither."""
+    size = math.prod(shape)
+    if fits(size):
+        return np.empty(shape, np.uint8)
+    most = min(MOST_BYTES, free_bytes() // 2)    # what is decoded, and the view of it
+    if size > most:
+        raise DatasetError(
+            f"The {shape[0]:,} pictures in {folder.name} would take {size / 1e9:.1f} GB at {shape[2]}×{shape[3]}, and there is "
+            f"room for {most / 1e9:.1f} GB; give a smaller size."
+        )
+    return decoded.fill(shape)
 
 
 def load_arrays(
@@ -124,12 +154,9 @@ def load_arrays(
     """
     path = Path(path).expanduser()
     try:
-        stored = np.load(path, allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            arrays = {"x": stored}
-        else:
-            with stored:
-                arrays = {key: stored[key] for key in stored.files}
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"PK"
+        arrays = read_npz(path) if zipped else {"x": np.load(path, mmap_mode="r", allow_pickle=False)}
     except Exception:  # a damaged file raises a dozen kinds, from zlib.error to tokenize.TokenError
         raise DatasetError(f"{path.name} is damaged, or not a NumPy file of plain numbers.") from None
 
@@ -196,7 +223,9 @@ def _images(x: np.ndarray, file: str) -> np.ndarray:
         raise DatasetError(
             f"The array in {file} has shape {x.shape}; images are (N, H, W), (N, H, W, C) or (N, C, H, W)."
         )
-    return np.ascontiguousarray(x, dtype=np.uint8)
+    if x.dtype == np.uint8 and x.flags.c_contiguous:
+        return x
+    return changed(x, partial(np.ascontiguousarray, dtype=np.uint8))
 
 
 def _labels(y: np.ndarray | None, count: int, file: str) -> np.ndarray | None:
@@ -235,6 +264,6 @@ def own_dataset(
         )
     held = max(1, round(len(x) / 10))
     parts = split_indices(y, (len(x) - 2 * held, held, held), seed, len(x))
-    splits = {n: Split(x[i], None if y is None else y[i]) for n, i in zip(SPLITS, parts, strict=True)}
+    splits = {n: Split(taken(x, i), None if y is None else y[i]) for n, i in zip(SPLITS, parts, strict=True)}
     info = own_card(path, splits, classes, native)
     return view(info, splits, levels=levels, size=size, binarise_how=binarise, seed=seed, notes=tuple(notes))

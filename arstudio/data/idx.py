@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from arstudio.data.mapped import taken
 from arstudio.data.views import DatasetError, Split, split_indices
 
 UNSIGNED_BYTES = 8
@@ -79,6 +80,5 @@ def held_out(train: Split, validation: int | None, seed: int) -> dict[str, Split
     if len(train) - held < 1:
         raise DatasetError(f"{len(train)} training images are too few; at least 2 are needed.")
     keep, out = split_indices(train.y, (len(train) - held, held), seed, len(train))
-    return {
-        name: Split(train.x[i], None if train.y is None else train.y[i]) for name, i in (("train", keep), ("validation", out))
-    }
+    parts = (("train", keep), ("validation", out))
+    return {name: Split(taken(train.x, i), None if train.y is None else train.y[i]) for name, i in parts}

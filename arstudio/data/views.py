@@ -14,10 +14,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
+from arstudio.data.mapped import changed, empty
 from arstudio.image import ImageSpec, binarise, dequantise, requantise
 
 SPLITS = ("train", "validation", "test")
@@ -122,13 +124,13 @@ def view(
     seen: dict[str, Split] = {}
     for name, split in splits.items():
         x = shrink(split.x, height, width)
-        split_seed = zlib.crc32(f"{seed}/{name}".encode())
+        rng = np.random.default_rng(zlib.crc32(f"{seed}/{name}".encode()))
         if levels == 0:
-            x = dequantise(x, native.levels, np.random.default_rng(split_seed))
+            x = changed(x, partial(dequantise, levels=native.levels, rng=rng))
         elif levels == 2 < native.levels:
-            x = binarise(x, native.levels, binarise_how, split_seed)
-        else:
-            x = requantise(x, native.levels, levels)
+            x = changed(x, partial(binarise, levels=native.levels, how=binarise_how, seed=rng))
+        elif levels != native.levels:
+            x = changed(x, partial(requantise, old=native.levels, new=levels))
         seen[name] = Split(x, split.y)
 
     if levels == 0:
@@ -165,7 +167,7 @@ def shrink(x: np.ndarray, height: int, width: int) -> np.ndarray:
         return x
     rows, columns = _overlaps(x.shape[-2], height), _overlaps(x.shape[-1], width)
     area = x.shape[-2] * x.shape[-1]
-    small = np.empty((*x.shape[:2], height, width), dtype=np.uint8)
+    small = empty((*x.shape[:2], height, width), np.uint8)
     for start in range(0, len(x), 1024):  # integers in float64: BLAS speed, and every sum is exact
         total = rows @ x[start : start + 1024].astype(np.float64) @ columns.T
         small[start : start + 1024] = (2 * total.astype(np.int64) + area) // (2 * area)

@@ -45,6 +45,7 @@ from arstudio.training.workers import ALONE, Workers
 Draw = Callable[[AutoregressiveModel, int, int], np.ndarray]    # model, count, seed -> (count, C, H, W)
 RECOVERIES = 3    # times a run that diverged goes back and on with a smaller step
 FILM = (0.0, 0.02, 0.06, 0.12, 0.25, 0.45, 0.7, 1.0)    # shares of the budget at which samples are drawn
+HELD = 0.25       # share of a GPU's free memory that the images may take
 RAW = 200         # validation images on which the weights are compared with their average
 WARM = 0.05    # share of the budget after which the learning rate is warm, however slow the steps
 ASLEEP = 5.0, 20.0    # a step longer than so many seconds and so many usual steps: the process was stopped meanwhile
@@ -107,7 +108,9 @@ class Trainer:
         self.clock = clock    # what a budget of minutes counts
         self.workers, self.store = workers, Store(run)
         device = model.device
-        self.x = torch.from_numpy(np.ascontiguousarray(data.train.x)).to(device)
+        self.x = torch.from_numpy(np.ascontiguousarray(data.train.x))
+        if device.type != "cuda" or self.x.nbytes < HELD * torch.cuda.mem_get_info(device)[0]:
+            self.x = self.x.to(device)    # once; more images than that go over batch by batch
         labelled = data.train.y is not None and model.num_classes > 0
         self.y = torch.from_numpy(data.train.y).to(device) if labelled else None
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
@@ -226,17 +229,17 @@ class Trainer:
     def _epoch(self) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Batches of the rest of this epoch, in an order that depends on seed and epoch alone."""
         shuffle = torch.Generator().manual_seed((self.config.seed * 100_003 + self.epochs_done) % 2**63)
-        order = torch.randperm(len(self.x), generator=shuffle).to(self.x.device)
+        order = torch.randperm(len(self.x), generator=shuffle)
         while self.position < len(order):
             rows = order[self.position:self.position + self.config.batch]
             y = None
             if self.y is not None:
                 drop = torch.rand(len(rows), generator=self.noise) < self.model.config.class_dropout
-                y = self.y[rows]    # a model that counts needs every class it can get
+                y = self.y[rows.to(self.y.device)]    # a model that counts needs every class it can get
                 if not self.model.closed_form:
-                    y = torch.where(drop.to(rows.device), -1, y)
+                    y = torch.where(drop.to(y.device), -1, y)
             self.position += len(rows)
-            yield self.x[rows], y
+            yield self.x[rows.to(self.x.device)].to(self.model.device), y
 
     def _step(self, x: Tensor, y: Tensor | None) -> tuple[float, float]:
         """One Adam step -> (nats per image, gradient norm); a model with a closed form counts the batch instead."""

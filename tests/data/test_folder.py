@@ -129,9 +129,11 @@ def test_three_pictures_give_one_to_each_split(tmp_path):
     assert load(tmp_path).info.splits == {"train": 1, "validation": 1, "test": 1}
 
 
-def test_a_folder_too_large_for_memory_is_refused_early(greys, monkeypatch):
+def test_a_folder_too_large_for_the_disk_is_refused_early(greys, monkeypatch, tmp_path):
+    monkeypatch.setenv("ARSTUDIO_DATA", str(tmp_path / "cache"))
+    monkeypatch.setattr("arstudio.data.mapped.LARGE", 100)
     monkeypatch.setattr(room, "MOST_BYTES", 1000)
-    with pytest.raises(DatasetError, match=r"more than a gigabyte at 8×8; give a smaller size\.$"):
+    with pytest.raises(DatasetError, match=r"would take .* GB at 8×8, and there is room for 0\.0 GB; give a smaller size\.$"):
         load(greys)
 
 
