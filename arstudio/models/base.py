@@ -361,6 +361,15 @@ class Decoder:
             at_site(self.x)[:, channel, row, column] = at_site(value)
             self.position += 1
 
+    def follow(self, values: Tensor) -> Tensor:
+        """Push the (B, k) given values of the next k sites -> (B, k, P) their parameters. The same as k times `params` and
+        `push`, in less time where a decoder can take several sites together."""
+        found = []
+        for value in values.unbind(1):
+            found.append(self.params())
+            self.push(value)
+        return torch.stack(found, 1)
+
     def _params(self, channel: int, row: int, column: int) -> Tensor:
         raise NotImplementedError
 

@@ -78,7 +78,7 @@ class GatedPixelCNNDecoder(Decoder):
     """
 
     model: GatedPixelCNN
-    batched = ("x", "rows", "lines", "above", "biases", "context")
+    batched = ("x", "rows", "lines", "above", "biases", "context", "ahead")
     counters = ("position", "ready", "done", "kept")
 
     def __init__(
@@ -104,6 +104,7 @@ class GatedPixelCNNDecoder(Decoder):
             biases = self.model.class_biases(self.classes)
         self.biases = [row.clone() for pair in biases for row in pair]                 # 2 per layer, (B, 2p)
         self.context = like.new_zeros(batch, height, width, 0) if context is None else context
+        self.ahead: list[Tensor] = []                                                  # parameters of the next site, or none
         self.ready = -1                                                                # row that `above` belongs to
         self.done = -1                                                                 # site whose features are there
         self.kept = 0                                                                  # first row that can be entered again
@@ -199,18 +200,21 @@ class GatedPixelCNNDecoder(Decoder):
         """(N,) places in parts that stay in a core's cache: which they are, where in (B, W, …), by slices where they are a
         rectangle, and the shape of what is found there."""
         width, first = self.spec.width, int(columns[0])
-        count = width - first
+        count = int(columns[-1]) + 1 - first
         if int(images[-1] - images[0]) == len(images) - 1 and (columns == first).all():    # the same pixel of neighbours
             here = slice(int(images[0]), int(images[-1]) + 1)
             yield slice(0, len(images)), (here, slice(first, first + 1)), (len(images), 1)
             return
-        some = images[::count]
-        rectangle = len(some) * count == len(images) and int(some[-1] - some[0]) == len(some) - 1
-        if rectangle and (columns.reshape(-1, count) == np.arange(first, width)).all():
-            for start in range(0, len(some), TOGETHER):
-                here = some[start:start + TOGETHER]
+        rectangle = count > 0 and len(images) % count == 0
+        if rectangle:
+            some, across = images[::count], columns.reshape(-1, count)
+            rectangle = int(some[-1] - some[0]) == len(some) - 1 and (images.reshape(-1, count) == some[:, None]).all()
+        if rectangle and (across == np.arange(first, first + count)).all():
+            several = TOGETHER * width // count
+            for start in range(0, len(some), several):
+                here = some[start:start + several]
                 where = slice(start * count, (start + len(here)) * count)
-                yield where, (slice(int(here[0]), int(here[-1]) + 1), slice(first, width)), (len(here), count)
+                yield where, (slice(int(here[0]), int(here[-1]) + 1), slice(first, first + count)), (len(here), count)
             return
         for start in range(0, len(images), TOGETHER * width):
             where = slice(start, min(start + TOGETHER * width, len(images)))
@@ -219,10 +223,40 @@ class GatedPixelCNNDecoder(Decoder):
     def _index(self, index: np.ndarray) -> Array:
         return index if self.x.device.type == "cpu" else torch.from_numpy(index).to(self.x.device)
 
-    def _params(self, channel: int, row: int, column: int) -> Tensor:
+    @torch.inference_mode()
+    def follow(self, values: Tensor) -> Tensor:
+        channels, width, (channel, row, column) = self.spec.channels, self.spec.width, self.site()
+        count, more = divmod(values.shape[1], channels)
+        if channel or more or column + count > width:                                  # not whole pixels of one row
+            return super().follow(values)
+        self._be_ready(row)
+        values = at_site(values).reshape(-1, count, channels)
+        self._x[:, :, row, column:column + count] = values.swapaxes(1, 2)
+        pad = self.model.layers[0].horizontal_conv.padding[1] + column
+        at_site(self.lines[0])[:, pad:pad + count, :channels] = self.model.scaled(values)
+        across = min(count + 1, width - column)                                        # the pixel after them is wanted next
+        found = self.above[0].new_empty(self.batch, across, channels, self.model.likelihood.num_params)
+
+        @torch.inference_mode()                                                        # which is a thread's own
+        def see(images: np.ndarray) -> None:
+            columns = np.tile(np.arange(column, column + across), len(images))
+            here = found[int(images[0]):int(images[-1]) + 1]
+            here.copy_(torch.as_tensor(self._outputs(np.repeat(images, across), columns)).view_as(here))
+
+        threads.share(see, np.arange(self.batch), max(SHARED, SHARED * width // across))
+        self.position += count * channels
+        self.done, self.ahead = (self.position, [found[:, count, 0].contiguous()]) if across > count else (-1, [])
+        return found[:, :count].flatten(1, 2)
+
+    def _be_ready(self, row: int) -> None:
         if self.ready != row:
             threads.share(lambda part: self.enter(part, row), np.arange(self.batch), SHARED)
             self.ready = row
+
+    def _params(self, channel: int, row: int, column: int) -> Tensor:
+        if self.ahead:
+            return self.ahead[0]
+        self._be_ready(row)
         self.done = self.position
         outputs = self._outputs(np.arange(self.batch), np.full(self.batch, column))
         first = channel * self.model.likelihood.num_params
@@ -231,6 +265,7 @@ class GatedPixelCNNDecoder(Decoder):
     def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
         if channel == self.spec.channels - 1 and self.done != self.position:
             self._params(channel, row, column)    # a given pixel still leaves its features behind
+        self.ahead = []
         pad = self.model.layers[0].horizontal_conv.padding[1]
         at_site(self.lines[0])[:, pad + column, channel] = self.model.scaled(at_site(value))
 
@@ -238,15 +273,31 @@ class GatedPixelCNNDecoder(Decoder):
         super().select(index)
         self._look_again()
 
+    @torch.inference_mode()
     def resample(self, index: Tensor) -> None:
-        rows, self.rows, first = self.rows, [], max(self.ready, 0)
-        self.select(index)
-        for layer, old in zip(self.model.layers, rows, strict=True):
-            read = slice(first, first + layer.vertical_conv.padding[0] + 1)            # by this row and those below
-            new = old if len(old) == len(index) else _zeros(old, len(index), *old.shape[1:])
-            new[:, read] = old[index, read]
-            self.rows.append(new)
-        self.kept = max(self.kept, first)
+        row = self.position // (self.spec.width * self.spec.channels)
+        column = self.position // self.spec.channels % self.spec.width
+        under_way, same, rows = self.ready == row, len(index) == self.batch, self.rows
+        self.kept = max(self.kept, row + under_way)
+        if same:                                                                       # particles that stay are not touched
+            moved = (index != torch.arange(len(index), device=index.device)).nonzero()[:, 0]
+            source = index[moved]
+            if under_way:
+                for layer, line, above in zip(self.model.layers, self.lines, self.above, strict=True):
+                    read = slice(column, column + layer.horizontal_conv.padding[1] + 1)
+                    line[moved, read] = line[source, read]
+                    above[moved, column:] = above[source, column:]
+            self.x[moved] = self.x[source]
+            self.classes, self.context = self.classes[index], self.context[index]
+            self.biases, self.ahead = ([part[index] for part in parts] for parts in (self.biases, self.ahead))
+        else:
+            self.rows = []
+            self.select(index)
+            moved, source = slice(None), index
+            self.rows = [_zeros(old, len(index), *old.shape[1:]) for old in rows]
+        for layer, old, new in zip(self.model.layers, rows, self.rows, strict=True):
+            read = slice(row + under_way, row + layer.vertical_conv.padding[0] + 1)    # by the rows to be entered
+            new[moved, read] = old[source, read]
         self._look_again()
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -255,6 +306,7 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _restart(self, position: int) -> int:
         self.ready = self.done = -1
+        self.ahead = []
         row = position // (self.spec.width * self.spec.channels)
         if row < self.kept:
             row = self.kept = 0

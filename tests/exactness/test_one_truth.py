@@ -217,11 +217,11 @@ class Walk:
         self.decoder = (decoder or model.decoder)(3, self.y)
         self.position, self.saved, self.done = 0, [], dict.fromkeys(self.moves, 0)
 
-    moves = ("params", "push", "select", "snapshot", "restore", "rewind")
+    moves = ("params", "push", "select", "snapshot", "restore", "rewind", "follow")
 
     def step(self):
-        move = self.rng.choice(self.moves, p=(0.3, 0.4, 0.08, 0.08, 0.07, 0.07))
-        if self.position == self.model.spec.sites and move in ("params", "push"):
+        move = self.rng.choice(self.moves, p=(0.28, 0.34, 0.08, 0.08, 0.07, 0.07, 0.08))
+        if self.position == self.model.spec.sites and move in ("params", "push", "follow"):
             move = "rewind"
         self.done[move] += 1
         getattr(self, move)()
@@ -236,16 +236,31 @@ class Walk:
         for _ in range(self.rng.integers(1, 3)):
             torch.testing.assert_close(self.decoder.params(), expected, rtol=1e-9, atol=1e-9)
 
+    def value(self):
+        levels, count = self.model.spec.levels, len(self.x)
+        return torch.from_numpy(self.rng.integers(0, levels, count) if levels else self.rng.normal(0.5, 0.5, count))
+
+    def follow(self):
+        sites = min(int(self.rng.integers(1, 9)), self.model.spec.sites - self.position)
+        values, sequence = torch.stack([self.value() for _ in range(sites)], 1), self.model.site_index
+        for at, value in zip(sequence[self.position:self.position + sites], values.unbind(1), strict=True):
+            self.x.flatten(1)[:, at] = value
+        with torch.inference_mode():
+            expected = self.model(self.x, self.y).flatten(2)[:, :, sequence[self.position:self.position + sites]]
+        torch.testing.assert_close(self.decoder.follow(values), expected.transpose(1, 2), rtol=1e-9, atol=1e-9)
+        self.position += sites
+
     def push(self):
         channel, row, column = self.decoder.site()
-        levels, count = self.model.spec.levels, len(self.x)
-        value = torch.from_numpy(self.rng.integers(0, levels, count) if levels else self.rng.normal(0.5, 0.5, count))
+        value = self.value()
         self.decoder.push(value)
         self.x[:, channel, row, column] = value
         self.position += 1
 
     def select(self):
         index = torch.from_numpy(self.rng.integers(0, len(self.x), self.rng.integers(1, 5)))
+        if self.rng.random() < 0.3:
+            index = torch.arange(len(self.x)).where(torch.from_numpy(self.rng.random(len(self.x)) < 0.5), 0)
         (self.decoder.select if self.rng.random() < 0.5 else self.decoder.resample)(index)
         self.x, self.y = self.x[index], self.y[index]
 

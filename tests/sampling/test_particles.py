@@ -25,7 +25,7 @@ from arstudio.sampling.completion import (
     ignored_pixels,
     preset_mask,
 )
-from arstudio.sampling.completion.weights import effective, log_mean, normalised, systematic, tempered
+from arstudio.sampling.completion.weights import effective, in_place, log_mean, normalised, systematic, tempered
 
 PRESETS = ("top", "bottom", "left", "right", "centre", "blob", "random:0.5")
 NADE = ("nade", {"hidden": 10})
@@ -425,3 +425,10 @@ def test_hidden_log_prob_of_an_order_with_the_known_first_is_the_conditional(ran
     column = random_model("nade", ImageSpec(1, 3, 3, 2), hidden=4, order="column")
     assert exact_model(column, ~preset_mask("right", 3, 3)) is column
     assert column.order == Order("column", 3, 3)
+
+
+@given(st.lists(st.integers(0, 8), min_size=9, max_size=9))
+def test_particles_that_go_on_keep_their_places(index):
+    places = in_place(np.array(index))
+    assert sorted(places) == sorted(index)
+    assert all(places[i] == i for i in set(index))

@@ -34,9 +34,9 @@ from arstudio.progress import Progress
 from arstudio.sampling.completion.clamp import Completer
 from arstudio.sampling.completion.evidence import Evidence
 from arstudio.sampling.completion.moves import rejuvenate
-from arstudio.sampling.completion.proposal import Proposal
+from arstudio.sampling.completion.proposal import Outcome, Proposal
 from arstudio.sampling.completion.result import Completion, Population
-from arstudio.sampling.completion.weights import effective, log_mean, normalised, systematic, tempered
+from arstudio.sampling.completion.weights import effective, in_place, log_mean, normalised, systematic, tempered
 from arstudio.sampling.draw import SampleSettings, SettingsError
 from arstudio.sampling.trace import DRAWN, KNOWN, Trace
 
@@ -134,7 +134,8 @@ class ParticleCompleter(Completer):
 
     @torch.inference_mode()
     def step(self, limit: int | None = None) -> bool:
-        """Draw the next site of every particle, or weigh it where it is known; False when all are complete."""
+        """Draw the next site of every particle, or weigh the known ones up to the end of their row; False when all are
+        complete."""
         trace, t = self.trace, self.trace.cursor
         if t >= trace.spec.sites:
             return False
@@ -142,30 +143,49 @@ class ParticleCompleter(Completer):
             self.push(self.values[self.decoder.position])
         if self._due(t):
             self._balance(t)
-        columns, site, several = self.followed, self.decoder.site(), self.shape[0] * self.shape[1]
+        end = min(self._run_ends(t), trace.spec.sites if limit is None else max(limit, t + 1))
+        found = self._weighed(t, end) if self.is_given[t] else self._drawn(t)
+        for record, part in zip(self.records(), found, strict=True):
+            record[t:end, self.followed] = part
+        shown = np.zeros_like(self.shown) if self.together else self.shown
+        trace.values[:, t:end], trace.log_probs[:, t:end] = self.values[t:end, shown].T, self.log_p[t:end, shown].T
+        trace.origin[:, t:end] = KNOWN if self.is_given[t] else DRAWN
+        self.log_w[self.followed] += found[3].sum(0)
+        self.weighed = self.weighed or self.is_given[t] or self.evidence is not None
+        trace.cursor = end
+        if self.particles.moves and end == trace.spec.sites and self.weighed and not self.together:
+            self._balance(end)
+        elif t > self.last_hidden and not self.particles.moves and not self.together:
+            self._let_go()
+        return True
+
+    def _run_ends(self, t: int) -> int:
+        """Where the sites end that are taken together with step t: known ones of one row."""
+        if not self.is_given[t]:
+            return t + 1
+        a_row = self.trace.spec.width * self.trace.spec.channels
+        row = self.is_given[t:(t // a_row + 1) * a_row]
+        return t + (len(row) if row.all() else int(row.argmin()))
+
+    def _weighed(self, t: int, end: int) -> Outcome:
+        """Give the decoder the known values of steps t … end − 1; what `Proposal` says of them, (end − t, B) each."""
+        rows = self.decoder.batch // (1 + self.guided)
+        values = torch.from_numpy(self.proposal.given[t:end]).to(self.decoder.x)
+        params = self.decoder.follow(values.expand(self.decoder.batch, -1))[:rows]          # (B, end − t, P)
+        return self.proposal.weighed(t, end, params.cpu().numpy().astype(np.float64))
+
+    def _drawn(self, t: int) -> Outcome:
+        """Draw step t and push it; what `Proposal` says of it, (1, B) each, from one record to many if they differ."""
+        site, several = self.decoder.site(), self.shape[0] * self.shape[1]
         params = self.decoder.params().cpu().numpy().astype(np.float64)
-        if self.together and not self.is_given[t]:
-            params = params.repeat(several, 0)
-        found = self.proposal.outcome(t, site, params, self.rng)
-        if self.together and len(found[0]) > 1:
+        found = self.proposal.outcome(t, site, params.repeat(several, 0) if self.together else params, self.rng)
+        if self.together:
             if (found[0] == found[0][0]).all():
                 found = tuple(part[:1] for part in found)
             else:
                 self._spread_out()
-        for record, column in zip(self.records(), found, strict=True):
-            record[t, columns] = column
-        self.log_w[columns] += found[3]
-        self.weighed = self.weighed or self.is_given[t] or self.evidence is not None
         self.push(found[0])
-        shown = np.zeros_like(self.shown) if self.together else self.shown
-        trace.values[:, t], trace.log_probs[:, t] = self.values[t, shown], self.log_p[t, shown]
-        trace.origin[:, t] = KNOWN if self.is_given[t] else DRAWN
-        trace.cursor = t + 1
-        if self.particles.moves and t + 1 == trace.spec.sites and self.weighed and not self.together:
-            self._balance(t + 1)
-        elif t > self.last_hidden and t % 16 == 0 and not self.particles.moves and not self.together:
-            self._let_go()
-        return True
+        return tuple(part[None] for part in found)
 
     def records(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """`values`, `log_p`, `log_q` and `potential`, (D, B) each."""
@@ -223,7 +243,7 @@ class ParticleCompleter(Completer):
             self.log_z += np.where(poor, log_mean(share), 0.0)
             index = systematic(normalised(share), self.rng.random(repeats)) + particles * np.arange(repeats)[:, None]
             columns = np.arange(self.log_w.size).reshape(self.shape)
-            self._resample(np.where(poor[:, None], index, columns).reshape(-1), t)
+            self._resample(in_place(np.where(poor[:, None], index, columns).reshape(-1)), t)
             self.used = self.used + (1 - self.used) * power[:, 0]
             self._weigh(t)
             for _ in range(self.particles.moves):

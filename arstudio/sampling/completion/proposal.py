@@ -1,4 +1,4 @@
-"""What one site does to particles: the value each takes, how probable that was, and what it does to their weights.
+"""What a site does to particles: the value each takes, how probable that was, and what it does to their weights.
 
     known            the value given; potential log p(x_t | x_<t)
     hidden           drawn from q(x_t | x_<t), the model's conditional under the settings; potential 0
@@ -30,17 +30,23 @@ class Proposal:
         self.given, self.is_given, self.guided = given, is_given, settings.guidance > 0
         self.plain = settings.temperature == 1 and not settings.top_k and settings.top_p == 1 and not self.guided
 
+    def weighed(self, t: int, end: int, params: np.ndarray) -> Outcome:
+        """(B, end − t, P) parameters of known sites -> (end − t, B) values, log p, log q (0) and potential (log p)."""
+        values = np.repeat(self.given[t:end, None], len(params), 1)
+        flat = params.swapaxes(0, 1).reshape(-1, params.shape[2])
+        log_p = self._log_p(flat, self.likelihood.log_pmf_array(flat), values.reshape(-1)).reshape(values.shape)
+        return values, log_p, np.zeros_like(log_p), log_p
+
     def outcome(
         self, t: int, site: tuple[int, int, int], params: np.ndarray, rng: np.random.Generator,
         kept: np.ndarray | None = None,
     ) -> Outcome:
         """Parameters at step t -> (B,) values, log p, log q and potential. A hidden site is drawn, or `kept` (B,) weighed;
         with guidance params are (2B, P)."""
-        log_pmf, rows = self.likelihood.log_pmf_array(params), len(params) // (1 + self.guided)
+        rows = len(params) // (1 + self.guided)
         if self.is_given[t]:
-            values = np.full(rows, self.given[t])
-            log_p = self._log_p(params, log_pmf, values)
-            return values, log_p, np.zeros(rows), log_p
+            return tuple(part[0] for part in self.weighed(t, t + 1, params[:rows, None]))
+        log_pmf = self.likelihood.log_pmf_array(params)
         own = target = log_pmf[:rows]
         if self.guided:
             target = guide(own, log_pmf[rows:], self.settings.guidance)

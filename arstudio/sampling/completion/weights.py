@@ -56,3 +56,12 @@ def systematic(weights: np.ndarray, u: np.ndarray, count: int = 0) -> np.ndarray
     index = index.reshape(repeats, count) - particles * np.arange(repeats)[:, None]
     last = particles - 1 - (weights[:, ::-1] > 0).argmax(1)    # rounding may have led past the last that can be
     return np.minimum(index, last[:, None])
+
+
+def in_place(index: np.ndarray) -> np.ndarray:
+    """(N,) particles to go on with -> the same in an order in which each that is among them keeps its place, and the others'
+    places are taken by copies."""
+    often = np.bincount(index, minlength=len(index))
+    places = np.arange(len(index))
+    places[often == 0] = np.repeat(places, np.maximum(often - 1, 0))
+    return places
