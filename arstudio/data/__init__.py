@@ -12,6 +12,7 @@ carry each dataset's licence, source and citation. Nothing here imports torch.
 from arstudio.data.datasets import DataView, bundled, load
 from arstudio.data.downloads import SOURCES
 from arstudio.data.folder import load_arrays, load_folder
+from arstudio.data.shelf import Shelf
 from arstudio.data.views import SPLITS, DatasetError, DatasetInfo, ImageDataset, Split, batches
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "DatasetError",
     "DatasetInfo",
     "ImageDataset",
+    "Shelf",
     "Split",
     "batches",
     "bundled",

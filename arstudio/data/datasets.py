@@ -105,7 +105,7 @@ def _load(
 ) -> ImageDataset:
     if grey:
         colours = load(name_or_path, size=size, seed=seed, cell=cell, progress=progress)
-        return _greyed(colours, levels, binarise, seed)
+        return seen_as(colours, levels=levels, binarise=binarise, seed=seed, grey=True)
     path = Path(name_or_path).expanduser()
     if isinstance(name_or_path, str):
         known = {info.name: info for info in bundled()}
@@ -171,17 +171,18 @@ def _read(info: DatasetInfo) -> dict[str, Split]:
         ) from None
 
 
-def _greyed(data: ImageDataset, levels: int | None, binarise_how: str, seed: int) -> ImageDataset:
-    """A dataset at its native levels -> its brightness at `levels`, weighted as in Rec. ITU-R BT.601."""
-    if data.spec.channels == 1:
-        splits = data.splits
-    else:
-        splits = {name: Split(_brightness(split.x), split.y) for name, split in data.splits.items()}
-    card = replace(data.info, spec=replace(data.spec, channels=1))
-    seen = view(card, splits, levels=levels, binarise_how=binarise_how, seed=seed, notes=data.notes)
-    protocol = seen.protocol + "".join(data.protocol.partition(", ")[1:])
-    if data.spec.channels > 1:
-        protocol += ", grey"
+def seen_as(
+    data: ImageDataset, *, levels: int | None = None, binarise: str = "static", seed: int = 0, grey: bool = False,
+) -> ImageDataset:
+    """A dataset at its native levels -> what `load` gives with these arguments and everything else alike, without reading
+    anything again. Grey is brightness weighted as in Rec. ITU-R BT.601. Raises DatasetError."""
+    grey = grey and data.spec.channels == 3
+    splits = data.splits
+    if grey:
+        splits = {name: Split(_brightness(split.x), split.y) for name, split in splits.items()}
+    card = replace(data.info, spec=replace(data.spec, channels=1) if grey else data.spec)
+    seen = view(card, splits, levels=levels, binarise_how=binarise, seed=seed, notes=data.notes)
+    protocol = seen.protocol + "".join(data.protocol.partition(", ")[1:]) + (", grey" if grey else "")
     return replace(seen, info=data.info, protocol=protocol, skipped=data.skipped)
 
 

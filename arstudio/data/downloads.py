@@ -95,6 +95,18 @@ SOURCES = {s.info.name: s for s in (
 )}
 
 
+def missing(name: str) -> int:
+    """How many files of a dataset of `SOURCES` are still to be fetched."""
+    return sum(not (cache_root() / name / file).exists() for file in SOURCES[name].files)
+
+
+def begun(name: str) -> int:
+    """Bytes of its files that are here already, whole files and parts."""
+    folder = cache_root() / name
+    paths = [folder / f"{file}{ending}" for file in SOURCES[name].files for ending in ("", ".part")]
+    return sum(path.stat().st_size for path in paths if path.exists())
+
+
 def read_download(name: str, progress: Progress | None = None) -> tuple[DatasetInfo, dict[str, Split]]:
     """A dataset of `SOURCES` at its native size, fetched first if need be -> its card and splits.
 
@@ -118,20 +130,30 @@ def read_download(name: str, progress: Progress | None = None) -> tuple[DatasetI
 def _fetch(source: Source, file: str, md5: str, folder: Path, progress: Progress, done: float, share: float) -> None:
     """One file into the cache, unless it is there and right."""
     import pooch
+    import requests
 
     def fetch(url: str, target: str, _pooch: Any) -> None:
         _download(url, Path(target), folder / f"{file}.part", progress, done, share)
 
     pooch.get_logger().setLevel("WARNING")    # progress is told elsewhere
-    failures = []
+    failures, unreachable = [], 0
     for mirror in source.mirrors:
         try:
             pooch.retrieve(mirror + file, f"md5:{md5}", fname=file, path=folder, downloader=fetch)
             return
         except ValueError:    # what arrived has another sum
             failures.append(f"{mirror} sent another file than the published one")
+        except (requests.ConnectionError, requests.Timeout):
+            unreachable += 1
+            failures.append(f"{mirror} does not answer")
         except OSError as error:
             failures.append(f"{mirror}: {error}")
+    if unreachable == len(source.mirrors):
+        hosts = " and ".join(mirror.split("/")[2] for mirror in source.mirrors)
+        raise DatasetError(
+            f"{source.info.title} could not be fetched: {hosts} cannot be reached. Is this computer connected? What has "
+            f"arrived is kept, and fetching goes on from there; or put the files into {folder} yourself."
+        )
     raise DatasetError(
         f"{file} of {source.info.title} could not be fetched ({'; '.join(failures)}). "
         f"Try again later, or put the file into {folder} yourself."

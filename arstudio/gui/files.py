@@ -15,6 +15,7 @@ from arstudio.gui.tasks import Task, TaskProgress
 if TYPE_CHECKING:
     from arstudio.gui.main_window import MainWindow
 
+IMAGES = (".npz", ".npy", ".tar.gz", ".tgz", ".tar")     # files of many images; IDX files say so in their names
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 
 
@@ -45,16 +46,17 @@ class Files(QObject):
 
     def open_path(self, path: Path) -> None:
         """Open what a person chose or dropped: one of our own drawings is drawn again, any other picture goes to
-        Complete (and all of them while Complete is in front), a folder of pictures to Train, and anything else is
-        taken for a model or a run."""
+        Complete (and all of them while Complete is in front, or to Train as sprite sheets while that is), a folder or
+        file of images to Train, and anything else is taken for a model or a run."""
         self._last_path = str(path.parent)
-        if path.is_dir() and not any((path / name).exists() for name in ("run.json", "best.safetensors")):
+        train, picture = self.window.job == "train", path.suffix.lower() in PICTURES
+        if self._is_data(path) or (picture and train and path.is_file()):
             self.window.make_panels()
             self.window.show_train()
-            self.window.train.choose_folder(str(path))
+            self.window.train.offer(str(path))
         elif path.suffix.lower() == ".png" and self.window.job != "complete" and (info := self._remembered(path)):
             self.studio.restore(info)
-        elif path.suffix.lower() in PICTURES:
+        elif picture:
             self.window.make_panels()
             self.window.show_complete()
             self.window.complete.open_file(path)
@@ -63,6 +65,12 @@ class Files(QObject):
             self.window.show_generate()
         recent = [str(path), *[p for p in self.recent() if p != str(path)]]
         QSettings().setValue("recent", recent[:10])
+
+    @staticmethod
+    def _is_data(path: Path) -> bool:
+        if path.is_dir():
+            return not any((path / name).exists() for name in ("run.json", "best.safetensors"))
+        return path.name.lower().endswith(IMAGES) or "idx3-ubyte" in path.name
 
     @staticmethod
     def _remembered(path: Path) -> dict | None:

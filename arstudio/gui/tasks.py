@@ -156,6 +156,7 @@ class Latest(QObject):
     partial = Signal(object)
     done = Signal(object)
     failed = Signal(str)
+    reported = Signal(object, str)
 
     def __init__(self, parent: QObject, name: str) -> None:
         super().__init__(parent)
@@ -186,10 +187,16 @@ class Latest(QObject):
     def _begin(self) -> None:
         self._task, self._waiting = Task(self._waiting, self.objectName()), None
         self._task.partial.connect(self._partial)
+        self._task.reported.connect(self._reported)
         self._task.done.connect(self._done)
         self._task.failed.connect(self._failed)
         self._task.cancelled.connect(self._ended)
         self._task.start()
+
+    @Slot(object, str)
+    def _reported(self, fraction: float | None, text: str) -> None:
+        if self._wanted and self._waiting is None:
+            self.reported.emit(fraction, text)
 
     @Slot(object)
     def _partial(self, found: Any) -> None:

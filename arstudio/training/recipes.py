@@ -20,7 +20,6 @@ from typing import Any
 from arstudio.data import DatasetInfo
 from arstudio.training.runs import RunError
 
-RECIPES = {"quick": 1.0, "good": 10.0, "long": 60.0}       # minutes
 RECIPE_NAMES = ("quick", "good", "paper")
 
 SIZES = ("small", "medium", "paper")                        # presets of every model's config
@@ -37,11 +36,13 @@ _PAPER_EPOCHS = {"digits": 400.0, "mnist": 200.0, "fashion": 100.0, "emoji": 400
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train one model on one dataset. `settings` are the model's; `levels` and `size` (pixels a side) the view, None
-    as the images are; exactly one of `minutes` and `epochs` is not 0."""
+    """How to train one model on one dataset. `preset` is a size of SIZES and `changes` what differs from it; `levels` and
+    `size` (pixels a side) are the view, None as the images are; exactly one of `minutes` and `epochs` is not 0."""
 
     name: str
-    settings: dict[str, Any]
+    model: str
+    preset: str
+    changes: dict[str, Any]
     levels: int | None
     size: int | None
     minutes: float
@@ -51,15 +52,20 @@ class Recipe:
     ema: float
     patience: int
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of the model. Loads torch; raises ConfigError for a model there is not."""
+        return size_settings(self.model, self.preset) | self.changes
+
 
 def recipe(name: str, model: str, dataset: str) -> Recipe:
     """The recipe of this name for a model on a bundled dataset; other images get those of medium size. Raises RunError for
-    a name there is not, ConfigError for a model there is not. Loads torch."""
+    a name there is not."""
     if name not in RECIPE_NAMES:
         raise RunError(f"There is no recipe {name!r}; choose one of {', '.join(RECIPE_NAMES)}.")
     dense, tiny = model in _FULLY_CONNECTED, dataset == "digits"
     size = {"quick": "small", "good": "small" if tiny or model in _SLOW else "medium", "paper": "paper"}[name]
-    settings = size_settings(model, size)
+    settings: dict[str, Any] = {}
     if model in _DROPS and (dropout := _SMALL_DATA.get(dataset)) and name == "good":
         settings["dropout"] = dropout
     if model == "imagegpt" and not tiny and name != "paper":
@@ -71,7 +77,7 @@ def recipe(name: str, model: str, dataset: str) -> Recipe:
         levels, side = {"fashion": 256, "emoji": 256}.get(dataset, levels), None
     minutes = {"quick": 1.0, "good": _GOOD_MINUTES.get(dataset, 10.0), "paper": 0.0}[name]
     return Recipe(
-        name=name, settings=settings, levels=levels, size=side,
+        name=name, model=model, preset=size, changes=settings, levels=levels, size=side,
         minutes=minutes / 2 if dense and tiny and name == "good" else minutes,
         epochs=_PAPER_EPOCHS.get(dataset, 200.0) if name == "paper" else 0.0,
         batch={"quick": 32, "good": 16, "paper": 32}[name],

@@ -136,7 +136,7 @@ def test_the_next_mirror_is_asked_where_one_does_not_answer(server, small, monke
 def test_without_any_mirror_the_sentence_says_where_to_put_the_file(server, small, monkeypatch, tmp_path):
     kmnist = room.SOURCES["kmnist"]
     monkeypatch.setitem(room.SOURCES, "kmnist", dataclasses.replace(kmnist, mirrors=("http://127.0.0.1:9/",)))
-    with pytest.raises(DatasetError, match=r"Try again later, or put the file into .*kmnist yourself\.$"):
+    with pytest.raises(DatasetError, match=r"goes on from there; or put the files into .*kmnist yourself\.$"):
         load("kmnist")
 
 
@@ -148,3 +148,27 @@ def test_the_sources_are_complete():
         assert all(len(md5) == 32 for md5 in source.files.values())
         assert source.info.source
         assert sum(source.info.splits.values()) in (70_000, 60_000)
+
+
+def test_without_a_network_one_sentence_says_so_and_nothing_is_lost(small, server, monkeypatch, tmp_path):
+    first = next(iter(small))
+    folder = tmp_path / "cache" / "kmnist"
+    folder.mkdir(parents=True)
+    (folder / f"{first}.part").write_bytes(b"begun")
+    monkeypatch.setitem(
+        room.SOURCES, "kmnist",
+        dataclasses.replace(room.SOURCES["kmnist"], mirrors=("http://127.0.0.1:9/a/", "http://127.0.0.1:9/b/")),
+    )
+    assert (room.missing("kmnist"), room.begun("kmnist")) == (4, 5)
+    with pytest.raises(DatasetError) as caught:
+        load("kmnist")
+    assert str(caught.value).startswith("Kuzushiji-MNIST could not be fetched: 127.0.0.1:9 and 127.0.0.1:9 cannot be reached.")
+    assert "HTTPConnectionPool" not in str(caught.value)
+    assert (folder / f"{first}.part").read_bytes() == b"begun"
+
+
+def test_what_is_here_already_is_counted(small):
+    assert room.missing("kmnist") == 4
+    load("kmnist")
+    assert room.missing("kmnist") == 0
+    assert room.begun("kmnist") > 0

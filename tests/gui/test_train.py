@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QMessageBox
 
 from arstudio.gui import theme
 from arstudio.gui.panels.train import TrainPanel
-from arstudio.gui.widgets.curves import MOST_POINTS, Thinned
+from arstudio.gui.widgets.thinned import MOST_POINTS, Thinned
 
 WAIT = 60_000
 
@@ -167,7 +167,9 @@ def test_the_cost_is_measured_before_starting(qtbot, panel):
     qtbot.waitUntil(lambda: panel.probed is not None and panel.probed.estimate is not None, timeout=WAIT)
     assert panel.probed.model == "nade"
     assert panel.probed.estimate.parameters != before
-    assert panel.side.model_fields["hidden"].placeholderText() == "200"
+    assert panel.side.model_fields["hidden"].placeholderText() == "100"
+    choose(panel.choices.size, "medium")
+    qtbot.waitUntil(lambda: panel.side.model_fields["hidden"].placeholderText() == "200", timeout=WAIT)
 
 
 def test_starting_while_the_cost_is_measured_waits_for_the_probe_and_trains(qtbot, panel):
@@ -269,25 +271,6 @@ def test_figures_switch_between_bits_and_nats(qtbot, panel):
     click(qtbot, panel.view.unit.button("nats"))
     assert panel.side.figures.text("validation").endswith("nats")
     assert panel.view.heading.text() == "NATS PER IMAGE"
-
-
-def test_a_folder_of_pictures_can_be_trained_on(qtbot, panel, tmp_path):
-    from PIL import Image
-
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for i in range(20):
-        Image.fromarray(rng.integers(0, 256, (12, 12), dtype=np.uint8)).save(folder / f"{i}.png")
-    panel.choose_folder(str(folder))
-    assert not panel.side.fields["side"].isHidden()
-    qtbot.keyClicks(panel.side.fields["side"], "6")
-    qtbot.keyClicks(panel.side.fields["levels"], "4")
-    panel.choices.choose_minutes(0.02)
-    panel.start()
-    finish(qtbot, panel)
-    assert str(panel.session.spec) == "6×6 · 4 levels"
-    assert panel.session.name == "mine-fvsbn-1"
 
 
 def test_it_fits_and_paints_at_every_width_in_both_schemes(qtbot, panel):

@@ -13,9 +13,11 @@ from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
+from arstudio.data import SOURCES, DataView, Shelf
 from arstudio.gui.panels.train_choices import TrainChoices
+from arstudio.gui.panels.train_data import DataPage
 from arstudio.gui.panels.train_probe import CostLine, CostProbe, for_people
 from arstudio.gui.panels.train_runs import TrainRuns
 from arstudio.gui.panels.train_session import Choice, Probed, Session, resume, train
@@ -54,23 +56,36 @@ class TrainPanel(QWidget):
         self.bottom = TrainRuns(studio)
         self.cost = CostLine()
         self.view = RunView()
-        self.probe = CostProbe(self.choice, self)
+        self.shelf = Shelf()
+        self.images = DataPage(self.shelf)
+        self.probe = CostProbe(self.choice, self.shelf, self)
         self._build()
         self._connect()
         self._rest()
 
     def _build(self) -> None:
-        column = QVBoxLayout(self)
+        self.page = QWidget()
+        column = QVBoxLayout(self.page)
         column.setContentsMargins(24, 16, 24, 12)
         column.setSpacing(8)
         column.addWidget(self.choices)
         column.addWidget(self.cost)
         column.addWidget(self.view, 1)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.page)
+        self.stack.addWidget(self.images)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self.stack)
 
     def _connect(self) -> None:
         self._clock = QTimer(self, interval=LOOK)
         self._clock.timeout.connect(self._look)
         self.choices.changed.connect(self._choice_changed)
+        self.choices.offered.connect(self.offer)
+        self.choices.looked.connect(self._look_at)
+        self.images.taken.connect(self._images_taken)
+        self.images.left.connect(self._images_left)
         self.side.changed.connect(self._choice_changed)
         self.choices.start.clicked.connect(self.start)
         self.view.acted.connect(self.start)
@@ -91,33 +106,53 @@ class TrainPanel(QWidget):
 
     def choice(self) -> Choice:
         """What is chosen now. Raises RunError naming a field that is no number."""
-        name, levels, folder = self.choices.dataset()
         model = self.choices.model_name()
-        side = None
-        if folder:
-            side, levels = int(self.side.number("side")), int(self.side.number("levels"))
         return Choice(
-            name, levels, side, model, self.choices.size_name(), self.side.model_settings(model), self.choices.budget(),
-            self.side.fields["name"].text().strip() or self._free_name(), self.side.training(),
+            self.choices.view(), model, self.choices.base(), self.choices.size_name(), self.side.model_settings(model),
+            *self.choices.budget(), self.side.fields["name"].text().strip() or self._free_name(), self.side.training(),
             self.side.classes.isChecked(),
         )
 
     def choose_dataset(self, name: str) -> None:
         """Choose a bundled dataset, as the Library asks."""
-        if not self.training:
+        if not self._busy():
+            self.stack.setCurrentWidget(self.page)
             self.choices.choose_dataset(name)
 
-    def choose_folder(self, path: str) -> None:
-        """Choose a folder of pictures, as when one is dropped on the window."""
-        if not self.training:
-            self.choices.choose_folder(path)
+    @Slot(str)
+    def offer(self, which: str) -> None:
+        """Look at a folder or file of one's own, or a dataset that can be fetched, as when one is dropped on the window."""
+        if self._busy():
+            return
+        self.stack.setCurrentWidget(self.images)
+        self.probe.cancel()
+        if which in SOURCES:
+            self.images.open_source(which)
+        else:
+            self.images.open_path(which)
+
+    @Slot(object)
+    def _look_at(self, view: DataView) -> None:
+        self.stack.setCurrentWidget(self.images)
+        self.probe.cancel()
+        self.images.open_view(view)
+
+    @Slot(object, object, str)
+    def _images_taken(self, view: DataView, _data: object, name: str) -> None:
+        self.stack.setCurrentWidget(self.page)
+        self.choices.choose_view(view, name)
+
+    @Slot()
+    def _images_left(self) -> None:
+        self.stack.setCurrentWidget(self.page)
+        self._choice_changed()
 
     def _free_name(self) -> str:
-        return free_name(stem_of(Path(self.choices.dataset()[0]).name, self.choices.model_name()))
+        return free_name(stem_of(Path(self.choices.view().dataset).name, self.choices.model_name()))
 
     @Slot()
     def _choice_changed(self) -> None:
-        self.side.set_folder(self.choices.dataset()[2])
+        self.side.show_recipe(self.choices.base())
         self.side.fields["name"].setPlaceholderText(self._free_name())
         if self.training:
             return
@@ -132,9 +167,9 @@ class TrainPanel(QWidget):
         if self.training:
             return
         self.probed = probed
-        self.side.show_fields(probed, size_settings(probed.model, self.choices.size_name()))
+        self.side.show_fields(probed, size_settings(probed.model, self.choices.size_name()) | self.choices.base().changes)
         if probed.estimate is not None:
-            self.cost.show_cost(probed, self.choices.budget())
+            self.cost.show_cost(probed, *self.choices.budget())
         self._show_figures()
 
     @Slot(str)
@@ -167,7 +202,8 @@ class TrainPanel(QWidget):
         except RunError as error:
             self._complain(str(error))
             return
-        self._begin(session, train(session, choice))
+        self.stack.setCurrentWidget(self.page)
+        self._begin(session, train(session, choice, self.shelf))
 
     @Slot(object)
     def resume(self, path: Path | str) -> None:
@@ -175,12 +211,17 @@ class TrainPanel(QWidget):
         if self._busy():
             return
         try:
-            spent = Run.open(path).record.get("status") in ("finished", "early")
+            record = Run.open(path).record
         except RunError as error:
             self._complain(str(error))
             return
+        more, spent = {}, record.get("status") in ("finished", "early")
+        if spent:    # as long again as is chosen, or as it was, in the unit in which it counts
+            unit = "minutes" if record["training"].get("minutes") else "epochs"
+            chosen = dict(zip(("minutes", "epochs"), self.choices.budget(), strict=True))
+            more = {unit: chosen[unit] or record["training"][unit]}
         session = Session(Path(path))
-        self._begin(session, resume(session, self.choices.budget() if spent else 0.0))
+        self._begin(session, resume(session, **more))
 
     def _busy(self) -> bool:
         if self.training:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QComboBox,
@@ -15,19 +13,23 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from arstudio.data import DatasetError, bundled
-from arstudio.gui.widgets.controls import Field
+from arstudio.data import SOURCES, DatasetError, DataView, bundled
+from arstudio.gui.widgets.controls import Field, icon_button
 from arstudio.gui.wording import duration
 from arstudio.models.modelfile import TITLES
-from arstudio.training.recipes import RECIPES, SIZES, levels_offered
+from arstudio.training.recipes import RECIPE_NAMES, SIZES, Recipe, levels_offered, recipe
 
 CUSTOM = "custom"
+FOLDER, FILE = "folder", "file"
 
 
 class TrainChoices(QWidget):
-    """`changed` when any choice did. The buttons are the panel's to connect."""
+    """`changed` when any choice did; `offered(path or name)` when images are to be looked at before they are chosen, `looked`
+    with the view that is chosen when they are to be looked at again. The buttons are the panel's to connect."""
 
     changed = Signal()
+    offered = Signal(str)
+    looked = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,17 +42,23 @@ class TrainChoices(QWidget):
         self.pause = QPushButton(self.tr("Pause"))
         self.stop = QPushButton(self.tr("Stop"))
         self.resume = QPushButton(self.tr("Resume"))
-        self._last_data = 0
+        self.look = icon_button("eye", self.tr("Look at these images as the model will get them"), kind="quiet")
+        self._last_data, self._base, self._epochs = "", RECIPE_NAMES[0], 0.0
         self._compact: bool | None = None
         self._fill()
         self._explain()
         for box in (self.data, self.model, self.size, self.recipe):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        for box, letters in ((self.data, 14), (self.model, 12), (self.recipe, 11)):    # names of folders may be long
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(letters)
+            box.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
+            box.view().setMinimumWidth(260)
         self.minutes.setFixedSize(74, self.recipe.sizeHint().height())
         self.minutes.hide()
         first, second, buttons = (_row() for _ in range(3))
-        self._time = Field(self.tr("Time"), self.recipe, self.minutes)
-        first.layout().addWidget(Field(self.tr("Data"), self.data))
+        self._time = Field(self.tr("Recipe"), self.recipe, self.minutes)
+        first.layout().addWidget(Field(self.tr("Data"), self.data, self.look))
         first.layout().addWidget(Field(self.tr("Model"), self.model))
         second.layout().addWidget(Field(self.tr("Size"), self.size))
         second.layout().addWidget(self._time)
@@ -66,10 +74,11 @@ class TrainChoices(QWidget):
             column.addLayout(row)
         self._arrange(True)
         self.data.activated.connect(self._data_chosen)
-        self.model.currentIndexChanged.connect(self.changed)
-        self.size.currentIndexChanged.connect(self.changed)
+        self.look.clicked.connect(self._look)
+        self.model.currentIndexChanged.connect(self._model_chosen)
+        self.size.currentIndexChanged.connect(self._size_chosen)
         self.recipe.currentIndexChanged.connect(self._recipe_chosen)
-        self.minutes.valueChanged.connect(self.changed)
+        self.minutes.valueChanged.connect(self._minutes_changed)
 
     def _fill(self) -> None:
         try:
@@ -78,22 +87,26 @@ class TrainChoices(QWidget):
             infos = []
         for info in infos:
             for levels in levels_offered(info):
-                text = self._view_text(info.name, levels)
-                view = None if levels == info.spec.levels else levels
-                self.data.addItem(text, (info.name, view, False))
+                view = DataView(dataset=info.name, levels=None if levels == info.spec.levels else levels)
+                self.data.addItem(self._view_text(info.name, levels), view)
         self.data.insertSeparator(self.data.count())
-        self.data.addItem(self.tr("Folder of images…"), None)
+        self.data.addItem(self.tr("Folder of images…"), FOLDER)
+        self.data.addItem(self.tr("File of images…"), FILE)
+        self.data.insertSeparator(self.data.count())
+        for name, source in SOURCES.items():
+            self.data.addItem(self.tr("{0}…").format(source.info.title), name)
+        self._last_data = self.data.itemText(0)
         for name, title in TITLES.items():
             self.model.addItem(title, name)
         self.model.setCurrentIndex(max(0, self.model.findData("gated_pixelcnn")))
         sizes = {"small": self.tr("small"), "medium": self.tr("medium"), "paper": self.tr("paper")}
         for key in SIZES:
             self.size.addItem(sizes[key], key)
-        self.size.setCurrentIndex(SIZES.index("medium"))
-        names = {"quick": self.tr("quick"), "good": self.tr("good"), "long": self.tr("long")}
-        for key, minutes in RECIPES.items():
-            self.recipe.addItem(f"{names[key]} · {duration(60 * minutes)}", key)
+        self._recipe_names = {"quick": self.tr("quick"), "good": self.tr("good"), "paper": self.tr("paper")}
+        for key in RECIPE_NAMES:
+            self.recipe.addItem(self._recipe_names[key], key)
         self.recipe.addItem(self.tr("custom"), CUSTOM)
+        self._show_recipes()
 
     def _view_text(self, name: str, levels: int) -> str:
         return self.tr("{0} · {1} levels").format(name, levels) if levels else self.tr("{0} · continuous").format(name)
@@ -102,7 +115,10 @@ class TrainChoices(QWidget):
         self.data.setToolTip(self.tr("The images to learn from. Fewer levels are easier and faster."))
         self.model.setToolTip(self.tr("The network that turns the pixels so far into p(next pixel)."))
         self.size.setToolTip(self.tr("How wide and deep the network is. Larger learns more, slower; paper is as published."))
-        self.recipe.setToolTip(self.tr("How long to train. The learning rate falls over this time."))
+        self.recipe.setToolTip(self.tr(
+            "Size, time and rates that are known to go together: quick shows what the model is good for, good is what a\n"
+            "processor can do, paper is the published size for a GPU. The learning rate falls over the time."
+        ))
         self.minutes.setToolTip(self.tr("Minutes of training"))
         self.minutes.setSuffix(self.tr(" min"))
         self.minutes.setAccessibleName(self.tr("Minutes of training"))
@@ -114,9 +130,10 @@ class TrainChoices(QWidget):
 
     # -- what is chosen -------------------------------------------------------------------------------------
 
-    def dataset(self) -> tuple[str, int | None, bool]:
-        """Name or path, levels (None: native), and whether it is a folder."""
-        return self.data.currentData()
+    def view(self) -> DataView:
+        """Which images, seen how."""
+        found = self.data.currentData()
+        return found if isinstance(found, DataView) else DataView(dataset="digits")    # an installation without data says so
 
     def model_name(self) -> str:
         """Registry name of the model."""
@@ -126,57 +143,140 @@ class TrainChoices(QWidget):
         """A name of SIZES."""
         return self.size.currentData()
 
-    def budget(self) -> float:
-        """Minutes to train."""
-        key = self.recipe.currentData()
-        return self.minutes.value() if key == CUSTOM else RECIPES[key]
+    def base(self) -> Recipe:
+        """The recipe chosen last; size and time may have been changed since."""
+        return recipe(self._base, self.model_name(), self.view().dataset)
+
+    def budget(self) -> tuple[float, float]:
+        """Minutes and epochs to train, one of them 0."""
+        if self.recipe.currentData() == CUSTOM:
+            return self.minutes.value(), self._epochs
+        return self.base().minutes, self.base().epochs
 
     def choose_dataset(self, name: str, levels: int | None = None) -> None:
         """Choose a bundled dataset by name, in its first view or at `levels`."""
         for i in range(self.data.count()):
             found = self.data.itemData(i)
             wanted = "" if levels is None else self._view_text(name, levels)
-            if found and found[0] == name and (levels is None or self.data.itemText(i) == wanted):
+            if isinstance(found, DataView) and found.dataset == name and (levels is None or self.data.itemText(i) == wanted):
                 self.data.setCurrentIndex(i)
                 self._data_chosen(i)
                 return
 
-    def choose_folder(self, path: str) -> None:
-        """Choose a folder of pictures; it joins the list."""
-        at = self.data.count() - 2
-        self.data.insertItem(at, self.tr("folder {0}").format(Path(path).name), (str(path), None, True))
+    def choose_view(self, view: DataView, text: str) -> None:
+        """Choose images of one's own, or others in a view of one's own; they join the list under a name."""
+        places = [i for i in range(self.data.count()) if self.data.itemText(i) == text]
+        at = places[0] if places else 0
+        if places:
+            self.data.setItemData(at, view)
+        else:
+            self.data.insertItem(0, text, view)
         self.data.setCurrentIndex(at)
         self._data_chosen(at)
 
     def choose_minutes(self, minutes: float) -> None:
         """Choose a time of one's own."""
+        self._epochs = 0.0
         self.minutes.setValue(minutes)
         self.recipe.setCurrentIndex(self.recipe.findData(CUSTOM))
+
+    def choose_all(self, view: DataView, text: str, model: str, minutes: float, epochs: float) -> None:
+        """What another run was trained with; its size is kept, as its settings say more."""
+        self.model.setCurrentIndex(max(0, self.model.findData(model)))
+        self.choose_view(view, text)
+        self.choose_minutes(max(minutes, self.minutes.minimum()))
+        self._epochs = epochs
+        self._show_caption()
+        self.changed.emit()
 
     # -- reactions ------------------------------------------------------------------------------------------
 
     @Slot(int)
     def _data_chosen(self, index: int) -> None:
-        if self.data.itemData(index) is not None:
-            self._last_data = index
+        wanted = self.data.itemData(index)
+        if isinstance(wanted, DataView):
+            self._last_data = self.data.itemText(index)
+            self._show_recipes()
             self.changed.emit()
             return
-        self.data.setCurrentIndex(self._last_data)
-        dialog = QFileDialog(self, self.tr("Folder of images"))
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        self.data.setCurrentIndex(max(0, self.data.findText(self._last_data)))
+        if wanted in SOURCES:
+            self.offered.emit(wanted)
+        elif wanted is not None:
+            self._ask(wanted)
+
+    def _ask(self, what: str) -> None:
+        dialog = QFileDialog(self, self.tr("Folder of images") if what == FOLDER else self.tr("File of images"))
+        if what == FOLDER:
+            dialog.setFileMode(QFileDialog.FileMode.Directory)
+            dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        else:
+            dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+            dialog.setNameFilters([
+                self.tr("Files of images (*.npz *.npy *idx3-ubyte* *.tar.gz *.tgz *.tar *.png *.gif *.bmp *.webp *.jpg)"),
+                self.tr("All files (*)"),
+            ])
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self.choose_folder)
+        dialog.fileSelected.connect(self.offered)
         dialog.open()
 
     @Slot()
-    def _recipe_chosen(self) -> None:
-        self.minutes.setVisible(self.recipe.currentData() == CUSTOM)
+    def _look(self) -> None:
+        self.looked.emit(self.view())
+
+    @Slot()
+    def _model_chosen(self) -> None:
+        self._show_recipes()
+        self.changed.emit()
+
+    @Slot()
+    def _size_chosen(self) -> None:
+        """A size of one's own keeps the time of the recipe."""
+        if self.recipe.currentData() != CUSTOM:
+            self._keep_time()
+        self.changed.emit()
+
+    def _keep_time(self) -> None:
+        minutes, self._epochs = self.budget()
+        for box in (self.minutes, self.recipe):
+            box.blockSignals(True)
+        self.minutes.setValue(minutes or self.minutes.value())
+        self.recipe.setCurrentIndex(self.recipe.findData(CUSTOM))
+        for box in (self.minutes, self.recipe):
+            box.blockSignals(False)
+        self._show_caption()
+
+    @Slot()
+    def _minutes_changed(self) -> None:
+        self._epochs = 0.0
         self._show_caption()
         self.changed.emit()
 
+    @Slot()
+    def _recipe_chosen(self) -> None:
+        if self.recipe.currentData() != CUSTOM:
+            self._base = self.recipe.currentData()
+        self._show_recipes()
+        self._show_caption()
+        self.changed.emit()
+
+    def _show_recipes(self) -> None:
+        """What the recipes are for this model and these images; the chosen one sets the size."""
+        for i, name in enumerate(RECIPE_NAMES):
+            found = recipe(name, self.model_name(), self.view().dataset)
+            time = duration(60 * found.minutes) if found.minutes else self.tr("{0:.0f} epochs").format(found.epochs)
+            self.recipe.setItemText(i, f"{self._recipe_names[name]} · {time}")
+        if self.recipe.currentData() != CUSTOM:
+            self.size.blockSignals(True)
+            self.size.setCurrentIndex(SIZES.index(self.base().preset))
+            self.size.blockSignals(False)
+
     def _show_caption(self) -> None:
-        self._time.caption.setVisible(not (self._compact and self.recipe.currentData() == CUSTOM))
+        custom = self.recipe.currentData() == CUSTOM
+        self.minutes.setVisible(custom and not self._epochs)
+        text = self.tr("custom · {0:g} epochs").format(self._epochs) if self._epochs else self.tr("custom")
+        self.recipe.setItemText(len(RECIPE_NAMES), text)
+        self._time.caption.setVisible(not (self._compact and custom))
 
     def set_state(self, *, training: bool, paused: bool, stopping: bool, resumable: bool) -> None:
         """Which buttons are there, and whether choices can be changed."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from arstudio.data import Shelf
 from arstudio.gui import theme
 from arstudio.gui.panels.train_session import Choice, Probed, probe
 from arstudio.gui.tasks import Task
@@ -24,9 +25,9 @@ class CostProbe(QObject):
     refused = Signal(str)
     ended = Signal()
 
-    def __init__(self, choose: Callable[[], Choice], parent: QObject) -> None:
+    def __init__(self, choose: Callable[[], Choice], shelf: Shelf, parent: QObject) -> None:
         super().__init__(parent)
-        self._choose = choose
+        self._choose, self._shelf = choose, shelf
         self._task: Task | None = None
         self._stale = self._again = False
         self._settle = QTimer(self, interval=SETTLE, singleShot=True)
@@ -59,7 +60,7 @@ class CostProbe(QObject):
             self._again = True
             return
         try:
-            work = probe(self._choose())
+            work = probe(self._choose(), self._shelf)
         except RunError as error:
             self.refused.emit(str(error))
             return
@@ -151,10 +152,11 @@ class CostLine(QWidget):
             self._fit()
         super().changeEvent(event)
 
-    def show_cost(self, probed: Probed, minutes: float) -> None:
-        """Parameters, memory, time of an epoch, and how far the time chosen goes."""
+    def show_cost(self, probed: Probed, minutes: float, epochs: float) -> None:
+        """Parameters, memory, time of an epoch, and how far the time chosen goes, or how long the epochs take."""
         found = probed.estimate
-        passes, each = found.epochs(minutes), found.seconds_per_epoch
+        each = found.seconds_per_epoch
+        passes, minutes = (found.epochs(minutes), minutes) if minutes else (epochs, epochs * each / 60)
         many = self.tr("about {0:,.0f} epochs in {1}")
         few = self.tr("{0:.1f} epochs in {1}")
         self.say(" · ".join((

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from arstudio.data import DataView, Shelf
 from arstudio.gui.tasks import TaskProgress
-from arstudio.image import ImageError, ImageSpec, from_pil, open_picture, quantise
+from arstudio.image import ImageError, ImageSpec, from_pil, open_picture
 from arstudio.progress import Cancelled, Muted
-from arstudio.training.baselines import histogram_nats, uniform_nats
-from arstudio.training.recipes import size_settings
+from arstudio.training.baselines import uniform_nats
+from arstudio.training.recipes import Recipe, size_settings
 from arstudio.training.runs import Run, RunError
 
 RESUMABLE = ("stopped", "training", "interrupted", "diverged")   # `training` on disk: the program ended first
@@ -29,13 +30,13 @@ RESUMABLE = ("stopped", "training", "interrupted", "diverged")   # `training` on
 class Choice:
     """What a person chose: data view, model with settings, budget, and how to train."""
 
-    dataset: str
-    levels: int | None
-    size: int | None
+    view: DataView
     model: str
+    recipe: Recipe                                             # where everything comes from that is not said here
     preset: str
     changes: dict[str, Any]                                    # settings of the model other than the preset's
     minutes: float
+    epochs: float
     name: str
     training: dict[str, Any] = field(default_factory=dict)     # fields of TrainConfig
     classes: bool = True
@@ -43,18 +44,30 @@ class Choice:
     @property
     def settings(self) -> dict[str, Any]:
         """Settings of the model; loads torch."""
-        return size_settings(self.model, self.preset) | self.changes
+        return size_settings(self.model, self.preset) | self.recipe.changes | self.changes
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Fields of TrainConfig."""
+        rates = {key: getattr(self.recipe, key) for key in ("batch", "learning_rate", "ema", "patience")}
+        return {"minutes": self.minutes, "epochs": self.epochs, **rates, **self.training}
 
     @property
     def command(self) -> str:
         """The same training on the command line."""
         import shlex
 
-        parts = ["arstudio", "train", "--dataset", self.dataset, "--model", self.model, "--out", self.name]
-        parts += ["--minutes", f"{self.minutes:g}"]
-        parts += ["--levels", str(self.levels)] if self.levels is not None else []
+        view, config = self.view, self.config
+        parts = ["arstudio", "train", "--dataset", view.dataset, "--model", self.model, "--out", self.name]
+        parts += ["--minutes", f"{self.minutes:g}"] if self.minutes else ["--epochs", f"{self.epochs:g}"]
+        for option, value in (("levels", view.levels), ("size", view.size), ("cell", view.cell)):
+            parts += [f"--{option}", str(value)] if value is not None else []
+        parts += ["--grey"] if view.grey else []
+        parts += ["--binarise", view.binarise] if view.binarise != "static" else []
         parts += ["--preset", self.preset] if self.preset != "medium" else []
-        for key, value in self.changes.items():
+        parts += ["--batch", str(config["batch"]), "--lr", f"{config['learning_rate']:g}", "--ema", f"{config['ema']:g}"]
+        parts += ["--patience", str(config["patience"])] if config["patience"] else []
+        for key, value in (self.recipe.changes | self.changes).items():
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             parts += ["--set", f"{key}={text}"]
         return shlex.join(parts)
@@ -74,6 +87,7 @@ class Session:
         self.plan: list[float] = []                # seconds at which film frames are drawn
         self.status = "training"
         self.probed: Probed | None = None          # what was measured before it started
+        self.trainer: Any = None                   # while it trains here
 
     @property
     def name(self) -> str:
@@ -100,15 +114,8 @@ class Session:
         data, spec = trainer.data, trainer.model.spec
         self.spec, self.parameters = spec, trainer.model.num_parameters
         self.native = data.info.spec.levels
-        figure = trainer.run.record.get("histogram_nats")
-        if figure is None:
-            seen, judged, levels = data.train.x, data.validation.x[:trainer.config.validation_images], spec.levels
-            if not levels:
-                levels = self.native
-                seen, judged = quantise(seen, levels), quantise(judged, levels)
-            figure = histogram_nats(seen, judged, levels)
-            trainer.run.record["histogram_nats"] = figure       # written with the next change of the record
-        self.baselines = _baselines(spec, self.native, figure)
+        self.baselines = _baselines(spec, self.native, trainer.run.record)
+        self.trainer = trainer
         minutes = bool(trainer.config.minutes)
         self.limit = trainer.budget if minutes else 0.0
         self.plan = [share * trainer.budget for share in FILM] if minutes else []
@@ -129,7 +136,7 @@ class Session:
             raise RunError(f"{run.path} has a damaged run.json ({error}).") from None
         session.parameters = int(record.get("parameters", 0))
         session.native = int(record.get("native_levels", 0))
-        session.baselines = _baselines(session.spec, session.native, record.get("histogram_nats"))
+        session.baselines = _baselines(session.spec, session.native, record)
         session.live = Stored(run, session.spec)
         session.limit = max(60 * minutes, session.live.seconds)
         return session
@@ -152,11 +159,12 @@ class Stored:
         self.eta = math.nan
 
 
-def _baselines(spec: ImageSpec, native: int, histogram: float | None) -> dict[str, float]:
+def _baselines(spec: ImageSpec, native: int, record: dict[str, Any]) -> dict[str, float]:
+    """What a run must beat, nats per image; of runs of earlier versions two of them."""
     found = {"uniform": spec.comparable_nats(uniform_nats(spec), native)} if spec.levels or native else {}
-    if histogram is not None:
-        found["histogram"] = float(histogram)
-    return found
+    if "histogram_nats" in record:
+        found["histogram"] = float(record["histogram_nats"])
+    return found | {str(name): float(nats) for name, nats in record.get("baselines", {}).items()}
 
 
 def stored_film(run: Run, spec: ImageSpec) -> list[tuple[float, np.ndarray]]:
@@ -177,33 +185,32 @@ def stored_film(run: Run, spec: ImageSpec) -> list[tuple[float, np.ndarray]]:
     return film
 
 
-def train(session: Session, choice: Choice) -> Callable[[TaskProgress], Any]:
+def train(session: Session, choice: Choice, shelf: Shelf) -> Callable[[TaskProgress], Any]:
     """The work of a new run; it returns a training.loop.Outcome and raises errors of one sentence."""
 
     def work(progress: TaskProgress) -> Any:
         from arstudio.training.loop import TrainConfig
-        from arstudio.training.setup import DataView, new_trainer
+        from arstudio.training.setup import new_trainer
 
         progress.report(None, "loading data and building the network")
-        config = TrainConfig(minutes=choice.minutes, **choice.training)
-        view = DataView(dataset=choice.dataset, levels=choice.levels, size=choice.size)
+        config = TrainConfig(**choice.config)
         trainer = new_trainer(
-            session.path, view, choice.model, config, choice.settings, classes=choice.classes,
-            draw=_draw(progress), command=choice.command,
+            session.path, choice.view, choice.model, config, choice.settings, classes=choice.classes,
+            draw=_draw(progress), command=choice.command, data=shelf.load(choice.view, progress),
         )
         return _fit(session, trainer, progress)
 
     return work
 
 
-def resume(session: Session, minutes: float = 0.0) -> Callable[[TaskProgress], Any]:
-    """The work of continuing a run; `minutes` beyond its budget when that is spent."""
+def resume(session: Session, minutes: float = 0.0, epochs: float = 0.0) -> Callable[[TaskProgress], Any]:
+    """The work of continuing a run; `minutes` or `epochs` beyond its budget when that is spent."""
 
     def work(progress: TaskProgress) -> Any:
         from arstudio.training.setup import resume_trainer
 
         progress.report(None, "reading the last saved state")
-        return _fit(session, resume_trainer(session.path, minutes=minutes, draw=_draw(progress)), progress)
+        return _fit(session, resume_trainer(session.path, minutes=minutes, epochs=epochs, draw=_draw(progress)), progress)
 
     return work
 
@@ -244,7 +251,7 @@ class Probed:
     sees: float | None = None
 
 
-def probe(choice: Choice) -> Callable[[TaskProgress], Probed]:
+def probe(choice: Choice, shelf: Shelf) -> Callable[[TaskProgress], Probed]:
     """The work of measuring a choice before it is started. Publishes the config's fields first."""
 
     def work(progress: TaskProgress) -> Probed:
@@ -252,16 +259,14 @@ def probe(choice: Choice) -> Callable[[TaskProgress], Probed]:
 
         from arstudio.models import MODELS
         from arstudio.training.estimate import estimate
-        from arstudio.training.setup import DataView
 
         defaults = {f.name: f.default for f in dataclasses.fields(MODELS[choice.model].config)}
         progress.publish(Probed(choice.model, defaults))
-        data = DataView(dataset=choice.dataset, levels=choice.levels, size=choice.size).load()
+        data = shelf.load(choice.view, Muted(progress))
         progress.check()
         num_classes = len(data.classes) if choice.classes and data.train.y is not None else 0
-        batch = int(choice.training.get("batch", 32))
         found = estimate(
-            choice.model, data.spec, num_classes, choice.settings, batch, len(data.train), progress=progress
+            choice.model, data.spec, num_classes, choice.settings, choice.config["batch"], len(data.train), progress=progress
         )
         progress.publish(Probed(choice.model, defaults, found))
         progress.check()

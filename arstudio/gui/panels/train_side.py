@@ -23,10 +23,11 @@ from arstudio.gui import theme
 from arstudio.gui.panels.train_session import Probed, Session
 from arstudio.gui.widgets.controls import Figures, label, retint, section
 from arstudio.gui.wording import count, duration, size
+from arstudio.training.recipes import Recipe
 from arstudio.training.runs import RunError
 
 TRAINING = {"learning_rate": "0.002", "batch": "32", "ema": "0.998", "clip": "1", "seed": "0"}
-WHOLE = ("batch", "seed", "side", "levels")
+WHOLE = ("batch", "seed")
 
 
 class TrainSide(QScrollArea):
@@ -97,8 +98,6 @@ class TrainSide(QScrollArea):
     def _build_advanced(self) -> None:
         texts = {
             "name": (self.tr("Name of the run"), self.tr("A new directory for the run gets this name")),
-            "side": (self.tr("Image side"), self.tr("Pictures are cropped and resized to this many pixels")),
-            "levels": (self.tr("Levels"), self.tr("Steps of brightness, 2 to 256")),
             "learning_rate": (
                 self.tr("Learning rate"),
                 self.tr("Size η of an Adam step, θ ← θ − η m̂ / (√v̂ + ε); warms up, then falls.\n"
@@ -119,7 +118,6 @@ class TrainSide(QScrollArea):
         self._grid.addWidget(self.classes, self._rows, 0, 1, 2)
         self._grid.addWidget(self._model_heading, self._rows + 1, 0, 1, 2)
         self._model_heading.hide()
-        self.set_folder(False)
 
     def _line(self, row: int, text: str, tip: str, shown: str) -> QLineEdit:
         name, line = label(text, "dim"), QLineEdit()
@@ -136,12 +134,10 @@ class TrainSide(QScrollArea):
         self._grid.addWidget(line, row, 1)
         return line
 
-    def set_folder(self, folder: bool) -> None:
-        """Side and levels are asked for a folder only."""
-        for key, shown in (("side", "28"), ("levels", "16")):
-            self.fields[key].setPlaceholderText(shown)
-            self.fields[key].setVisible(folder)
-            self.fields[key].property("caption").setVisible(folder)
+    def show_recipe(self, recipe: Recipe) -> None:
+        """In grey what a recipe says."""
+        for key in ("learning_rate", "batch", "ema"):
+            self.fields[key].setPlaceholderText(f"{getattr(recipe, key):g}")
 
     def show_fields(self, probed: Probed, preset: dict[str, Any]) -> None:
         """Fields of the model's config; in grey what the size chosen gives them."""

@@ -10,8 +10,9 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QStackedWidget, QVBoxLay
 
 from arstudio.gui.panels.train_session import Session
 from arstudio.gui.widgets.controls import EmptyState, Segmented, label, section
-from arstudio.gui.widgets.curves import CurvePlot, Thinned
+from arstudio.gui.widgets.curves import CurvePlot
 from arstudio.gui.widgets.film_strip import FilmStrip
+from arstudio.gui.widgets.thinned import Thinned
 
 LOW = 270            # below this height, the film makes room for the curves
 
@@ -88,7 +89,7 @@ class RunView(QWidget):
             self._validated = len(points)
             curves = _curves(points, self._train.points())
             for curve in curves:
-                curve[:, 1] += session.comparable(0.0)
+                curve[:, 1] += session.comparable(0.0)    # _curves makes new arrays
             self.plot.show_curves(*curves, [p.epoch for p in points])
         if first or len(frames) != self.film.frames:
             self.film.show_film(frames, session.plan, session.spec)
@@ -132,11 +133,12 @@ class RunView(QWidget):
         super().changeEvent(event)
 
 
-def _curves(points: list[Any], train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 2) seconds and nats of training and validation. Before a resume, training is known at validations
-    only."""
+def _curves(points: list[Any], train: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n, 2) seconds and nats of training, validation, and validation without averaging. Before a resume, training is known
+    at validations only."""
     start = train[0, 0] if len(train) else np.inf
     early = [(p.seconds, p.train_nats) for p in points if p.seconds < start and np.isfinite(p.train_nats)]
     train = np.vstack([np.array(early).reshape(-1, 2), train]) if early else train
     validation = np.array([(p.seconds, p.validation_nats) for p in points]).reshape(-1, 2)
-    return train, validation
+    raw = np.array([(p.seconds, p.raw_nats) for p in points]).reshape(-1, 2)
+    return train, validation, raw

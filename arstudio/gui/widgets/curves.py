@@ -1,5 +1,5 @@
-"""Learning curves: validation in the accent, training quiet behind it, baselines dashed. Painted with
-QPainter, and only when something changed.
+"""Learning curves: validation in the accent, training quiet behind it, baselines dashed, other runs each in a colour.
+Painted with QPainter, and only when something changed.
 
 The ranges are steady: x is the whole budget from the start; y begins between the baselines, opens downwards
 in whole steps as the model learns, and glides when it does. Figures come in nats per image and are divided by
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from dataclasses import dataclass
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QVariantAnimation
@@ -19,46 +20,18 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from arstudio.gui import theme
 from arstudio.gui.wording import duration
 
-MOST_POINTS = 240
-GUTTER, LEGEND, AXIS = 44, 24, 24      # pixels left of, above and below the plot
+GUTTER, ROW, AXIS = 44, 18, 24      # pixels left of the plot, of a line of the legend, below the plot
+OTHERS = ("#56b4e9", "#e69f00", "#009e73", "#d55e00", "#cc79a7")      # of Okabe & Ito 2008, safe for the colour-blind
 _TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200)   # seconds
 
 
-class Thinned:
-    """A growing series as at most MOST_POINTS averages of equally many neighbours; only what is new costs."""
+@dataclass(frozen=True)
+class OtherRun:
+    """A run to compare with: `points` (n, 2) are seconds of training and nats, `colour` its place in OTHERS."""
 
-    def __init__(self) -> None:
-        self._x: list[float] = []
-        self._y: list[float] = []
-        self._open_x = self._open_y = 0.0
-        self._open = 0
-        self._each = 1
-        self.taken = 0
-
-    def feed(self, x: list[float], y: list[float]) -> bool:
-        """Take what lists x and y hold beyond last time; True if there was anything."""
-        end = min(len(x), len(y))
-        if end <= self.taken:
-            return False
-        for i in range(self.taken, end):
-            self._open_x += x[i]
-            self._open_y += y[i]
-            self._open += 1
-            if self._open == self._each:
-                self._x.append(self._open_x / self._open)
-                self._y.append(self._open_y / self._open)
-                self._open_x = self._open_y = 0.0
-                self._open = 0
-                if len(self._x) == MOST_POINTS:
-                    self._x = [(a + b) / 2 for a, b in zip(self._x[::2], self._x[1::2], strict=True)]
-                    self._y = [(a + b) / 2 for a, b in zip(self._y[::2], self._y[1::2], strict=True)]
-                    self._each *= 2
-        self.taken = end
-        return True
-
-    def points(self) -> np.ndarray:
-        """(n, 2) averages so far."""
-        return np.column_stack([self._x, self._y]) if self._x else np.zeros((0, 2))
+    name: str
+    points: np.ndarray
+    colour: int
 
 
 class CurvePlot(QWidget):
@@ -66,7 +39,8 @@ class CurvePlot(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._train = self._validation = np.zeros((0, 2))
+        self._train = self._validation = self._raw = np.zeros((0, 2))
+        self._others: list[OtherRun] = []
         self._epochs: list[float] = []
         self._baselines: dict[str, float] = {}
         self._limit, self._per_unit, self._unit = 60.0, 1.0, "nats"
@@ -98,10 +72,22 @@ class CurvePlot(QWidget):
             self._set_range(*self._wanted(self._per_unit), glide=False)
         self.update()
 
-    def show_curves(self, train: np.ndarray, validation: np.ndarray, epochs: list[float]) -> None:
-        """(n, 2) seconds and nats each; `epochs` of the validation points, for the tooltip."""
+    def show_others(self, others: list[OtherRun]) -> None:
+        """Runs to compare with."""
+        self._others = list(others)
+        self._limit = max([self._limit, *(run.points[-1, 0] for run in others if len(run.points))])
+        self._set_range(*self._wanted(self._per_unit), glide=True)
+        self.update()
+
+    def others(self) -> list[OtherRun]:
+        """Runs compared with, as shown."""
+        return list(self._others)
+
+    def show_curves(self, train: np.ndarray, validation: np.ndarray, raw: np.ndarray, epochs: list[float]) -> None:
+        """(n, 2) seconds and nats each of training, of the averaged weights and of the weights themselves on validation
+        images; `epochs` of the validation points, for the tooltip."""
         fresh = not len(self._validation) and not len(self._train)
-        self._train, self._validation, self._epochs = train, validation, epochs
+        self._train, self._validation, self._raw, self._epochs = train, validation, raw, epochs
         self._limit = max([self._limit, *train[-1:, 0], *validation[-1:, 0]])
         self._set_range(*self._wanted(self._per_unit), glide=not fresh)
         self._describe()
@@ -109,7 +95,8 @@ class CurvePlot(QWidget):
 
     def clear(self) -> None:
         """Forget the curves, for another run."""
-        self._train = self._validation = np.zeros((0, 2))
+        self._train = self._validation = self._raw = np.zeros((0, 2))
+        self._others = []
         self._epochs, self._baselines, self._hover, self._limit = [], {}, None, 0.0
         self.update()
 
@@ -118,7 +105,7 @@ class CurvePlot(QWidget):
     def _wanted(self, per_unit: float) -> tuple[float, float]:
         """(low, high) in nats. High is the uniform baseline; once the model beats the histogram, a far-off
         uniform leaves. Low takes whole steps."""
-        values = np.concatenate([self._validation[:, 1], self._smooth()])
+        values = np.concatenate([self._validation[:, 1], self._smooth(), *(run.points[:, 1] for run in self._others)])
         values = values[np.isfinite(values)]
         uniform = self._baselines.get("uniform")
         histogram = self._baselines.get("histogram")
@@ -157,8 +144,9 @@ class CurvePlot(QWidget):
 
     def area(self) -> QRectF:
         """Rectangle of the plot itself."""
-        width, height = self.width() - GUTTER - 4, self.height() - LEGEND - AXIS
-        return QRectF(GUTTER, LEGEND, max(width, 1), max(height, 1))
+        top = 6 + ROW * (1 + max((row for _, row, _, _ in self._legend()), default=0))
+        width, height = self.width() - GUTTER - 4, self.height() - top - AXIS
+        return QRectF(GUTTER, top, max(width, 1), max(height, 1))
 
     def _x(self, seconds: float) -> float:
         area = self.area()
@@ -182,6 +170,8 @@ class CurvePlot(QWidget):
             self._hover = seconds
             self.update()
         lines = [self.tr("validation {0:.3f} {1}").format(nats / self._per_unit, self._unit)]
+        if index < len(self._raw) and np.isfinite(self._raw[index, 1]):
+            lines.append(self.tr("unaveraged {0:.3f} {1}").format(self._raw[index, 1] / self._per_unit, self._unit))
         if len(self._train):
             i = min(bisect_left(self._train[:, 0].tolist(), seconds), len(self._train) - 1)
             lines.append(self.tr("train {0:.3f} {1}").format(self._train[i, 1] / self._per_unit, self._unit))
@@ -205,9 +195,7 @@ class CurvePlot(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Grid, baselines, curves, legend."""
         painter = QPainter(self)
-        font = QFont(self.font())
-        font.setPixelSize(11)
-        painter.setFont(font)
+        painter.setFont(self._font())
         self._draw_axes(painter)
         area = self.area()
         painter.setClipRect(area.adjusted(-1, -1, 5, 2))
@@ -217,8 +205,11 @@ class CurvePlot(QWidget):
             painter.setPen(pen)
             painter.drawLine(QPointF(area.left(), self._y(nats)), QPointF(area.right(), self._y(nats)))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)      # curves only: level lines are sharper without
-        self._draw_curve(painter, self._train, "train", 1.2)
-        self._draw_curve(painter, self._validation, "validation", 2.4)
+        self._draw_curve(painter, self._train, self._colour("train"), 1.2)
+        for run in self._others:
+            self._draw_curve(painter, run.points, QColor(OTHERS[run.colour % len(OTHERS)]), 1.8)
+        self._draw_curve(painter, self._raw, self._colour("raw"), 1.2)
+        self._draw_curve(painter, self._validation, self._colour("validation"), 2.4)
         if self._hover is not None:
             painter.setPen(QPen(theme.colour("dim", 0.6), 1))
             x = self._x(self._hover)
@@ -229,11 +220,12 @@ class CurvePlot(QWidget):
     @staticmethod
     def _colour(name: str) -> QColor:
         return {
-            "validation": theme.colour("accent"), "train": theme.colour("dim", 0.75),
+            "validation": theme.colour("accent"), "raw": theme.colour("accent", 0.55), "train": theme.colour("dim", 0.75),
             "uniform": theme.colour("dim", 0.8), "histogram": theme.colour("selected", 0.9),
-        }[name]
+            "gzip": QColor(OTHERS[2]), "PNG": QColor(OTHERS[4]),
+        }.get(name, theme.colour("dim"))
 
-    def _draw_curve(self, painter: QPainter, points: np.ndarray, name: str, width: float) -> None:
+    def _draw_curve(self, painter: QPainter, points: np.ndarray, colour: QColor, width: float) -> None:
         points = points[np.isfinite(points).all(1)]
         if not len(points):
             return
@@ -243,12 +235,12 @@ class CurvePlot(QWidget):
         y = area.bottom() - np.clip(share, -9, 9) * area.height()      # Qt draws slowly what is far outside
         shown = QPolygonF([QPointF(*p) for p in np.column_stack([x, y]).tolist()])
         round_ = Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin
-        painter.setPen(QPen(self._colour(name), width, Qt.PenStyle.SolidLine, *round_))
+        painter.setPen(QPen(colour, width, Qt.PenStyle.SolidLine, *round_))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPolyline(shown)
-        if name == "validation":      # the latest figure, also while there is only one
+        if points[-1, 0] == self._validation[-1:, 0] and width > 2:      # the latest figure, also while there is only one
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(self._colour(name))
+            painter.setBrush(colour)
             painter.drawEllipse(shown[len(shown) - 1], 3.2, 3.2)
 
     def _draw_axes(self, painter: QPainter) -> None:
@@ -277,26 +269,43 @@ class CurvePlot(QWidget):
             left = min(max(x - wide / 2, area.left() - 2), area.right() - wide + 2)
             painter.drawText(QPointF(left, area.bottom() + 17), text)
 
+    def _legend(self) -> list[tuple[float, int, str, str]]:
+        """(x, line, key, text) of all that is drawn; a key of a number is the place of another run."""
+        metrics, found = QFontMetricsF(self._font()), []
+        names = {"validation": self.tr("validation"), "raw": self.tr("unaveraged"), "train": self.tr("train")}
+        if not np.isfinite(self._raw[:, 1]).any():
+            del names["raw"]
+        texts = {"uniform": self.tr("uniform"), "histogram": self.tr("histogram")}
+        for key, nats in self._baselines.items():
+            names[key] = f"{texts.get(key, key)} {nats / self._per_unit:.2f}"
+        names |= {str(i): run.name for i, run in enumerate(self._others)}
+        x, row = float(GUTTER), 0
+        for key, text in names.items():
+            text = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, 170)
+            wide = 20 + metrics.horizontalAdvance(text)
+            if x > GUTTER and x + wide > self.width():
+                x, row = float(GUTTER), row + 1
+            found.append((x, row, key, text))
+            x += wide + 16
+        return found
+
+    def _font(self) -> QFont:
+        font = QFont(self.font())
+        font.setPixelSize(11)
+        return font
+
     def _draw_legend(self, painter: QPainter) -> None:
-        metrics = QFontMetricsF(painter.font())
-        x = float(GUTTER)
-        names = {
-            "validation": self.tr("validation"), "train": self.tr("train"),
-            "uniform": self.tr("uniform"), "histogram": self.tr("histogram"),
-        }
-        for name, text in names.items():
-            if name in self._baselines:
-                text = f"{text} {self._baselines[name] / self._per_unit:.2f}"
-            elif name in ("uniform", "histogram"):
-                continue
-            pen = QPen(self._colour(name), 2.4 if name == "validation" else 1.6)
-            if name in self._baselines:
+        for x, row, key, text in self._legend():
+            other = self._others[int(key)] if key.isdigit() else None
+            colour = QColor(OTHERS[other.colour % len(OTHERS)]) if other else self._colour(key)
+            pen = QPen(colour, 2.4 if key == "validation" else 1.6)
+            if key in self._baselines:
                 pen.setDashPattern([2, 1.6])
+            y = ROW * row + 8.0
             painter.setPen(pen)
-            painter.drawLine(QPointF(x, 8), QPointF(x + 14, 8))
+            painter.drawLine(QPointF(x, y), QPointF(x + 14, y))
             painter.setPen(theme.colour("dim"))
-            painter.drawText(QPointF(x + 20, 12), text)
-            x += 36 + metrics.horizontalAdvance(text)
+            painter.drawText(QPointF(x + 20, y + 4), text)
 
 
 def _nice(value: float) -> float:
