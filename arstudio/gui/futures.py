@@ -103,7 +103,6 @@ class Futures(Playhead):
 
     def _show_branch(self, branch: Branch, position: int) -> None:
         self.show_trace(branch.trace, self.trace_card, focus=self.focus, position=position)
-        self.branches_changed.emit()
 
     def _draw_on(self) -> None:
         tree, lanes = self.tree, self.comparison.lanes if self.comparison is not None else []

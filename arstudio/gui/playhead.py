@@ -16,14 +16,21 @@ if TYPE_CHECKING:
 
 FULL_SPEED = math.inf
 SMOOTH, FOLLOWING = 16, 31    # ms between two looks at the trace; while following, every look costs the drawing time
+READ, READ_FOLLOWING = 0.08, 0.2    # seconds between two times when figures and words are due
 
 
 class Playhead(QObject):
     """`position` counts the steps shown of `trace`. `marks` are pixel ranks in drawing order; `loop` is a pair of ranks,
-    begin and end, or None."""
+    begin and end, or None.
+
+    `position_changed` is for what is watched, at every look while the playhead moves; `figures_due` for what is read: now
+    and then while it moves, and once whenever it rests or was put somewhere. `trace_changed`: another trace, or another of
+    its images, with all that belongs to it; no `position_changed` comes besides.
+    """
 
     trace_changed = Signal()
     position_changed = Signal()
+    figures_due = Signal()
     playing_changed = Signal()
     marks_changed = Signal()
 
@@ -39,6 +46,8 @@ class Playhead(QObject):
         self._seen = -1
         self._exact = 0.0
         self._last = 0.0
+        self._read = 0.0           # when figures were due last
+        self._unread = False       # something moved since
         self._clock = QTimer(self, interval=16)
         self._clock.setTimerType(Qt.TimerType.PreciseTimer)
         self._clock.timeout.connect(self._tick)
@@ -69,6 +78,7 @@ class Playhead(QObject):
         self.playing = False
         self._clock.stop()
         self.playing_changed.emit()
+        self._figures()
 
     def toggle(self) -> None:
         """Play or pause."""
@@ -113,6 +123,12 @@ class Playhead(QObject):
     def _set_position(self, step: int) -> None:
         self._exact, self.position = float(step), step
         self.position_changed.emit()
+        if not self.playing:
+            self._figures()
+
+    def _figures(self) -> None:
+        self._read, self._unread = time.perf_counter(), False
+        self.figures_due.emit()
 
     @Slot()
     def _tick(self) -> None:
@@ -131,8 +147,10 @@ class Playhead(QObject):
         self._last = now
         position = int(self._exact)
         if (position, cursor) != (self.position, self._seen):
-            self.position, self._seen = position, cursor
+            self.position, self._seen, self._unread = position, cursor, True
             self.position_changed.emit()
+        if self._unread and now - self._read >= (READ_FOLLOWING if math.isinf(self.speed) else READ):
+            self._figures()
         if position >= trace.spec.sites and not self.drawing and self.loop is None:
             self.pause()
 

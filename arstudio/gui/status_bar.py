@@ -40,19 +40,17 @@ class StatusLine(QStatusBar):
         self.setContentsMargins(8, 0, 8, 0)
         self.with_likelihood = True
         self._busy = self._endless = None
-        self._shown = self._counted = 0.0
+        self._shown = 0.0
         self.show_work("", None)
         studio.status.connect(self.show_work)
-        studio.position_changed.connect(self.show_likelihood)
-        studio.trace_changed.connect(self.show_likelihood)
-        studio.playing_changed.connect(self.show_likelihood)
+        studio.figures_due.connect(self.show_likelihood)
 
     @Slot(str, object)
     def show_work(self, text: str, fraction: float | None) -> None:
         """Say what runs; fraction None: nobody knows how far it is. "" when idle."""
         now = time.monotonic()
         same = bool(text) == self._busy and (fraction is None) == self._endless
-        if same and text and now - self._shown < 0.25:    # text costs a layout of the bar, four a second are plenty
+        if same and (not text or now - self._shown < 0.25):    # text costs a layout of the bar, four a second are plenty
             return
         self._shown = now
         self.text.setText(text)
@@ -75,10 +73,6 @@ class StatusLine(QStatusBar):
         if trace is None or not self.with_likelihood:
             self.likelihood.setText("")
             return
-        now = time.monotonic()
-        if self.studio.playing and now - self._counted < 0.2:
-            return
-        self._counted = now
         position = min(self.studio.position, trace.cursor)
         nats = trace.nats(self.studio.focus, position)
         per = nats / (max(position, 1) * math.log(2))

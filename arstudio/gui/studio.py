@@ -9,6 +9,7 @@ its file.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
     from arstudio.models import AutoregressiveModel
     from arstudio.sampling import Branch, BranchTree, Recipe, Trace
+
+
+SHORT = 0.25    # seconds of drawing before the status line speaks of it
 
 
 class Studio(Futures):
@@ -62,6 +66,7 @@ class Studio(Futures):
         self._loading: Task | None = None
         self._drawing: Task | None = None
         self._drawn_with = (self.card, self.settings)
+        self._began = 0.0                              # when the drawing task was started
         self._opened = 0                               # counts calls of open_model; the latest wins
 
     # -- model ----------------------------------------------------------------------------------------------
@@ -205,6 +210,8 @@ class Studio(Futures):
             self.comparison.draw()
             return
         self.stop_drawing()
+        if self.tree is not None:
+            self.tree.rest()    # here, so that memory is free for the next, and nothing is left to do when it begins
         model, name = self.model, self.tr("First")
         recipe = recipe or self.settings.recipe(model, self.card)
         self._drawn_with = (self.card, self.settings)
@@ -272,19 +279,24 @@ class Studio(Futures):
         self._drawing.failed.connect(self._drawing_failed)
         self._drawing.cancelled.connect(self._drawing_ended)
         self._drawing.reported.connect(self._drawing_reported)
+        self._began = time.perf_counter()
         self._drawing.start()
         self.drawing_changed.emit()
 
     @Slot(object)
     def _trace_ready(self, tree: BranchTree) -> None:
+        if self._drawing is not None:
+            self._drawing.look_seldom()
         if tree is not self.tree:
             self._turn_to(tree)
-            self.show_trace(tree.current.trace, self._drawn_with[0])
-            self.branches_changed.emit()
-        self.play()
+            self.show_trace(tree.current.trace, self._drawn_with[0], play=True)
+        else:
+            self.play()
 
     @Slot(object, str)
     def _drawing_reported(self, fraction: float | None, text: str) -> None:
+        if time.perf_counter() - self._began < SHORT:
+            return
         by = self.tr(" by {}").format(self.way[0]) if self.way[0] else ""
         self.status.emit(f"{self._drawing.objectName() if self._drawing else ''}{by} · {text}", fraction)
 
@@ -330,8 +342,10 @@ class Studio(Futures):
             self._drawing.stop_and_wait()
             self._drawing_ended()
 
-    def show_trace(self, trace: Trace, card: ModelCard | None, *, focus: int = 0, position: int | None = None) -> None:
-        """Show a trace, new or old, at its end or at `position`."""
+    def show_trace(
+        self, trace: Trace, card: ModelCard | None, *, focus: int = 0, position: int | None = None, play: bool = False
+    ) -> None:
+        """Show a trace, new or old, at its end or at `position`; `play` at once, and its figures when they are next due."""
         if self.trace is not None and self.trace.spec != trace.spec:
             self._forget_marks()
         if self.tree is not None and trace is not self.tree.current.trace:
@@ -341,11 +355,14 @@ class Studio(Futures):
         self.focus = min(focus, trace.count - 1)
         if self.selection is not None and not self._fits(self.selection, trace):
             self.selection = None
-        self._exact = self.position = trace.cursor if position is None and trace.complete else position or 0
-        self._seen = -1
+        self._exact = self.position = trace.cursor if position is None and trace.complete and not play else position or 0
+        self._seen, self._unread = -1, True
+        if play:
+            self._read = time.perf_counter()
+            self.play()
         self.trace_changed.emit()
-        self.position_changed.emit()
-        self.selection_changed.emit()
+        if not self.playing:
+            self._figures()
 
     @staticmethod
     def _fits(selection: tuple[int, int, int], trace: Trace) -> bool:
@@ -373,8 +390,7 @@ class Studio(Futures):
         if self.trace is not None and 0 <= index < self.trace.count and index != self.focus:
             self.focus = index
             self.trace_changed.emit()
-            self.position_changed.emit()
-            self.selection_changed.emit()
+            self._figures()
 
     def point_at(self, pixel: tuple[int, int] | None, value: int | None = None) -> None:
         """The pixel (row, column) or bar value under the mouse, None when it left."""

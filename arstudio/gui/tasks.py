@@ -1,7 +1,7 @@
 """Work beside the window: one function in one QThread, watched through a Qt-free Progress.
 
-The worker stores its latest report and its latest partial result; the window looks at them thirty times a second, so a
-fast worker cannot flood the event loop. `done`, `failed` or `cancelled` is delivered once, on the GUI thread.
+The worker stores its latest report and its latest partial result; the window looks at them thirty times a second or less,
+so a fast worker cannot flood the event loop. `done`, `failed` or `cancelled` is delivered once, on the GUI thread.
 """
 
 from __future__ import annotations
@@ -114,6 +114,10 @@ class Task(QThread):
             self._was_cancelled = True
         except BaseException as error:
             self._error = (str(error) or type(error).__name__, traceback.format_exc())
+
+    def look_seldom(self) -> None:
+        """From now on ten looks a second are enough: the rest is words."""
+        self._timer.setInterval(100)
 
     def cancel(self) -> None:
         """Ask the work to stop at its next safe place."""

@@ -90,12 +90,11 @@ class Trace:
     def image(self, index: int, cursor: int | None = None) -> np.ndarray:
         """Image at a moment: (C, H, W) int16 levels or float64 reals,
         hidden (-1, NaN) where nothing is drawn or given before `cursor`."""
-        return self._place(self.values[index], index, cursor)
+        return self._place(self.values[index], cursor)
 
     def images(self, cursor: int | None = None) -> np.ndarray:
         """All images at a moment, (count, C, H, W)."""
-        end = self.cursor if cursor is None else cursor
-        return np.stack([self.image(i, end) for i in range(self.count)])
+        return self._place(self.values, cursor)
 
     def map(self, name: str, index: int, cursor: int | None = None) -> np.ndarray:
         """(C, H, W) float map of an image, NaN where hidden: "surprise" (−log2 p) or "entropy", in bits.
@@ -142,8 +141,9 @@ class Trace:
                 repr(float(self.entropies[index, t])), names[self.origin[index, t]],
             ])
 
-    def _place(self, column: np.ndarray, index: int, cursor: int | None) -> np.ndarray:
+    def _place(self, values: np.ndarray, cursor: int | None) -> np.ndarray:
+        """(…, steps) -> (…, C, H, W), hidden from the cursor on."""
         end = self.cursor if cursor is None else min(cursor, self.cursor)
-        flat = np.full(self.spec.sites, self.spec.hidden, dtype=self.values.dtype)
-        flat[self.sites[:end]] = column[:end]
-        return flat.reshape(self.spec.shape)
+        flat = np.full(values.shape, self.spec.hidden, dtype=values.dtype)
+        flat[..., self.sites[:end]] = values[..., :end]
+        return flat.reshape(*values.shape[:-1], *self.spec.shape)

@@ -226,6 +226,7 @@ def test_the_status_says_which_sampler_draws_and_that_memory_ran_out(qtbot, draw
     method, why = drawn.way
     assert method == drawn.tree.sampler.method
     assert why == drawn.tree.sampler.choice.why
+    drawn._began = 0.0    # long ago
     drawn._drawing_reported(0.5, "half")
     assert said[-1].endswith(f" by {method} · half")
     drawn.tree.sampler.notice = "Memory ran out."

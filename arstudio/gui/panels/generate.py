@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
@@ -112,12 +111,13 @@ class GeneratePanel(QWidget):
         whole.addWidget(self.stack)
 
         self.bottom = TimelineStrip(studio)
-        self._captioned = 0.0
+        self._several = True    # images beside the large one
         self.overlay = "none"
         self.extra_overlay: tuple[np.ndarray, float, float] | None = None
         studio.trace_changed.connect(self._trace_changed)
         studio.position_changed.connect(self.refresh)
-        studio.playing_changed.connect(self._rested)
+        for signal in (studio.figures_due, studio.branches_changed, studio.comparison_changed):
+            signal.connect(self._say)
         studio.selection_changed.connect(self.refresh)
         studio.hover_changed.connect(self._mark)
         studio.model_changed.connect(self._model_changed)
@@ -166,6 +166,7 @@ class GeneratePanel(QWidget):
     @Slot()
     def _trace_changed(self) -> None:
         self.extra_overlay = None    # it belonged to another drawing
+        self.stack.setCurrentIndex(1)
         self.refresh()
 
     @Slot()
@@ -237,32 +238,27 @@ class GeneratePanel(QWidget):
         self.refresh()
 
     @Slot()
-    def _rested(self) -> None:
-        """The last words, which may have been left out while it played."""
-        if not self.studio.playing:
-            self.refresh()
+    def _say(self) -> None:
+        """The words below the images, which are read, not watched."""
+        if self.studio.trace is not None:
+            self.caption.setText(self._caption(min(self.studio.position, self.studio.trace.cursor)))
 
     @Slot()
     def refresh(self) -> None:
         """Pull everything from the studio; widgets repaint only what changed."""
         studio, trace = self.studio, self.studio.trace
-        if trace is None:
-            self.stack.setCurrentIndex(0)
+        if trace is None or not self.isVisible():
             return
-        self.stack.setCurrentIndex(1)
         position = min(studio.position, trace.cursor)
-        if self.isVisible():
-            self._show_sides(position)
-            self._refresh_overlay(position)
-            self._mark()
-            several = trace.count > 1 and self.sides.count == 1
+        self._show_sides(position)
+        self._refresh_overlay(position)
+        self._mark()
+        several = trace.count > 1 and self.sides.count == 1
+        if several != self._several:
+            self._several = several
             self.side_box.setVisible(several)
-            if several:
-                self.grid.show_images([trace.image(i, position) for i in range(trace.count)], trace.spec, studio.focus)
-        now = time.monotonic()
-        if not studio.playing or now - self._captioned > 0.1:    # words are read, not watched
-            self._captioned = now
-            self.caption.setText(self._caption(position))
+        if several:
+            self.grid.show_images(trace.images(position), trace.spec, studio.focus)
 
     def _show_sides(self, position: int) -> None:
         """The large image alone, the lanes of a comparison, or the other future on its left."""
@@ -335,13 +331,6 @@ class GeneratePanel(QWidget):
             return self.tr("click a pixel or a bar")
         _, row, column = trace.site(position)
         return self.tr("row {0}, column {1} comes next").format(row, column)
-
-    def changeEvent(self, event: QEvent) -> None:
-        """New palette: new checkerboards."""
-        if event.type() == QEvent.Type.PaletteChange:
-            self.grid.forget()
-            self.refresh()
-        super().changeEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The large image is square-ish; the others get what is left beside it."""

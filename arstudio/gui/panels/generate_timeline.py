@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, Slot
@@ -26,7 +24,6 @@ class TimelineStrip(QWidget):
         super().__init__()
         self.setObjectName("side")
         self.studio = studio
-        self._shown = 0.0
         self._branches: list[Branch] = []    # as the lanes show them
         self.timeline = Timeline()
         self.timeline.scrubbed.connect(self._scrubbed)
@@ -61,10 +58,7 @@ class TimelineStrip(QWidget):
         column.addLayout(head)
         column.addWidget(self.lanes)
         column.addWidget(self.timeline, 1)
-        for signal in (
-            studio.trace_changed, studio.position_changed, studio.selection_changed, studio.playing_changed,
-            studio.branches_changed, studio.marks_changed,
-        ):
+        for signal in (studio.figures_due, studio.selection_changed, studio.branches_changed, studio.marks_changed):
             signal.connect(self.refresh)
 
     @Slot(int)
@@ -94,11 +88,6 @@ class TimelineStrip(QWidget):
         studio, trace = self.studio, self.studio.trace
         if trace is None or not self.isVisible():
             return
-        now = time.monotonic()
-        often = 0.2 if math.isinf(studio.speed) else 0.08
-        if studio.playing and now - self._shown < often:    # a dozen times a second is enough for a strip
-            return
-        self._shown = now
         spec, position = trace.spec, min(studio.position, trace.cursor)
         rank = position // spec.channels
         selection = studio.selection

@@ -8,10 +8,9 @@ Maps on the image, the changed past, and what concerns the model are sections wi
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, Qt, QTimer, Slot
+from PySide6.QtCore import QEvent, Qt, Slot
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDoubleSpinBox, QScrollArea, QVBoxLayout, QWidget
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from arstudio.analysis.conditionals import Conditional
     from arstudio.image import ImageSpec
 
-FRAME, FOLLOWING = 0.1, 0.2    # seconds between two looks at the trace while it plays, and while the playhead follows it
 CHANNELS = (("bad", "p(R | x<t)"), ("good", "p(G | R, x<t)"), ("accent", "p(B | R, G, x<t)"))
 GREY = (("accent", ""),)
 
@@ -46,7 +44,6 @@ class InspectPanel(QWidget):
         self.setAcceptDrops(True)
         self.studio = studio
         self.reader = Reader(studio, self)
-        self._looked = 0.0
         self._continuous: bool | None = None
         self.title = label(self.tr("Pixel"), "title")
         self.place = label("", "small")
@@ -79,18 +76,16 @@ class InspectPanel(QWidget):
         self._speak_of(continuous=False)
         self._show_channels(1)
         self.value.setEnabled(False)
-        self._late = QTimer(self, singleShot=True)
-        self._late.timeout.connect(self.refresh)
-        for signal in (studio.trace_changed, studio.selection_changed, studio.settings_changed, self.reader.arrived):
+        for signal in (studio.figures_due, studio.selection_changed, studio.settings_changed, self.reader.arrived):
             signal.connect(self.refresh)
-        studio.position_changed.connect(self._moved)
-        studio.selection_changed.connect(self._followed)
-        studio.playing_changed.connect(self._followed)
+        for signal in (studio.figures_due, studio.selection_changed):
+            signal.connect(self.development.refresh)
+        for signal in (studio.position_changed, studio.figures_due, studio.selection_changed):
+            signal.connect(self.maps.follow)
         studio.trace_changed.connect(self.maps.start_over)
-        studio.trace_changed.connect(self.development.refresh)
         studio.model_changed.connect(self.maps.start_over)
         studio.model_changed.connect(self.layers.refresh)
-        studio.drawing_changed.connect(self._followed)
+        studio.drawing_changed.connect(self._ended)
         studio.hover_changed.connect(self._hover)
         self.reader.arrived.connect(self.maps.refresh)
 
@@ -172,24 +167,11 @@ class InspectPanel(QWidget):
     # -- reading --------------------------------------------------------------------------------------------
 
     @Slot()
-    def _moved(self) -> None:
-        """The playhead moved: sixty times a second while it plays."""
-        self.maps.follow()
-        wait = FOLLOWING if math.isinf(self.studio.speed) else FRAME    # figures are read, not watched
-        if self.studio.playing and time.monotonic() - self._looked < wait:
-            if not self._late.isActive():
-                self._late.start(int(wait * 1000))
-            return
-        self.refresh()
-        if not self.studio.playing:
-            self.development.refresh()
-
-    @Slot()
-    def _followed(self) -> None:
-        if not self.studio.playing:
+    def _ended(self) -> None:
+        """What is next is certain once nobody draws."""
+        if not self.studio.drawing and not self.studio.playing:
             self.refresh()
-        self.maps.follow()
-        self.development.refresh()
+            self.maps.follow()
 
     @Slot()
     def refresh(self) -> None:
@@ -197,7 +179,6 @@ class InspectPanel(QWidget):
         studio, trace = self.studio, self.studio.trace
         if not self.isVisible():
             return
-        self._looked = time.monotonic()
         step = studio.inspected_step()
         if trace is None or step is None:
             self.title.setText(self.tr("No pixel yet"))

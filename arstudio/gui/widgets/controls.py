@@ -98,19 +98,26 @@ class Segmented(QFrame):
             self._group.addButton(button)
             self._buttons[key] = button
             rows.addWidget(button, *divmod(place, columns))
+        self._group.buttonToggled.connect(self._toggled)
         self._group.buttonClicked.connect(self._clicked)
-        self._buttons[choices[0][0]].setChecked(True)
+        self._key = choices[0][0]
+        self._buttons[self._key].setChecked(True)
 
-    def _clicked(self, button: QToolButton) -> None:
-        self.chosen.emit(button.property("key"))
+    def _toggled(self, button: QToolButton, on: bool) -> None:
+        if on:
+            self._key = button.property("key")
+
+    def _clicked(self, _button: QToolButton) -> None:
+        self.chosen.emit(self._key)
 
     def key(self) -> str:
         """The chosen key."""
-        return self._group.checkedButton().property("key")
+        return self._key
 
     def set_key(self, key: str) -> None:
         """Choose without a signal."""
-        self._buttons[key].setChecked(True)
+        if key != self._key:
+            self._buttons[key].setChecked(True)
 
     def button(self, key: str) -> QToolButton:
         """The button of a key, for tests and tooltips."""

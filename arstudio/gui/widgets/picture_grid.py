@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from arstudio.gui import theme
@@ -70,7 +70,7 @@ class PictureGrid(QWidget):
 
     def place_at(self, point: QPointF) -> int:
         """Picture under a point, −1 if none."""
-        return next((i for i in range(len(self.pictures)) if self.rect_of(i).contains(point)), -1)
+        return next((i for i in range(self.count()) if self.rect_of(i).contains(point)), -1)
 
     def _choose(self, place: int) -> None:
         self.set_current(place)
@@ -113,11 +113,11 @@ class PictureGrid(QWidget):
         """Move; Return takes."""
         rows = {Qt.Key.Key_Up: -self.columns(), Qt.Key.Key_Down: self.columns()}
         step = STEPS.get(event.key(), rows.get(event.key()))
-        if not self.pictures or event.modifiers():
+        if not self.count() or event.modifiers():
             super().keyPressEvent(event)
         elif step is not None:
             place = self.current + step if self.current is not None else 0
-            self._choose(min(max(place, 0), len(self.pictures) - 1))
+            self._choose(min(max(place, 0), self.count() - 1))
         elif event.key() in KEYS and self.current is not None:
             self.taken.emit(self.current)
         else:
@@ -136,9 +136,9 @@ class PictureGrid(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Pictures, a frame on the chosen one and a quiet one under the mouse or the focus."""
         painter = QPainter(self)
-        for place, picture in enumerate(self.pictures):
+        for place in range(self.count()):
             rect = self.rect_of(place)
-            painter.drawPixmap(rect, picture, QRectF(picture.rect()))
+            self._paint_picture(painter, place, rect)
             if place in self.marked:
                 painter.setPen(QPen(theme.colour("panel"), 1.5))
                 painter.setBrush(theme.colour("accent"))
@@ -153,6 +153,10 @@ class PictureGrid(QWidget):
                 painter.drawRect(rect.adjusted(0, 0, -1, -1))
 
 
+    def _paint_picture(self, painter: QPainter, place: int, rect: QRectF) -> None:
+        painter.drawPixmap(rect, self.pictures[place], QRectF(self.pictures[place].rect()))
+
+
 class FittingGrid(PictureGrid):
     """The images of a drawing, as large as the room allows."""
 
@@ -160,23 +164,34 @@ class FittingGrid(PictureGrid):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self._images: list[np.ndarray] = []
+        self._images: np.ndarray | None = None
+        self._sheet: QImage | None = None    # all images below each other, made when they are painted
         self._spec: ImageSpec | None = None
         self._layout: tuple[tuple, tuple[int, float]] = ((), (1, 0.0))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
-    def show_images(self, images: list[np.ndarray], spec: ImageSpec, current: int) -> None:
-        """(C, H, W) levels each; only images that changed are converted again."""
-        for i, image in enumerate(images):
-            if i >= len(self._images) or spec != self._spec or not same_image(image, self._images[i]):
-                self.pictures[i:i + 1] = [pixmap_of(image, spec)]
-        del self.pictures[len(images):]
-        self._images, self._spec, self.current = images, spec, current
-        self.update()
+    def show_images(self, images: np.ndarray, spec: ImageSpec, current: int) -> None:
+        """(N, C, H, W) levels."""
+        self.set_current(current)
+        if self._images is None or spec != self._spec or not same_image(images, self._images):
+            self._images, self._spec, self._sheet = images, spec, None
+            self.update()
 
-    def forget(self) -> None:
-        """The palette changed: convert everything again."""
-        self._images, self.pictures = [], []
+    def count(self) -> int:
+        return 0 if self._images is None else len(self._images)
+
+    def _paint_picture(self, painter: QPainter, place: int, rect: QRectF) -> None:
+        if self._sheet is None:
+            self._sheet = to_qimage(pixels(self._images, self._spec).reshape(-1, self._spec.width, 3))
+        high = self._spec.height
+        painter.drawImage(rect, self._sheet, QRectF(0, place * high, self._spec.width, high))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """A new palette needs a new checkerboard."""
+        if event.type() == QEvent.Type.PaletteChange:
+            self._sheet = None
+            self.update()
+        super().changeEvent(event)
 
     def layout_of(self, count: int) -> tuple[int, float]:
         """(columns, widget pixels per image pixel) that make the pictures as large as fit, at whole multiples if possible."""
@@ -200,10 +215,10 @@ class FittingGrid(PictureGrid):
         return best
 
     def columns(self) -> int:
-        return self.layout_of(len(self.pictures))[0]
+        return self.layout_of(self.count())[0]
 
     def rect_of(self, place: int) -> QRectF:
-        columns, unit = self.layout_of(len(self.pictures))
+        columns, unit = self.layout_of(self.count())
         row, column = divmod(place, columns)
         width, height = self._spec.width * unit, self._spec.height * unit
         return QRectF(2 + column * (width + self.GAP), 2 + row * (height + self.GAP), width, height)

@@ -51,6 +51,7 @@ class SideBySide(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(GAP)
         self._columns = 0
+        self._words: tuple = ([("", "")], 0)    # as they stand
         for index in range(MOST):
             self._add_cell(index)
         self._arrange(1)
@@ -105,10 +106,18 @@ class SideBySide(QWidget):
                 view.show_overlay(None)
             self.count, self.current = len(sides), current
             self._arrange(len(sides))
+        for view, side in zip(self.views, sides, strict=False):
+            view.show_image(side.image, side.spec)
+            view.mark_difference(side.differs)
+        words = [(side.title, side.figures) for side in sides], current
+        if words != self._words:
+            self._words = words
+            self._say(sides, current)
+
+    def _say(self, sides: list[Side], current: int) -> None:
+        """Titles, figures and the bar of the one in focus."""
         alone = len(sides) == 1
         for i, side in enumerate(sides):
-            self.views[i].show_image(side.image, side.spec)
-            self.views[i].mark_difference(side.differs)
             name = side.title or self.tr("Image")
             if name != self.views[i].accessibleName():
                 self.views[i].setAccessibleName(name)
