@@ -197,6 +197,7 @@ class Trainer:
                         status = "early"
                         break
             self._validate(progress, norm)
+            self._obey(progress)
         except Cancelled:    # in the middle of a validation
             return self._end("stopped", progress)
         except KeyboardInterrupt:

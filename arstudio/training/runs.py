@@ -129,6 +129,10 @@ class Run:
         write_atomically(path, data)
         return path
 
+    def snapshots(self) -> list[Path]:
+        """Model files that were kept, oldest first."""
+        return sorted(path for path in (self.path / "snapshots").glob("*.safetensors") if path.stem.isdigit())
+
     def save_loss_map(self, bits: np.ndarray) -> None:
         """Write (H, W) bits per pixel."""
         buffer = io.BytesIO()

@@ -170,3 +170,30 @@ def held(monkeypatch):
     monkeypatch.setattr(JacobiSampler, "_advance", advance)
     yield gate
     gate.set()
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """For small networks on a busy machine, where threads would mostly wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def panel(qtbot, studio, tmp_path, monkeypatch):
+    """The three parts of the Train panel on digits with the fastest model."""
+    from arstudio.gui.panels.train import TrainPanel
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))      # the trash
+    panel = TrainPanel(studio)
+    for part in (panel, panel.side, panel.bottom):
+        qtbot.addWidget(part)
+    panel.resize(760, 640)
+    panel.bottom.resize(760, 140)
+    box = panel.choices.model
+    box.setCurrentIndex(box.findData("fvsbn"))
+    return panel

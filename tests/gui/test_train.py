@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hands import WAIT, begin, choose, click, finish
 from PySide6.QtCore import QElapsedTimer, Qt
 from PySide6.QtWidgets import QMessageBox
 
@@ -9,58 +10,7 @@ from arstudio.gui import theme
 from arstudio.gui.panels.train import TrainPanel
 from arstudio.gui.widgets.thinned import MOST_POINTS, Thinned
 
-WAIT = 60_000
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Small networks on a busy machine: threads would mostly wait for each other."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def panel(qtbot, studio, tmp_path, monkeypatch):
-    """The three parts of the panel, shown, on digits with the fastest model."""
-    monkeypatch.setenv("ARSTUDIO_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))      # the trash
-    panel = TrainPanel(studio)
-    for part in (panel, panel.side, panel.bottom):
-        qtbot.addWidget(part)
-    panel.resize(760, 640)
-    panel.bottom.resize(760, 140)
-    choose(panel.choices.model, "fvsbn")
-    return panel
-
-
-def choose(box, key) -> None:
-    """Choose an entry of a combo box by its data, as a click in its list does."""
-    index = box.findData(key)
-    assert index >= 0
-    box.setCurrentIndex(index)
-    box.activated.emit(index)
-
-
-def click(qtbot, button) -> None:
-    """Click a button a person could click."""
-    assert button.isEnabled()
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-
-def begin(qtbot, panel, minutes: float) -> None:
-    """Start a training and wait for its first steps."""
-    panel.choices.choose_minutes(minutes)
-    click(qtbot, panel.choices.start)
-    qtbot.waitUntil(lambda: panel.session.live is not None and panel.session.live.step > 2, timeout=WAIT)
-
-
-def finish(qtbot, panel) -> None:
-    """Wait until the outcome is there."""
-    qtbot.waitUntil(lambda: not panel.training, timeout=WAIT)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_from_start_to_drawing_with_the_trained_model(qtbot, studio, panel, tmp_path):

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from hands import choose, click
 from PIL import Image
 from PySide6.QtCore import QMimeData, Qt, QUrl
 from PySide6.QtGui import QDropEvent
@@ -16,16 +17,7 @@ from arstudio.data import SOURCES, DatasetError, DataView, downloads, folder, lo
 from arstudio.data import datasets as room
 
 WAIT = 30_000
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
@@ -53,19 +45,6 @@ def drop(window, path) -> None:
     window.dropEvent(QDropEvent(
         window.rect().center(), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     ))
-
-
-def choose(box, key) -> None:
-    index = box.findData(key)
-    assert index >= 0
-    box.setCurrentIndex(index)
-    box.activated.emit(index)
-
-
-def click(qtbot, button) -> None:
-    assert button.isVisible()
-    assert button.isEnabled()
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
 def shown(qtbot, page) -> None:

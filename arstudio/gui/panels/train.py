@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from arstudio.data import SOURCES, DataView, Shelf
 from arstudio.gui.panels.train_choices import TrainChoices
 from arstudio.gui.panels.train_data import DataPage
+from arstudio.gui.panels.train_live import BEST, NOW, rate_of
 from arstudio.gui.panels.train_probe import CostLine, CostProbe, for_people
 from arstudio.gui.panels.train_runs import TrainRuns
 from arstudio.gui.panels.train_session import Choice, Probed, Session, resume, train
@@ -49,7 +50,7 @@ class TrainPanel(QWidget):
         self.probed: Probed | None = None
         self._next: tuple[Session, Any] | None = None       # waits for a cancelled probe to end
         self._stopping = self._paused = self._dirty = False
-        self._looks = 0
+        self._looks = self._snapshots = 0
         self._report: tuple[float | None, str] | None = None
         self.choices = TrainChoices()
         self.side = TrainSide()
@@ -93,7 +94,9 @@ class TrainPanel(QWidget):
         self.choices.pause.clicked.connect(self._toggle_pause)
         self.choices.stop.clicked.connect(self.stop)
         self.choices.resume.clicked.connect(self._resume_shown)
-        self.side.use.clicked.connect(self._use)
+        self.side.live.weights_wanted.connect(self._use)
+        self.side.live.rate_wanted.connect(self._change_rate)
+        self.side.live.snapshot_wanted.connect(self._take_snapshot)
         self.probe.learned.connect(self._learned)
         self.probe.refused.connect(self._refused)
         self.probe.ended.connect(self._probe_ended)
@@ -315,7 +318,10 @@ class TrainPanel(QWidget):
 
     def _show_live(self) -> None:
         if self.view.look():
+            self._snapshots = len(self.session.live.snapshots)
             self.studio.runs_changed.emit()
+        if self.session.live is not None:
+            self._show_answers()
 
     @Slot(object)
     def _done(self, outcome: Any) -> None:
@@ -338,7 +344,7 @@ class TrainPanel(QWidget):
         self._stopping = self._paused = False
         self._report = None
         self.studio.status.emit("", None)
-        self.session.status = status
+        self.session.status, self.session.trainer = status, None
         if self.session.live is None:
             failed, nothing = self.tr("The training could not start"), self.tr("Nothing was trained")
             self.session = None
@@ -385,9 +391,38 @@ class TrainPanel(QWidget):
         if self.session is not None and self.session.path == path:
             self._rest()
 
+    @Slot(object)
+    def _use(self, which: object) -> None:
+        """Draw with weights of the shown run: those of this moment come when the step under way has ended."""
+        if which == NOW and self.session.trainer is not None and self.training:
+            self.session.trainer.share()
+        else:
+            self.bottom.open_run(self.session.path if which in (NOW, BEST) else which)
+
+    @Slot(str)
+    def _change_rate(self, text: str) -> None:
+        try:
+            self.session.trainer.change_rate(rate_of(text))
+        except RunError as error:
+            self._complain(str(error))
+
     @Slot()
-    def _use(self) -> None:
-        self.bottom.open_run(self.session.path)
+    def _take_snapshot(self) -> None:
+        self.session.trainer.snapshot()
+
+    def _show_answers(self) -> None:
+        """What the trainer has done of what was asked."""
+        live = self.session.live
+        if live.shared is not None:
+            model, card = live.shared
+            live.shared = None
+            self.studio.use_model(model, card)
+            self.studio.tab_requested.emit("generate")
+        if len(live.snapshots) > self._snapshots:
+            self._snapshots = len(live.snapshots)
+            words = self.tr("Snapshot of step {0:,} kept: {1:.3f} bits/dim.")
+            figure = live.points[-1].validation_bits_per_dim
+            self.studio.message.emit("info", words.format(int(live.snapshots[-1].stem), figure))
 
     def _rest(self) -> None:
         """Nothing to show yet: say what this is."""

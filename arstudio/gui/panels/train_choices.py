@@ -49,7 +49,7 @@ class TrainChoices(QWidget):
         self._explain()
         for box in (self.data, self.model, self.size, self.recipe):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        for box, letters in ((self.data, 14), (self.model, 12), (self.recipe, 11)):    # names of folders may be long
+        for box, letters in ((self.data, 14), (self.model, 12), (self.recipe, 10)):    # names of folders may be long
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(letters)
             box.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)

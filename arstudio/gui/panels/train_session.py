@@ -103,6 +103,11 @@ class Session:
         return self.spec.bits_per_dim(nats, self.native)
 
     @property
+    def has_best(self) -> bool:
+        """True if there are weights to draw with."""
+        return (self.path / "best.safetensors").exists()
+
+    @property
     def resumable(self) -> bool:
         """True if there is a state on disk to go on from."""
         return self.status in RESUMABLE and (self.path / "latest.safetensors").exists()
@@ -119,8 +124,10 @@ class Session:
         minutes = bool(trainer.config.minutes)
         self.limit = trainer.budget if minutes else 0.0
         self.plan = [share * trainer.budget for share in FILM] if minutes else []
-        if trainer.live.step:      # resumed: what was drawn before
+        if trainer.live.step:      # resumed: what was drawn and kept before
             trainer.live.film[:0] = stored_film(trainer.run, spec)
+            trainer.live.snapshots[:0] = trainer.run.snapshots()
+            trainer.live.loss_map = trainer.run.loss_map()
         self.live = trainer.live
 
     @classmethod
@@ -150,8 +157,14 @@ class Stored:
         self.step_seconds: list[float] = []
         self.step_nats: list[float] = []
         self.film = stored_film(run, spec)
+        self.notes = [str(note) for note in run.record.get("notes", ())]
+        self.snapshots = run.snapshots()
+        self.shared = None
+        self.loss_map = run.loss_map()
         self.best_nats = min((p.validation_nats for p in run.points), default=math.inf)
         last = run.points[-1] if run.points else None
+        self.learning_rate = last.learning_rate if last else math.nan
+        self.gradient_norm = last.gradient_norm if last else math.nan
         self.epoch = float(run.record.get("epochs_done") or (last.epoch if last else 0.0))
         self.seconds = float(run.record.get("seconds") or (last.seconds if last else 0.0))
         self.images_per_second = last.images_per_second if last else math.nan

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QGridLayout,
     QLineEdit,
-    QPushButton,
     QScrollArea,
     QToolButton,
     QVBoxLayout,
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from arstudio.gui import theme
+from arstudio.gui.panels.train_live import LiveControls
 from arstudio.gui.panels.train_session import Probed, Session
 from arstudio.gui.widgets.controls import Figures, label, retint, section
 from arstudio.gui.wording import count, duration, size
@@ -45,14 +45,14 @@ class TrainSide(QScrollArea):
         self.figures = Figures([
             ("validation", self.tr("Validation")), ("best", self.tr("Best so far")),
             ("epoch", self.tr("Epoch")), ("speed", self.tr("Speed")), ("left", self.tr("Left")),
-            ("saved", self.tr("Last saved")),
+            ("rate", self.tr("Learning rate")), ("gradient", self.tr("Gradient norm")), ("saved", self.tr("Last saved")),
         ])
         self.network = Figures([
             ("parameters", self.tr("Parameters")), ("memory", self.tr("Memory")),
             ("sees", self.tr("Receptive field")),
         ])
-        self.use = QPushButton(self.tr("Use these weights in Generate"))
-        self.use.setToolTip(self.tr("Draw with the best weights of this run so far; training goes on"))
+        self.live = LiveControls()
+        self.use = self.live.use
         self.toggle = QToolButton(text=self.tr("Advanced"), checkable=True)
         self.toggle.setObjectName("quiet")
         self.toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -80,7 +80,7 @@ class TrainSide(QScrollArea):
         column.addWidget(section(self.tr("Network")))
         column.addWidget(self.network)
         column.addSpacing(8)
-        column.addWidget(self.use)
+        column.addWidget(self.live)
         column.addSpacing(8)
         column.addWidget(self.toggle, 0, Qt.AlignmentFlag.AlignLeft)
         column.addWidget(self.advanced)
@@ -182,9 +182,9 @@ class TrainSide(QScrollArea):
         """The run's figures in nats or bits per dimension; dashes while there is none."""
         self._set_title(session.name if session else name)
         figures, live = self.figures, session.live if session else None
-        self.use.setEnabled(session is not None and (session.path / "best.safetensors").exists())
+        self.live.show_session(session, training)
         if live is None:
-            for key in ("validation", "best", "epoch", "speed", "left", "saved"):
+            for key in ("validation", "best", "epoch", "speed", "left", "rate", "gradient", "saved"):
                 figures.set(key, "–", "value")
             return
         points = live.points
@@ -198,6 +198,8 @@ class TrainSide(QScrollArea):
         known = math.isfinite(rate) and rate > 0
         figures.set("speed", self.tr("{0:,.0f} images/s").format(rate) if known else "–")
         figures.set("left", duration(live.eta) if training else "–")
+        for key, value in (("rate", live.learning_rate), ("gradient", live.gradient_norm)):
+            figures.set(key, f"{value:.2g}" if math.isfinite(value) else "–")
         figures.set("saved", self._saved(session.path))
         self.network.set("parameters", count(session.parameters))
 
@@ -239,6 +241,8 @@ class TrainSide(QScrollArea):
         self.figures.explain("best", self.tr("The weights with this figure are kept in best.safetensors"))
         self.figures.explain("epoch", self.tr("Passes over all training images"))
         self.figures.explain("left", self.tr("Time left at the present pace"))
+        self.figures.explain("rate", self.tr("Size η of an Adam step now; warms up, then falls along a cosine"))
+        self.figures.explain("gradient", self.tr("Length |g| of the gradient before it is clipped"))
         self.figures.explain("saved", self.tr("A crash loses at most what came after this"))
         self.network.explain("parameters", self.tr("Numbers that training adjusts"))
         self.network.explain("memory", self.tr(
