@@ -3,7 +3,9 @@
     clamp        −Σ log p(x_t | x_<t) over hidden sites: what clamping gives them, blind to what comes later
     exact        −log p(hidden | observed), known sites first
     particles    −log p(x) + log Ẑ for each number of particles; too small on average until there are enough of them, so
-                 a curve that still rises has not arrived
+                 a curve that still rises has not arrived. `at_most` is the other side, −log p(x) + log Ẑ with a particle
+                 pinned to x (`sampling/completion/pinned.py`): on average no less than −log q(x) of the drawing by so many
+                 particles itself, which is what compares fairly with clamping
 
 Image i has mask i: the presets are the same for all, `blob` and `random:SHARE` follow the seed i. Times are for a whole
 completion of one image, eight drawings; the peak is that of the process while a row was measured.
@@ -24,11 +26,12 @@ import numpy as np
 import torch
 
 from arstudio.models.base import AutoregressiveModel
-from arstudio.progress import Progress
+from arstudio.progress import Muted, Progress
 from arstudio.sampling import SampleSettings
 from arstudio.sampling.completion import (
     Completer,
     ParticleSettings,
+    PinnedParticles,
     completion_sampler,
     exact_model,
     hidden_log_prob,
@@ -42,8 +45,10 @@ CURVE = (16, 64, 256, 1024)
 
 @dataclass(frozen=True)
 class Score:
-    """One mask and method: the mean over `images` of −log p(hidden | observed), ± its standard error; `spread` is the mean
-    standard deviation of log Ẑ over repeats, NaN without; seconds an image, wall and processor; `peak_mb` of the process."""
+    """One mask and method: the mean over `images` of −log p(hidden | observed), ± its standard error; `at_most` for particles
+    the mean bound on −log q(x) of drawing by one population of them. `gain` is by how much that (for exact, `nats`) is below
+    clamping, ± the standard error of the mean of these differences. `spread` is the mean standard deviation of log Ẑ over
+    repeats. All NaN where there is none. Seconds an image, wall and processor, without the bound; `peak_mb` of the process."""
 
     mask: str
     method: str
@@ -53,6 +58,9 @@ class Score:
     nats: float
     stderr: float
     bits_per_site: float
+    at_most: float
+    gain: float
+    gain_stderr: float
     spread: float
     effective: float
     seconds: float
@@ -63,12 +71,13 @@ class Score:
 def score(
     model: AutoregressiveModel, x: np.ndarray, y: np.ndarray | None, masks: Sequence[str], *,
     curve: Sequence[int] = CURVE, repeats: int = 1, moves: int = 0, methods: Sequence[str] = ("clamp", "exact", "particles"),
-    seed: int = 0, progress: Progress | None = None,
+    bound: bool = True, seed: int = 0, progress: Progress | None = None,
 ) -> list[Score]:
     """Score every mask by every method that `methods` names and the model has, on images x (N, C, H, W) of classes y (N,).
 
     `exact` is left out where a model of one order has no exact way, and `particles` where the model has an exact way for
-    every mask. Raises ImageError, SettingsError or SpecMismatch with one sentence, Cancelled if stopped.
+    every mask. `bound` asks for `at_most`, which takes as long again; with moves there is none.
+    Raises ImageError, SettingsError or SpecMismatch with one sentence, Cancelled if stopped.
     """
     progress, rows = progress or Progress(), []
     spec = model.spec
@@ -84,16 +93,17 @@ def score(
     for done, (mask, method, n) in enumerate(jobs):
         progress.report(done / len(jobs), f"{mask}, {method}{f' {n}' if n else ''}")
         particles = ParticleSettings(particles=n or 2, repeats=repeats, moves=moves)
-        rows.append(_row(model, x, y, mask, known[mask], method, particles, seed, progress))
+        rows.append(_row(model, x, y, mask, known[mask], method, particles, bound, seed, progress))
     progress.report(1.0, f"{len(jobs)} rows")
     return rows
 
 
 def _row(
     model: AutoregressiveModel, x: np.ndarray, y: np.ndarray | None, mask: str, known: Sequence[np.ndarray], method: str,
-    particles: ParticleSettings, seed: int, progress: Progress,
+    particles: ParticleSettings, bound: bool, seed: int, progress: Progress,
 ) -> Score:
-    nats, spreads, effective = np.empty(len(x)), [], []
+    nats, at_most, clamped = (np.full(len(x), math.nan) for _ in range(3))
+    spreads, effective = [], []
     wall = cpu = 0.0
     _forget_peak()
     for i, image in enumerate(x):
@@ -103,24 +113,35 @@ def _row(
         work = completion_sampler(
             model, image, known[i], DRAWN, SampleSettings(seed=seed + i), given, method=method, particles=particles
         )
-        work.run()
+        work.run(Muted(progress))
         found = work.finish()
         wall, cpu = wall + time.perf_counter() - started, cpu + time.process_time() - before
+        clamped[i] = -hidden_log_prob(model, image[None], known[i], given)[0]
         if found.population is None:
             ordered = model if method == "clamp" else exact_model(model, known[i])
-            nats[i] = -hidden_log_prob(ordered, image[None], known[i], given)[0]
+            nats[i] = clamped[i] if ordered is model else -hidden_log_prob(ordered, image[None], known[i], given)[0]
+            at_most[i] = nats[i] if method == "exact" else math.nan
         else:
-            nats[i] = found.population.log_evidence - log_joint(work, image, given)
+            joint = log_joint(work, image, given)
+            nats[i] = found.population.log_evidence - joint
             spreads.append(found.population.spread)
             effective.append(found.population.effective)
-    hidden = float(np.mean([(~part).sum() for part in known])) * model.spec.channels
-    several = len(x) > 1
+            if bound and not particles.moves:
+                pinned = PinnedParticles(model, image, known[i], 1, SampleSettings(seed=seed + i), given, particles=particles)
+                pinned.run(Muted(progress))
+                at_most[i] = pinned.log_evidence().mean() - joint
+    hidden, gains = float(np.mean([(~part).sum() for part in known])) * model.spec.channels, clamped - at_most
     return Score(
-        mask, method, particles.particles * (method == "particles"), len(x), hidden, float(nats.mean()),
-        float(nats.std(ddof=1) / math.sqrt(len(x))) if several else math.nan, float(nats.mean()) / hidden / math.log(2),
-        float(np.mean(spreads)) if spreads and particles.repeats > 1 else math.nan,
+        mask, method, particles.particles * (method == "particles"), len(x), hidden, float(nats.mean()), _stderr(nats),
+        float(nats.mean()) / hidden / math.log(2), float(at_most.mean()) if method == "particles" else math.nan,
+        float(gains.mean()), _stderr(gains), float(np.mean(spreads)) if spreads and particles.repeats > 1 else math.nan,
         float(np.mean(effective)) if effective else math.nan, wall / len(x), cpu / len(x), _peak(),
     )
+
+
+def _stderr(values: np.ndarray) -> float:
+    """Standard error of the mean of (N,) values; NaN for a single one."""
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
 
 
 @torch.inference_mode()
@@ -165,16 +186,16 @@ def csv_text(rows: Iterable[Score]) -> str:
 
 def as_markdown(rows: Iterable[Score]) -> str:
     """The rows as a Markdown table."""
-    lines = [
-        "| mask | method | nats | bits/hidden site | effective | s/image | processor s | peak MB |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
-    ]
+    head = "mask", "method", "nats", "bits/hidden site", "at most", "gain", "effective", "s/image", "processor s", "peak MB"
+    lines = [f"| {' | '.join(head)} |", f"|---|---|{'---:|' * (len(head) - 2)}"]
     for row in rows:
         method = f"{row.particles:,} particles" if row.particles else row.method
         few = f"{row.effective:.0f}" if row.particles else ""
+        most = "" if math.isnan(row.at_most) else f"{row.at_most:.2f}"
+        gain = "" if math.isnan(row.gain) else f"{row.gain:.2f} ± {row.gain_stderr:.2f}"
         lines.append(
-            f"| {row.mask} | {method} | {row.nats:.2f} ± {row.stderr:.2f} | {row.bits_per_site:.4f} | {few} | "
-            f"{row.seconds:.2f} | {row.cpu_seconds:.2f} | {row.peak_mb:.0f} |"
+            f"| {row.mask} | {method} | {row.nats:.2f} ± {row.stderr:.2f} | {row.bits_per_site:.4f} | {most} | "
+            f"{gain} | {few} | {row.seconds:.2f} | {row.cpu_seconds:.2f} | {row.peak_mb:.0f} |"
         )
     return "\n".join(lines)
 
@@ -190,7 +211,7 @@ def plot(rows: Sequence[Score], title: str = "") -> Any:
     page = Image.new("RGB", (width, height), "white")
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
     masks = list(dict.fromkeys(row.mask for row in rows))
-    values = [row.bits_per_site for row in rows]
+    values = [row.bits_per_site for row in rows] + [_most_bits(row) for row in rows if not math.isnan(row.at_most)]
     low, high = min(values), max(values)
     margin = 0.08 * (high - low) or 0.01
     low, high = low - margin, high + margin
@@ -213,6 +234,9 @@ def plot(rows: Sequence[Score], title: str = "") -> Any:
     colours = [tuple(int(c) for c in colour) for colour in colour_map(np.linspace(0.0, 0.85, len(masks)))]
     for i, (mask, colour) in enumerate(zip(masks, colours, strict=True)):
         mine = sorted((r for r in rows if r.mask == mask and r.method != "exact"), key=lambda r: r.particles)
+        most = [place(r.particles, _most_bits(r)) for r in mine if not math.isnan(r.at_most)]
+        if len(most) > 1:
+            draw.line(most, fill=tuple((c + 255) // 2 for c in colour), width=1)
         points = [place(r.particles, r.bits_per_site) for r in mine]
         if len(points) > 1:
             draw.line(points, fill=colour, width=2)
@@ -225,7 +249,13 @@ def plot(rows: Sequence[Score], title: str = "") -> Any:
         y = top + 22 * i
         draw.rectangle((width - right + 20, y, width - right + 34, y + 12), fill=colour)
         draw.text((width - right + 42, y + 6), mask, (30, 30, 30), font, anchor="lm")
-    exact = any(row.method == "exact" for row in rows)
-    if exact:
-        draw.text((width - right + 20, top + 22 * len(masks) + 8), "dashed: exact", (90, 90, 90), font, anchor="lm")
+    said = [("thin: at most", any(not math.isnan(row.at_most) for row in rows))]
+    said += [("dashed: exact", any(row.method == "exact" for row in rows))]
+    for k, words in enumerate(words for words, there in said if there):
+        draw.text((width - right + 20, top + 22 * (len(masks) + k) + 8), words, (90, 90, 90), font, anchor="lm")
     return page
+
+
+def _most_bits(row: Score) -> float:
+    """`at_most` in bits per hidden site."""
+    return row.at_most / row.hidden_sites / math.log(2)

@@ -64,7 +64,12 @@ def completion(
     methods: Annotated[
         str, typer.Option(metavar="NAME,NAME,…", help="Which of clamp, exact and particles.")
     ] = "clamp,exact,particles",
-    classes: Annotated[bool, typer.Option(help="Given the true classes, or with the class left out.")] = True,
+    classes: Annotated[
+        bool, typer.Option(help="Given the true classes, or as a person with a picture: left out where it can be.")
+    ] = False,
+    bound: Annotated[
+        bool, typer.Option(help="Also how probable the images are as draws by so many particles, at least; twice the time.")
+    ] = True,
     seed: Annotated[int, typer.Option(help="Of the particles.")] = 0,
     csv: Annotated[Path | None, typer.Option(metavar="CSV", help="Also write the rows here.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Also draw the curves here.")] = None,
@@ -75,7 +80,8 @@ def completion(
     by every method the model has.
 
     Nats an image and bits per hidden site. A curve over particles that still
-    rises has not arrived: an estimate from few particles is too low on average.
+    rises has not arrived: an estimate from few particles is too low on average,
+    "at most" is too high, and what lies between goes away with more particles.
 
     Examples:
 
@@ -98,22 +104,23 @@ def completion(
 
     network, card = open_model(model, device)
     origin = origin_of(card)
-    data = view_for(card, replace(origin, dataset=dataset or origin.dataset), split, classes)
+    given = network.num_classes > 0 and (classes or network.config.class_dropout == 0)
+    data = view_for(card, replace(origin, dataset=dataset or origin.dataset), split, given)
     chosen = data.splits[split]
-    x, given = chosen.x[:limit], classes and network.num_classes > 0
+    x = chosen.x[:limit]
     wanted = [mask.strip() for mask in masks.split(",") if mask.strip()]
     started = time.perf_counter()
     with Bar() as bar:
         rows = score(
             network, x, chosen.y[:limit] if given else None, wanted, curve=curve, repeats=repeats, moves=moves,
-            methods=names, seed=seed, progress=bar,
+            methods=names, bound=bound, seed=seed, progress=bar,
         )
     if not rows:
         raise UsageSentence(f"{card.name} has none of the ways {methods} for these masks; add clamp.")
     of = "given the class" if given else "class left out" if network.num_classes else "no classes"
     protocol = (
         f"{data.info.name} {split}, the first {len(x)} images once, {data.spec}, {data.protocol}, {of}; mean of "
-        f"−log p(hidden | observed) ± standard error of the mean over images; seed {seed}"
+        f"−log p(hidden | observed) ± standard error of the mean over images; gain: how far clamping is above; seed {seed}"
     )
     if csv is not None:
         write_atomically(csv, csv_text(rows).encode())

@@ -43,6 +43,13 @@ def test_many_particles_reach_what_enumeration_says_and_few_stay_below(random_mo
         if mask == "bottom":
             assert found[mask, "exact", 0].nats == pytest.approx(truth, abs=1e-4)
             assert found[mask, "clamp", 0].nats == pytest.approx(truth, abs=1e-4)
+        assert found[mask, "particles", 2000].at_most == pytest.approx(truth, abs=0.1)
+        few, many = found[mask, "particles", 2], found[mask, "particles", 2000]
+        assert few.nats <= many.nats + 0.05
+        assert many.gain == pytest.approx(found[mask, "clamp", 0].nats - many.at_most)
+        assert math.isnan(found[mask, "clamp", 0].gain)
+    assert found["bottom", "exact", 0].gain == pytest.approx(0.0, abs=1e-6)
+    assert all(math.isnan(row.at_most) for row in score(model, IMAGES, None, ["top"], curve=(4,), bound=False))
     row = found["top", "particles", 2000]
     assert row.bits_per_site == pytest.approx(row.nats / 3 / math.log(2))
     assert row.hidden_sites == 3

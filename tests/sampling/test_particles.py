@@ -17,6 +17,7 @@ from arstudio.sampling import SampleSettings, SettingsError
 from arstudio.sampling.completion import (
     Evidence,
     ParticleSettings,
+    PinnedParticles,
     Population,
     complete,
     completion_sampler,
@@ -96,6 +97,37 @@ def test_particles_come_as_often_as_the_posterior_says_and_log_z_is_the_evidence
     z = np.exp(work.log_evidence() - log_z)
     error = z.std(ddof=1) / math.sqrt(len(z))
     assert abs(z.mean() - 1) < 4 * error + 1e-6, f"mean {z.mean()} ± {error}"
+
+
+@pytest.mark.parametrize(("mask", "count"), [("top", 3), ("left", 2), ("random:0.5", 3)])
+def test_a_pinned_particle_tells_how_probable_its_image_is_as_a_draw_by_few(mask, count, random_model):
+    """q_N(x) = p(x) E[1 / Ẑ], against how often N particles draw x, which is far from the posterior."""
+    model = random_model(NADE[0], ImageSpec(1, 3, 3, 2), seed=3, gain=4.0, **NADE[1])
+    x, known = observed(3), ~preset_mask(mask, 3, 3, seed=1)
+    images, p, log_z = posterior(model, x, known)
+    particles = ParticleSettings(particles=count, repeats=6000)
+    free = completion_sampler(model, x, known, 1, SampleSettings(seed=1), method="particles", particles=particles)
+    free.run()
+    drawn, apart = one_draw_each(free), 0.0
+    for k in np.argsort(-p)[:4]:
+        image = images[k].reshape(1, 3, 3)
+        pinned = PinnedParticles(model, image, known, 1, SampleSettings(seed=2), particles=particles)
+        pinned.run()
+        terms = p[k] * np.exp(log_z - pinned.log_evidence())
+        often, chance = (drawn == images[k]).all(1).mean(), terms.mean()
+        error = math.sqrt(terms.var() / len(terms) + chance * (1 - chance) / len(drawn))
+        assert abs(chance - often) < 4 * error
+        assert -np.log(terms).mean() >= -math.log(chance)
+        apart = max(apart, abs(often - p[k]) / error)
+    assert apart > 4    # or the test could not tell the two distributions from one another
+
+
+def test_a_pinned_particle_does_not_move(random_model):
+    model = random_model(NADE[0], ImageSpec(1, 3, 3, 2), **NADE[1])
+    with pytest.raises(SettingsError, match="cannot be moved"):
+        PinnedParticles(
+            model, observed(3), ~preset_mask("top", 3, 3), 1, SampleSettings(), particles=ParticleSettings(moves=1)
+        )
 
 
 @pytest.mark.parametrize("mask", PRESETS)
@@ -275,6 +307,23 @@ def test_a_stopped_completion_keeps_what_is_there_and_can_go_on(method, random_m
             work.rewind(3)
 
 
+def test_a_stop_is_answered_without_another_look_at_the_model(random_model, monkeypatch):
+    model = random_model("gated_pixelcnn", ImageSpec(1, 6, 6, 2), **GATED[1])
+    x, known = np.ones((1, 6, 6), int), ~preset_mask("left", 6, 6)
+    particles = ParticleSettings(particles=64)
+    work = completion_sampler(model, x, known, 5, SampleSettings(seed=1), method="particles", particles=particles)
+    work.run(until=20)
+    values = work.values[:20].copy()
+    for where in (type(model), type(work.decoder)):
+        for name in {"forward", "params", "push", "follow", "enter", "look"} & set(dir(where)):
+            monkeypatch.setattr(where, name, None)
+    found = work.finish()
+    assert (found.images[:, 0, :3, :3] >= 0).all()
+    assert {tuple(row) for row in found.trace.values[:, :20]} <= {tuple(column) for column in values.T}
+    assert np.isfinite(found.log_prob).all()
+    assert (found.trace.entropies[:, :20] > 0).all()
+
+
 def test_a_stop_in_the_middle_of_a_move_leaves_weights_as_they_were_meant(random_model):
     """Stopped again and again at random moments, it still ends with the posterior."""
     class Nervous(Progress):
@@ -303,7 +352,7 @@ def test_a_stop_in_the_middle_of_a_move_leaves_weights_as_they_were_meant(random
     assert abs(z.mean() - 1) < 4 * z.std(ddof=1) / math.sqrt(len(z)) + 1e-5
 
 
-def test_the_trace_of_particles_holds_the_models_own_distributions(random_model):
+def test_the_trace_of_particles_holds_what_the_model_says_of_them(random_model):
     model = random_model("gated_pixelcnn", ImageSpec(1, 4, 4, 4), **GATED[1])
     x, known = np.ones((1, 4, 4), int), ~preset_mask("top", 4, 4)
     result = complete(model, x, known, 6, SampleSettings(seed=1), method="particles")
@@ -312,9 +361,10 @@ def test_the_trace_of_particles_holds_the_models_own_distributions(random_model)
     with torch.inference_mode():
         images = torch.from_numpy(result.images)
         log_p = model.log_prob_sites(images).flatten(1)[:, trace.sites].double().numpy()
-        pmf = model.likelihood.log_pmf(model(images)).exp().flatten(2)[:, :, trace.sites].transpose(1, 2).numpy()
+        pmf = model.likelihood.log_pmf(model(images)).exp().flatten(2)[:, :, trace.sites].double().numpy()
     np.testing.assert_allclose(trace.log_probs, log_p, atol=1e-4)
-    np.testing.assert_allclose(trace.pmfs, pmf, atol=1e-5)
+    np.testing.assert_allclose(trace.entropies, -(pmf * np.log(pmf)).sum(1), atol=1e-4)
+    assert trace.pmfs.size == 0
     assert (trace.origin[:, 8:] == 1).all()
     np.testing.assert_allclose(result.log_prob, log_p.sum(1) - result.population.log_evidence, atol=1e-3)
 

@@ -32,13 +32,14 @@ from arstudio.sampling.completion.clamp import (
 from arstudio.sampling.completion.evidence import Evidence
 from arstudio.sampling.completion.masks import MASKS, picture_mask, preset_mask
 from arstudio.sampling.completion.particles import ParticleCompleter, ParticleSettings
+from arstudio.sampling.completion.pinned import PinnedParticles
 from arstudio.sampling.completion.result import Completion, Population, Trust, agreement
 from arstudio.sampling.draw import SampleSettings
 
 __all__ = [
-    "KINDS", "MASKS", "Completer", "Completion", "Evidence", "ParticleCompleter", "ParticleSettings", "Population", "Trust",
-    "agreement", "choose", "clamp_sentence", "complete", "completion_sampler", "exact_model", "hidden_log_prob",
-    "ignored_pixels", "picture_mask", "preset_mask",
+    "KINDS", "MASKS", "Completer", "Completion", "Evidence", "ParticleCompleter", "ParticleSettings", "PinnedParticles",
+    "Population", "Trust", "agreement", "choose", "clamp_sentence", "complete", "completion_sampler", "exact_model",
+    "hidden_log_prob", "ignored_pixels", "picture_mask", "preset_mask",
 ]
 
 

@@ -49,7 +49,7 @@ def rejuvenate(work: ParticleCompleter, t: int, power: np.ndarray, may: np.ndarr
         for new, column in zip(news, found, strict=True):
             new[s] = column
         work.push(np.concatenate([work.values[s], found[0]]))
-    log_q, potential = news[2:]
+    log_q, potential = news[2:4]
     pending = np.arange(start, t)[:, None] >= work.since                                # (steps, R)
     exponent = np.repeat(np.where(pending, power, 1.0), work.shape[1], axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -28,7 +28,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arstudio.image import filled
 from arstudio.models.base import AutoregressiveModel
 from arstudio.progress import Progress
 from arstudio.sampling.completion.clamp import Completer
@@ -42,8 +41,8 @@ from arstudio.sampling.trace import DRAWN, KNOWN, Trace
 
 LOST = 40.0         # nats below the best at which a particle is no longer followed
 MOST = 1 << 20      # particles of all populations together
+SITES = 1 << 14     # of all particles that are weighed together, so that a stop is answered soon
 STAGES = 16         # of tempering at most; the last takes what is left
-CHUNK = 1 << 22     # log-probabilities held at once when the distributions of the images kept are filled in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +72,9 @@ class ParticleCompleter(Completer):
     """Completes by particles. `trace` shows `count` of them as they are drawn, and at the end `count` draws by weight.
 
     In drawing order, with a column for each of the repeats · N particles (one for all while they are the same): `values`
-    (D, B), `log_p` of the values at T = 1, `log_q` of what was drawn (0 where known), `potential` what the weight was
-    multiplied by, nats. `log_w` (B,) is the weight since the last resampling, `log_z` (repeats,) everything before it.
+    (D, B), and in nats `log_p` of the values at T = 1, `log_q` of what was drawn (0 where known), `potential` what the weight
+    was multiplied by, `entropy` at T = 1. `log_w` (B,) is the weight since the last resampling, `log_z` (repeats,) everything
+    before it. The trace keeps no distributions: a forward pass gives them again.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class ParticleCompleter(Completer):
         self.particles, self.evidence = particles or ParticleSettings(), evidence
         shape, classes = (self.particles.repeats, self.particles.particles), self.trace.classes
         self.shape, sites = shape, model.spec.sites
-        self.trace = Trace(model.spec, model.order, count)
+        self.trace = Trace(model.spec, model.order, count, pmf_bytes=0)
         self.trace.classes[:] = classes
         self.shown = np.linspace(0, shape[0] * shape[1] - 1, count).astype(np.int64)
         hidden = np.flatnonzero(~self.is_given)
@@ -101,7 +101,7 @@ class ParticleCompleter(Completer):
         self.rng, self.progress = np.random.default_rng(settings.seed % 2**64), Progress()
         given = np.asarray(x).reshape(-1)[self.trace.sites].astype(np.int64 if model.spec.levels else np.float64)
         self.values = np.zeros((sites, 1), dtype=given.dtype)
-        self.log_p, self.log_q, self.potential = (np.zeros((sites, 1)) for _ in range(3))
+        self.log_p, self.log_q, self.potential, self.entropy = (np.zeros((sites, 1)) for _ in range(4))
         self.log_w, self.log_z = np.zeros(1), np.zeros(shape[0])
         self.together = True                               # all particles are the same so far, and are one record
         self.since = np.zeros(shape[0], dtype=np.int64)    # the first step whose potential is in log_w, a population
@@ -143,12 +143,12 @@ class ParticleCompleter(Completer):
             self.push(self.values[self.decoder.position])
         if self._due(t):
             self._balance(t)
+            self.progress.check()
         end = min(self._run_ends(t), trace.spec.sites if limit is None else max(limit, t + 1))
         found = self._weighed(t, end) if self.is_given[t] else self._drawn(t)
         for record, part in zip(self.records(), found, strict=True):
             record[t:end, self.followed] = part
-        shown = np.zeros_like(self.shown) if self.together else self.shown
-        trace.values[:, t:end], trace.log_probs[:, t:end] = self.values[t:end, shown].T, self.log_p[t:end, shown].T
+        self.show_again(end, t)
         trace.origin[:, t:end] = KNOWN if self.is_given[t] else DRAWN
         self.log_w[self.followed] += found[3].sum(0)
         self.weighed = self.weighed or self.is_given[t] or self.evidence is not None
@@ -163,8 +163,9 @@ class ParticleCompleter(Completer):
         """Where the sites end that are taken together with step t: known ones of one row."""
         if not self.is_given[t]:
             return t + 1
-        a_row = self.trace.spec.width * self.trace.spec.channels
-        row = self.is_given[t:(t // a_row + 1) * a_row]
+        channels, a_row = self.trace.spec.channels, self.trace.spec.width * self.trace.spec.channels
+        several = max(1, SITES // self.decoder.batch // channels) * channels
+        row = self.is_given[t:min((t // a_row + 1) * a_row, t + several)]
         return t + (len(row) if row.all() else int(row.argmin()))
 
     def _weighed(self, t: int, end: int) -> Outcome:
@@ -178,7 +179,7 @@ class ParticleCompleter(Completer):
         """Draw step t and push it; what `Proposal` says of it, (1, B) each, from one record to many if they differ."""
         site, several = self.decoder.site(), self.shape[0] * self.shape[1]
         params = self.decoder.params().cpu().numpy().astype(np.float64)
-        found = self.proposal.outcome(t, site, params.repeat(several, 0) if self.together else params, self.rng)
+        found = self._outcome(t, site, params.repeat(several, 0) if self.together else params)
         if self.together:
             if (found[0] == found[0][0]).all():
                 found = tuple(part[:1] for part in found)
@@ -187,9 +188,13 @@ class ParticleCompleter(Completer):
         self.push(found[0])
         return tuple(part[None] for part in found)
 
-    def records(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """`values`, `log_p`, `log_q` and `potential`, (D, B) each."""
-        return self.values, self.log_p, self.log_q, self.potential
+    def _outcome(self, t: int, site: tuple[int, int, int], params: np.ndarray) -> Outcome:
+        """What is drawn of all particles at step t."""
+        return self.proposal.outcome(t, site, params, self.rng)
+
+    def records(self) -> tuple[np.ndarray, ...]:
+        """`values`, `log_p`, `log_q`, `potential` and `entropy`, (D, B) each."""
+        return self.values, self.log_p, self.log_q, self.potential, self.entropy
 
     def push(self, values: np.ndarray) -> None:
         """Give (B,) values to the decoder, twice where it holds every image with its class and without."""
@@ -213,7 +218,7 @@ class ParticleCompleter(Completer):
         """From one record, while all particles were the same, to one for each."""
         several = self.shape[0] * self.shape[1]
         self.select(np.zeros(several, dtype=np.int64))
-        self.values, self.log_p, self.log_q, self.potential = (record.repeat(several, 1) for record in self.records())
+        self.values, self.log_p, self.log_q, self.potential, self.entropy = (r.repeat(several, 1) for r in self.records())
         self.log_z += self.log_w[0]
         self.log_w, self.weighed, self.together = np.zeros(several), False, False
         self.since[:] = self.trace.cursor
@@ -241,9 +246,7 @@ class ParticleCompleter(Completer):
             power = np.where(poor, tempered(log_w, min(wanted, particles / 2)) if tempering else 1.0, 0.0)[:, None]
             share = np.where(power == 1, log_w, power * np.maximum(log_w, -1e300))
             self.log_z += np.where(poor, log_mean(share), 0.0)
-            index = systematic(normalised(share), self.rng.random(repeats)) + particles * np.arange(repeats)[:, None]
-            columns = np.arange(self.log_w.size).reshape(self.shape)
-            self._resample(in_place(np.where(poor[:, None], index, columns).reshape(-1)), t)
+            self._resample(self._ancestors(normalised(share), poor), t)
             self.used = self.used + (1 - self.used) * power[:, 0]
             self._weigh(t)
             for _ in range(self.particles.moves):
@@ -253,6 +256,16 @@ class ParticleCompleter(Completer):
             poor = poor & (self.used < 1)
         self.since = np.where(self.used > 0, t, self.since)
         self.weighed, self.used = False, np.zeros(repeats)
+
+    def _uniforms(self, weights: np.ndarray) -> np.ndarray:
+        """(R, N) weights -> (R,) uniforms by which they are resampled."""
+        return self.rng.random(len(weights))
+
+    def _ancestors(self, weights: np.ndarray, poor: np.ndarray) -> np.ndarray:
+        """(R, N) weights and which of the populations are resampled by them -> (R · N,) who takes each place."""
+        columns = np.arange(weights.size).reshape(self.shape)
+        index = systematic(weights, self._uniforms(weights)) + columns[:, :1]
+        return in_place(np.where(poor[:, None], index, columns).reshape(-1))
 
     def _weigh(self, t: int) -> None:
         """Set the weights to what is left of the evidence since each population's last resampling."""
@@ -265,15 +278,17 @@ class ParticleCompleter(Completer):
         """Particle i becomes what particle index[i] was, in the decoder, the records and the images shown."""
         self.resamplings += 1
         self.select(index)
+        moved = np.flatnonzero(index != np.arange(len(index)))
         for record in self.records():
-            record[:t] = record[:t, index]
+            record[:t, moved] = record[:t, index[moved]]
         self.log_w = self.log_w[index]
         self.show_again(t)
 
-    def show_again(self, t: int) -> None:
-        """Bring the images shown in line with the particles before step t."""
-        self.trace.values[:, :t] = self.values[:t, self.shown].T
-        self.trace.log_probs[:, :t] = self.log_p[:t, self.shown].T
+    def show_again(self, t: int, first: int = 0) -> None:
+        """Bring the images shown in line with the particles, from a first step to before step t."""
+        trace, columns = self.trace, np.zeros_like(self.shown) if self.together else self.shown
+        for shown, record in ((trace.values, self.values), (trace.log_probs, self.log_p), (trace.entropies, self.entropy)):
+            shown[:, first:t] = record[first:t, columns].T
 
     def _let_go(self) -> None:
         """Stop following particles that have no weight left; no hidden site is to come, so they cannot return."""
@@ -305,8 +320,8 @@ class ParticleCompleter(Completer):
             self._spread_out()
         weights = self.weights().reshape(1, -1)
         total, u = weights.shape[1], np.random.default_rng([self.settings.seed % 2**64, 1]).random(2)
-        chosen = systematic(weights, u[:1], self.trace.count)[0]
-        self._show(chosen, end)
+        self.shown = chosen = systematic(weights, u[:1], self.trace.count)[0]
+        self.show_again(end)
         begun = np.flatnonzero(~self.is_given[:end])
         begun = begun[:(len(begun) + 1) // 2]
         survivors = np.unique(systematic(weights, u[1:], total)[0])
@@ -331,24 +346,3 @@ class ParticleCompleter(Completer):
             f"Particles: {many} weigh all {int(self.known.sum())} known pixels{told}, those after a hidden one too. "
             "Exact in the limit of many."
         )
-
-    @torch.inference_mode()
-    def _show(self, chosen: np.ndarray, end: int) -> None:
-        """Put particles into the trace up to step `end`, with their distributions from passes of the whole model."""
-        trace, spec, model, self.shown = self.trace, self.trace.spec, self.decoder.model, chosen
-        trace.values[:, :end] = self.values[:end, chosen].T
-        trace.log_probs[:, :end] = self.log_p[:end, chosen].T
-        if model.slow_exact:
-            return
-        images = filled(trace.images(end))
-        y = int(trace.classes[0]) if model.num_classes else None
-        some = max(1, CHUNK // (spec.sites * spec.bins))
-        for start in range(0, len(images), some):
-            x = torch.from_numpy(images[start:start + some]).to(model.device)
-            x = x.long() if spec.levels else x.to(model.dtype)
-            log_pmf = model.likelihood.log_pmf(model(x, y)).double().flatten(2)[:, :, model.site_index[:end]]
-            log_pmf = log_pmf.transpose(1, 2).cpu().numpy()                            # (n, steps, bins)
-            pmf = np.exp(log_pmf)
-            trace.entropies[start:start + some, :end] = -(pmf * np.maximum(log_pmf, -1e30)).sum(2)
-            kept = trace.pmfs[start:start + some]
-            kept[:, :end] = pmf[:len(kept)]

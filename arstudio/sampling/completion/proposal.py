@@ -4,7 +4,8 @@
     hidden           drawn from q(x_t | x_<t), the model's conditional under the settings; potential 0
     told about       drawn from q(x_t | x_<t) g(x_t) / Σ q g; potential log Σ q g.  Of reals drawn from q; potential log g(x_t)
 
-Temperature, truncation and guidance act on q alone: evidence is weighed by the model itself.
+With each goes the entropy of p(x_t | x_<t). Temperature, truncation and guidance act on q alone: evidence is weighed by
+the model itself.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from arstudio.models.base import AutoregressiveModel
 from arstudio.sampling.completion.evidence import Evidence
 from arstudio.sampling.draw import SampleSettings, decide, decide_real, guide, reshape
 
-Outcome = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]    # (B,) values, log p, log q and potential
+Outcome = tuple[np.ndarray, ...]    # (B,) values, log p, log q, potential and entropy
 
 
 class Proposal:
@@ -31,18 +32,19 @@ class Proposal:
         self.plain = settings.temperature == 1 and not settings.top_k and settings.top_p == 1 and not self.guided
 
     def weighed(self, t: int, end: int, params: np.ndarray) -> Outcome:
-        """(B, end − t, P) parameters of known sites -> (end − t, B) values, log p, log q (0) and potential (log p)."""
+        """(B, end − t, P) parameters of known sites -> (end − t, B) values, log p, log q (0), potential (log p), entropy."""
         values = np.repeat(self.given[t:end, None], len(params), 1)
         flat = params.swapaxes(0, 1).reshape(-1, params.shape[2])
-        log_p = self._log_p(flat, self.likelihood.log_pmf_array(flat), values.reshape(-1)).reshape(values.shape)
-        return values, log_p, np.zeros_like(log_p), log_p
+        log_pmf = self.likelihood.log_pmf_array(flat)
+        log_p = self._log_p(flat, log_pmf, values.reshape(-1)).reshape(values.shape)
+        return values, log_p, np.zeros_like(log_p), log_p, _entropy(log_pmf).reshape(values.shape)
 
     def outcome(
         self, t: int, site: tuple[int, int, int], params: np.ndarray, rng: np.random.Generator,
         kept: np.ndarray | None = None,
     ) -> Outcome:
-        """Parameters at step t -> (B,) values, log p, log q and potential. A hidden site is drawn, or `kept` (B,) weighed;
-        with guidance params are (2B, P)."""
+        """Parameters at step t -> (B,) values, log p, log q, potential and entropy. A hidden site is drawn, or `kept` (B,)
+        weighed; with guidance params are (2B, P)."""
         rows = len(params) // (1 + self.guided)
         if self.is_given[t]:
             return tuple(part[0] for part in self.weighed(t, t + 1, params[:rows, None]))
@@ -58,7 +60,7 @@ class Proposal:
         target, potential = self._told(site, own, target)
         values = decide(np.exp(target), rng.random(rows))[0] if kept is None else kept
         each = np.arange(rows)
-        return values, own[each, values], target[each, values], potential
+        return values, own[each, values], target[each, values], potential, _entropy(own)
 
     def _told(self, site: tuple[int, int, int], own: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(B, L) log-probabilities to draw from, times soft evidence and normalised, and (B,) the log of what it took."""
@@ -88,7 +90,7 @@ class Proposal:
             bins = np.clip(np.floor(values * spec.bins).astype(np.int64), 0, spec.bins - 1)[:, None]
             log_q = log_p + (np.take_along_axis(target, bins, 1) - np.take_along_axis(own, bins, 1))[:, 0]
         soft = self.evidence.log_terms(spec, site, values) if self.evidence else None
-        return values, log_p, log_q, np.zeros(len(own)) if soft is None else soft
+        return values, log_p, log_q, np.zeros(len(own)) if soft is None else soft, _entropy(own)
 
     def _log_p(self, params: np.ndarray, log_pmf: np.ndarray, values: np.ndarray) -> np.ndarray:
         """(B,) log p of values at T = 1 and without guidance."""
@@ -96,3 +98,8 @@ class Proposal:
             return log_pmf[np.arange(len(values)), values]
         both = (torch.from_numpy(part) for part in (params[:len(values)], values))
         return self.likelihood.log_prob(*both).numpy()
+
+
+def _entropy(log_pmf: np.ndarray) -> np.ndarray:
+    """(B, L) log-probabilities -> (B,) entropy in nats."""
+    return -(np.exp(log_pmf) * np.maximum(log_pmf, -1e30)).sum(1)
