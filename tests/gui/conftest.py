@@ -104,7 +104,7 @@ def messages(studio):
 
 @pytest.fixture
 def complete_panel(qtbot, studio, messages):
-    """The panel with its docks, shown, with a test image of digits on the canvas."""
+    """The Complete panel with its docks, shown, with a test image of digits on the canvas."""
     import dataclasses
 
     from arstudio.gui.panels.complete import CompletePanel

@@ -1,7 +1,8 @@
-"""What a person's hands do: choose, click, wait for what a training does."""
+"""What a person's hands do: choose, click, draw on a canvas, wait for what a training or a completion does."""
 
 from PySide6.QtCore import Qt
 
+LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 WAIT = 30_000
 
 
@@ -16,7 +17,7 @@ def choose(box, key) -> None:
 def click(qtbot, button) -> None:
     """Click a button a person could click."""
     assert button.isEnabled()
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(button, LEFT)
 
 
 def begin(qtbot, panel, minutes: float) -> None:
@@ -29,3 +30,15 @@ def begin(qtbot, panel, minutes: float) -> None:
 def finish(qtbot, panel) -> None:
     """Wait until the outcome is there."""
     qtbot.waitUntil(lambda: not panel.training, timeout=WAIT)
+
+
+def complete(qtbot, panel):
+    """Complete what is on the canvas -> the Completions, None after an error."""
+    click(qtbot, panel.complete_button)
+    qtbot.waitUntil(lambda: not panel.running, timeout=WAIT)
+    return panel.result
+
+
+def at(canvas, row, column):
+    """Where a pixel is on a canvas."""
+    return canvas.rect_of(row, column).center().toPoint()

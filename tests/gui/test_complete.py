@@ -4,6 +4,7 @@ errors."""
 
 import numpy as np
 import pytest
+from hands import LEFT, click, complete
 from PySide6.QtCore import Qt
 
 from arstudio.gui.panels.complete import CompletePanel
@@ -11,22 +12,10 @@ from arstudio.gui.widgets.completions import max_bits
 from arstudio.gui.widgets.toolbox import KEYS
 from arstudio.image import ImageSpec
 
-LEFT = Qt.MouseButton.LeftButton
-
 
 @pytest.fixture
 def panel(complete_panel):
     return complete_panel
-
-
-def click(qtbot, button):
-    qtbot.mouseClick(button, LEFT)
-
-
-def complete(qtbot, panel):
-    click(qtbot, panel.complete_button)
-    qtbot.waitUntil(lambda: not panel.running, timeout=20_000)
-    return panel.result
 
 
 def click_thumb(qtbot, panel, index):

@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hands import LEFT, click
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -16,16 +17,10 @@ from arstudio.gui.widgets.fit_page import CropFrame
 from arstudio.gui.widgets.fitting import Fit, Incoming
 from arstudio.image import ImageSpec, from_pil, open_picture, to_pil
 
-LEFT = Qt.MouseButton.LeftButton
-
 
 @pytest.fixture
 def panel(complete_panel):
     return complete_panel
-
-
-def click(qtbot, button):
-    qtbot.mouseClick(button, LEFT)
 
 
 def fitting(qtbot, panel, path):

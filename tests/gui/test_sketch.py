@@ -4,28 +4,12 @@ import copy
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-
-LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+from hands import LEFT, RIGHT, at, click, complete
 
 
 @pytest.fixture
 def panel(complete_panel):
     return complete_panel
-
-
-def click(qtbot, button):
-    qtbot.mouseClick(button, LEFT)
-
-
-def complete(qtbot, panel):
-    click(qtbot, panel.complete_button)
-    qtbot.waitUntil(lambda: not panel.running, timeout=30_000)
-    return panel.result
-
-
-def at(panel, row, column):
-    return panel.canvas.rect_of(row, column).center().toPoint()
 
 
 @pytest.mark.parametrize(("part", "chosen", "method"), [
@@ -117,20 +101,20 @@ def test_hints_get_surer_stroke_by_stroke_and_can_be_taken_back(qtbot, panel):
     canvas.set_brush(1)
     click(qtbot, panel.tools.buttons["hint"])
     for certainty in (0.5, 0.75):
-        qtbot.mouseClick(canvas, LEFT, pos=at(panel, 6, 3))
+        qtbot.mouseClick(canvas, LEFT, pos=at(panel.canvas, 6, 3))
         assert canvas.sheet.certainty[6, 3] == certainty
     assert canvas.sheet.hint[0, 6, 3] == 16
     assert canvas.sheet.hidden[6, 3]
     canvas.swap_ink()
-    qtbot.mouseClick(canvas, LEFT, pos=at(panel, 6, 3))                 # another ink begins anew
+    qtbot.mouseClick(canvas, LEFT, pos=at(panel.canvas, 6, 3))                 # another ink begins anew
     assert (canvas.sheet.certainty[6, 3], canvas.sheet.hint[0, 6, 3]) == (0.5, 0)
-    qtbot.mouseClick(canvas, LEFT, pos=at(panel, 0, 0))                 # a known pixel becomes hidden, and its content stays
+    qtbot.mouseClick(canvas, LEFT, pos=at(panel.canvas, 0, 0))                 # a known pixel is hidden, and its content stays
     assert canvas.sheet.hidden[0, 0]
     assert canvas.sheet.content[0, 0, 0] == before.content[0, 0, 0]
-    qtbot.mouseClick(canvas, RIGHT, pos=at(panel, 6, 3))
+    qtbot.mouseClick(canvas, RIGHT, pos=at(panel.canvas, 6, 3))
     assert canvas.sheet.certainty[6, 3] == 0
     click(qtbot, panel.tools.buttons["mask"])
-    qtbot.mouseClick(canvas, LEFT, pos=at(panel, 0, 0))
+    qtbot.mouseClick(canvas, LEFT, pos=at(panel.canvas, 0, 0))
     assert not canvas.sheet.hinted.any()
     assert canvas.sheet.hidden[0, 0]
     while panel.undo_stack.canUndo():
@@ -216,7 +200,7 @@ def test_keep_takes_pixels_of_the_continuation_over(qtbot, panel):
     seen, first = panel.canvas.image(), panel.result
     click(qtbot, panel.tools.buttons["keep"])
     panel.canvas.set_brush(1)
-    qtbot.mouseClick(panel.canvas, LEFT, pos=at(panel, 4, 4))
+    qtbot.mouseClick(panel.canvas, LEFT, pos=at(panel.canvas, 4, 4))
     assert panel.canvas.sheet.content[0, 4, 4] == seen[0, 4, 4]
     assert panel.canvas.sheet.hidden.sum() == 63
     qtbot.waitUntil(lambda: panel.result is not first and not panel.running, timeout=20_000)
@@ -245,11 +229,11 @@ def test_a_stroke_cancels_the_run_before_it_and_the_last_sheet_wins(qtbot, panel
     click(qtbot, panel.page.live)
     qtbot.waitUntil(lambda: panel.run.trace is not None and panel.run.trace.cursor >= 20, timeout=10_000)
     panel.canvas.set_tool("brush")
-    qtbot.mousePress(panel.canvas, LEFT, pos=at(panel, 1, 1))           # begins: what runs is of another sheet
+    qtbot.mousePress(panel.canvas, LEFT, pos=at(panel.canvas, 1, 1))           # begins: what runs is of another sheet
     qtbot.waitUntil(lambda: len(started) == 2, timeout=10_000)
-    qtbot.mouseMove(panel.canvas, at(panel, 1, 5))                      # moves: the run goes on
+    qtbot.mouseMove(panel.canvas, at(panel.canvas, 1, 5))                      # moves: the run goes on
     assert len(started) == 2
-    qtbot.mouseRelease(panel.canvas, LEFT, pos=at(panel, 1, 5))         # ends: begun anew with the whole stroke
+    qtbot.mouseRelease(panel.canvas, LEFT, pos=at(panel.canvas, 1, 5))         # ends: begun anew with the whole stroke
     qtbot.waitUntil(lambda: len(started) == 3, timeout=10_000)
     assert started[-1].same(panel.canvas.sheet)
     held.set()

@@ -430,7 +430,7 @@ def test_more_particles_and_moves_leave_more_beginnings(random_model):
     assert few.effective < many.effective
     assert many.trust.level != "poor"
     assert "512 particles agree on" in many.trust.words
-    assert "between 2 repeats" in many.trust.words
+    assert "2 separate runs differ by" in many.trust.words
     assert moved.moves > 0
     assert 0 < moved.accepted <= 1
     assert moved.effective >= many.effective

@@ -55,7 +55,7 @@ def _figures(found: Completion) -> str:
         return ""
     lines = [
         f"Effective number of particles: {people.effective:.1f} of {people.particles * people.repeats}, 1 / Σ w²",
-        f"Different beginnings left (first half of the hidden pixels): {people.ancestors}",
+        f"Different first halves of the hidden pixels left: {people.ancestors}",
         f"Resampled {people.resamplings} times",
         f"log Ẑ = {people.log_evidence:.1f} nats, the estimate of log p(known)",
     ]

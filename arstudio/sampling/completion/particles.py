@@ -328,7 +328,7 @@ class ParticleCompleter(Completer):
         population = Population(
             self.shape[1], log_z, min(self.fewest, float(effective(self.log_w.reshape(self.shape)).min())),
             len(np.unique(self.values[begun][:, survivors], axis=1).T), self.resamplings, self.moves_tried,
-            self.moves_taken / max(1, self.moves_tried),
+            self.moves_taken / max(1, self.moves_tried), self.trace.order.kind == "raster",
         )
         joint = (self.log_q[:end] + self.potential[:end]).sum(0)[chosen]
         return self._completion(joint - population.log_evidence, population)

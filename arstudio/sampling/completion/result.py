@@ -30,8 +30,8 @@ class Population:
     `particles` a population; `log_z` (repeats,) nats, each population's estimate log Ẑ of log p(observed); `effective`
     the lowest effective number of particles, 1 / Σ w², that a population had when weights were evened out or at the end
     (with moves: at the end); `ancestors` how many different beginnings (first halves of the hidden
-    sites) are left among as many draws as there are particles; `resamplings` how often they were resampled; `moves` the
-    rejuvenation moves tried and `accepted` the share of particles that took them.
+    sites; in raster order their `upper` halves) are left among as many draws as there are particles; `resamplings` how often
+    they were resampled; `moves` the rejuvenation moves tried and `accepted` the share of particles that took them.
     """
 
     particles: int
@@ -41,6 +41,7 @@ class Population:
     resamplings: int = 0
     moves: int = 0
     accepted: float = 0.0
+    upper: bool = False
 
     @property
     def repeats(self) -> int:
@@ -62,10 +63,11 @@ class Population:
     def trust(self) -> Trust:
         """The gauge: many effective particles, several beginnings and repeats that agree."""
         total = self.particles * self.repeats
-        beginnings = "1 beginning" if self.ancestors == 1 else f"{self.ancestors} different beginnings"
-        words = f"{total} particles agree on {beginnings}"
+        half = f"{'upper' if self.upper else 'first'} half"
+        beginnings = f"one single {half}" if self.ancestors == 1 else f"{self.ancestors} different {half[:-1]}ves"
+        words = f"{total} particles agree on {beginnings} of the hidden part"
         if self.repeats > 1:
-            words += f"; log Ẑ differs by {self.spread:.1f} nats between {self.repeats} repeats"
+            words += f"; {self.repeats} separate runs differ by {self.spread:.1f} nats on how probable the known part is"
         apart = self.repeats > 1 and not self.spread < FAR
         if self.effective < 3 or self.ancestors < 3 or (apart and not self.spread < 3 * FAR):
             return Trust("poor", f"{words}: far more particles are needed.")
