@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import asdict
 from os import environ
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from arstudio.cli.options import Device, Json
 
 if TYPE_CHECKING:
     from arstudio.models.base import AutoregressiveModel
+    from arstudio.training.loop import Trainer
 
 
 def train(
@@ -89,7 +91,7 @@ def train(
         arstudio train --dataset sprites.png --cell 16 --levels 16 --minutes 10
         arstudio train --dataset fashion --set channels=48 --epochs 9 --out RUN
         arstudio train --resume RUN --epochs 3
-        torchrun --nproc-per-node 2 -m arstudio train --dataset digits --epochs 9 --out RUN
+        torchrun --nproc-per-node 2 -m arstudio train --resume RUN
     """
     if resume is not None and (dataset or out_dir is not None):
         raise UsageSentence("--resume takes everything from the run itself; leave out --dataset and --out.")
@@ -160,6 +162,8 @@ def train(
         return
     for note in trainer.data.notes:
         say(note)
+    if resume is None:
+        _expect(trainer, dataset)
     with StoppableBar() as bar:
         outcome = trainer.fit(bar)
     workers.leave()
@@ -190,6 +194,26 @@ def train(
         )
     if outcome.status in ("stopped", "diverged"):
         raise typer.Exit(STOPPED if outcome.status == "stopped" else 1)
+
+
+def _expect(trainer: Trainer, dataset: str) -> None:
+    """Say what a new run may be expected to reach, where such a model was measured; a budget of minutes is told in epochs by
+    a few steps of the probe."""
+    from arstudio.training.estimate import estimate
+    from arstudio.training.expectations import expectation
+
+    model, config, data = trainer.model, trainer.config, trainer.data
+    if expectation(model.name, dataset, data.spec, model.num_parameters, 1) is None:
+        return
+    epochs, pace = config.epochs, ""
+    if not epochs and not model.closed_form:
+        settings = asdict(model.config)
+        images, batch = len(data.train.x), min(config.batch, len(data.train.x))
+        found = estimate(model.name, data.spec, model.num_classes, settings, batch, images, str(model.device))
+        epochs, pace = found.epochs(config.minutes), f"{found.seconds_per_epoch:.3g} s an epoch, "
+        pace += f"so about {epochs:.3g} in {config.minutes:g} min. "
+    expected = expectation(model.name, dataset, data.spec, model.num_parameters, epochs or 1)
+    say(pace + expected.sentence(trainer.bits_per_dim(expected.nats)))
 
 
 def _film(model: AutoregressiveModel, count: int, seed: int) -> np.ndarray:

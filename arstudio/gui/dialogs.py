@@ -110,7 +110,7 @@ def about_model(window: QWidget, studio: Studio) -> None:
         (window.tr("Data"), f"{facts.dataset}, {facts.protocol}" if facts.dataset else ""),
         (window.tr("Parameters"), f"{studio.model.num_parameters:,}" if studio.model else ""),
         (window.tr("Figure"), _figure(facts)),
-        (window.tr("Training"), _training(facts)),
+        (window.tr("Training"), _training(facts)), (window.tr("Known failures"), facts.failures),
         (window.tr("Command"), facts.command), (window.tr("Data licence"), facts.licence),
         (window.tr("File"), str(card.path or "")),
     ]

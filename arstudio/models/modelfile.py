@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +46,8 @@ class WriteError(OSError):
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a model's training and of its test figure. Empty fields are unknown."""
+    """What is known of a model's training and of its test figure. Empty fields are unknown. `failures` are known weaknesses, a
+    sentence each; `slice_nats` is the figure of the first `slice_images` of the split, to check a copy by."""
 
     dataset: str = ""
     protocol: str = ""
@@ -59,6 +61,9 @@ class Facts:
     seconds: float = 0.0
     machine: str = ""
     licence: str = ""
+    failures: str = ""
+    slice_images: int = 0
+    slice_nats: float | None = None
 
 
 @dataclass(frozen=True)
@@ -179,10 +184,9 @@ def _check_types(card: ModelCard) -> None:
 
 def bundled_models() -> list[ModelCard]:
     """Cards of the models that come with AR Studio, best first within each dataset."""
-    order = {"gated_pixelcnn": 0, "pixelcnn": 1, "nade": 2, "fvsbn": 3}
     cards = [read_card(path) for path in sorted(resource("models").glob("*.safetensors"))]
     data = {"fashion": 0, "emoji": 1, "mnist": 2, "digits": 3}
-    return sorted(cards, key=lambda c: (data.get(c.facts.dataset, 9), order.get(c.model, 9), c.name))
+    return sorted(cards, key=lambda c: (data.get(c.facts.dataset, 9), c.facts.nats or math.inf, c.name))
 
 
 def find_model(text: str | Path) -> Path:

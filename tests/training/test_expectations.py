@@ -1,0 +1,79 @@
+"""What a training may reach is read from runs that were measured."""
+
+import dataclasses
+import math
+
+import pytest
+from typer.testing import CliRunner
+
+from arstudio.cli import app
+from arstudio.data import bundled
+from arstudio.image import ImageSpec
+from arstudio.models import MODELS
+from arstudio.models.modelfile import bundled_models
+from arstudio.training import expectations
+from arstudio.training.baselines import uniform_nats
+from arstudio.training.expectations import Reference, expectation, references
+
+SPEC = ImageSpec(1, 8, 8, 17)
+SMALL = Reference("nade", "digits", 17, 8, 8, 1000, "validation", "by hand", ((1.0, 2.0, 100.0), (4.0, 8.0, 90.0)))
+LARGE = dataclasses.replace(SMALL, parameters=8000, points=((2.0, 9.0, 80.0),))
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """Two runs of one model, small and large."""
+    monkeypatch.setattr(expectations, "references", lambda: (SMALL, LARGE))
+
+
+def test_a_curve_is_read_between_its_points_and_holds_beyond_its_ends(known):
+    def read(epochs):
+        found = expectation("nade", "digits", SPEC, 1000, epochs)
+        return found.nats, found.epochs
+
+    assert read(2.0) == (pytest.approx(95.0), 2.0)
+    assert read(0.1) == (100.0, 1.0)
+    assert read(50.0) == (90.0, 4.0)
+    sentence = expectation("nade", "digits", SPEC, 1000, 4).sentence(1.5)
+    assert sentence == (
+        "Expect about 90.0 nats (1.500 bits/dim): a run with 1,000 parameters had that on validation images after 4 epochs, "
+        "8 s (by hand)."
+    )
+
+
+def test_the_run_nearest_in_size_is_read(known):
+    assert expectation("nade", "digits", SPEC, 2500, 2).reference is SMALL
+    assert expectation("nade", "digits", SPEC, 3500, 2).reference is LARGE
+
+
+def test_nothing_is_said_of_what_was_not_measured(known):
+    assert expectation("made", "digits", SPEC, 1000, 2) is None
+    assert expectation("nade", "mnist", SPEC, 1000, 2) is None
+    assert expectation("nade", "digits", dataclasses.replace(SPEC, levels=2), 1000, 2) is None
+    assert expectation("nade", "digits", SPEC, 1000, 0) is None
+
+
+def test_every_curve_falls_below_uniform_and_the_end_is_the_card(tmp_path):
+    infos, cards = {info.name: info for info in bundled()}, {card.name: card for card in bundled_models()}
+    seen = set()
+    for r in references():
+        spec = dataclasses.replace(infos[r.dataset].spec, levels=r.levels, height=r.height, width=r.width)
+        assert r.model in MODELS
+        epochs, _, nats = zip(*r.points, strict=True)
+        assert list(epochs) == sorted(epochs)
+        assert list(nats) == sorted(nats, reverse=True)
+        assert 0 < nats[-1] < uniform_nats(spec)
+        name = r.how.removeprefix("bundled as ")
+        if name in cards:
+            seen.add(name)
+            assert math.isclose(nats[-1], cards[name].facts.nats, rel_tol=0.06)    # of validation, mostly
+            assert r.parameters > 0
+    assert seen == cards.keys()
+
+
+def test_train_says_what_to_expect_before_it_begins(tmp_path):
+    command = ["train", "--dataset", "digits", "--model", "fvsbn", "--minutes", "0.01", "--out", str(tmp_path / "run")]
+    found = CliRunner().invoke(app, command)
+    assert found.exit_code == 0, found.output
+    assert "s an epoch, so about" in found.stderr.replace("\n", " ")
+    assert "Expect about" in found.stderr.replace("\n", " ")
