@@ -103,13 +103,16 @@ def messages(studio):
 
 
 @pytest.fixture
-def complete_panel(qtbot, studio, messages):
-    """The Complete panel with its docks, shown, with a test image of digits on the canvas."""
+def complete_panel(qtbot, studio, messages, monkeypatch):
+    """The Complete panel with its docks, shown, with a test image of digits on the canvas; a live sketch does not look at how
+    fast the machine is."""
     import dataclasses
 
     from arstudio.gui.panels.complete import CompletePanel
+    from arstudio.gui.panels.complete_live import Pace
     from arstudio.models.modelfile import Facts
 
+    monkeypatch.setattr(Pace, "took", lambda *_: None)
     studio.use_model(studio.model, dataclasses.replace(studio.card, facts=Facts(dataset="digits")))
     panel = CompletePanel(studio)
     for widget in (panel, panel.side, panel.bottom):

@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from hands import LEFT, RIGHT, at, click, complete
 
+from arstudio.gui.panels.complete_live import Pace
+
+PACE = Pace.took    # which the panel of these tests is kept from
+
 
 @pytest.fixture
 def panel(complete_panel):
@@ -192,6 +196,33 @@ def test_a_sketch_is_continued_after_every_stroke_and_the_known_stays(qtbot, pan
     panel.undo_stack.undo()
     qtbot.waitUntil(lambda: panel.result is not second and not panel.running, timeout=20_000)
     assert panel.result.sheet.hidden.all()
+
+
+def test_the_pace_of_a_sketch_follows_how_long_runs_take():
+    pace = Pace(seconds=0.2)
+    took = []
+    for seconds in (0.15, 0.3, 0.15, 0.3, 0.3, 0.05, 0.05, 0.05):
+        before = pace.particles
+        PACE(pace, seconds)
+        took.append((before, pace.particles))
+    assert took == [(32, 32), (32, 16), (16, 16), (16, 0), (0, 0), (0, 16), (16, 32), (32, 32)]
+
+
+def test_a_machine_too_slow_for_particles_clamps_unless_something_is_hinted_or_chosen(qtbot, panel):
+    panel.live.pace.particles = 0
+    click(qtbot, panel.hide_bar.buttons["top"])
+    live(qtbot, panel)
+    assert panel.result.found.method == "clamp"
+    for change, method in (
+        (lambda: panel.page.method.setCurrentText("Particles · 512"), "particles"),
+        (lambda: panel.page.method.setCurrentText("Auto"), "clamp"),
+        (lambda: (panel.canvas.set_tool("hint"), panel.canvas.use((1, 1))), "particles"),
+    ):
+        before = panel.result
+        change()
+        qtbot.waitUntil(lambda before=before: panel.result is not before and not panel.running, timeout=20_000)
+        assert panel.result.found.method == method
+    assert panel.result.found.population.particles == 16
 
 
 def test_keep_takes_pixels_of_the_continuation_over(qtbot, panel):

@@ -2,18 +2,46 @@
 
 A stroke that begins and one that ends restart the work at once; while the pen moves, the run under way finishes and the
 next one begins with the newest sheet. So the screen is never more than two short runs behind the pen, and one after it is
-lifted.
+lifted. What a run may cost follows from how long the last one took (`Pace`).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal, Slot
 
 from arstudio.gui.panels.complete_run import CompletionRun, Plan
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.canvas import Canvas
+from arstudio.gui.widgets.completions import Completions
+from arstudio.gui.widgets.sheet import Sheet
 
-COUNT, PARTICLES = 4, 32    # few enough to keep up with a pen
+COUNT = 4                      # completions of a run, of which one is seen
+SMALL = 256                    # pixels of an image
+QUICK, PATIENT = 0.15, 0.75    # seconds that a run of an image so small, and of a larger one, may take
+
+
+@dataclass
+class Pace:
+    """How many particles a run takes: fewer after one that took longer than `seconds`, more again after one of half of that.
+    0 stands for clamping, the least there is."""
+
+    seconds: float = QUICK
+    particles: int = 32
+
+    STEPS = (32, 16, 0)
+
+    def took(self, seconds: float) -> None:
+        """A run of as many particles took so long."""
+        step = self.STEPS.index(self.particles) + (seconds > self.seconds) - (seconds < self.seconds / 2)
+        self.particles = self.STEPS[min(max(step, 0), len(self.STEPS) - 1)]
+
+    def plan(self, method: str, sheet: Sheet) -> Plan:
+        """The next run by a method that was chosen; only `auto` may be clamped, and only where nothing is hinted at."""
+        if method == "auto" and not self.particles and not sheet.hinted.any():
+            return Plan(COUNT, "clamp")
+        return Plan(COUNT, method, self.particles or min(filter(None, self.STEPS)), repeats=1)
 
 
 class LiveSketch(QObject):
@@ -24,12 +52,13 @@ class LiveSketch(QObject):
     def __init__(self, studio: Studio, canvas: Canvas, run: CompletionRun, parent: QObject) -> None:
         super().__init__(parent)
         self.on = False
-        self.method = "auto"
+        self.method, self.pace = "auto", Pace()
         self._studio, self._canvas, self._run = studio, canvas, run
         self._stale = False          # the sheet has changed since the run under way began
         self._moving = False         # a stroke has been under way since then
         canvas.stroked.connect(self._stroked)
         canvas.edited.connect(self.refresh)
+        run.ended.connect(self._ran)
 
     @Slot(bool)
     def switch(self, on: bool) -> None:
@@ -65,6 +94,11 @@ class LiveSketch(QObject):
         elif begins:
             self._run.drop()
 
+    @Slot(object)
+    def _ran(self, found: Completions | None) -> None:
+        if self.on and found is not None:
+            self.pace.took(found.seconds)
+
     def go_on(self) -> bool:
         """Start the next run if the sheet has changed since the last one began; True if it was started."""
         sheet = self._canvas.sheet
@@ -76,5 +110,6 @@ class LiveSketch(QObject):
         if not sheet.hidden.any():
             self._canvas.show_ghost(None)
             return False
-        self._run.start(sheet, Plan(COUNT, self.method, PARTICLES, repeats=1))
+        self.pace.seconds = QUICK if self._canvas.spec.pixels <= SMALL else PATIENT
+        self._run.start(sheet, self.pace.plan(self.method, sheet))
         return True

@@ -121,9 +121,8 @@ class ParticleCompleter(Completer):
     def _make_room(self) -> None:
         """Exchange the decoder for one made for all particles, and keep one of its rows (with guidance two) for now."""
         several, rows = self.shape[0] * self.shape[1], self.decoder.classes
-        source = self.model if self.trace.spec.levels else self.decoder.model
         y = torch.where(rows == self.model.num_classes, -1, rows).repeat_interleave(several)
-        self.decoder = source.decoder(len(y), y)
+        self.decoder = self.drawn.decoder(len(y), y)
         self.decoder.resample(torch.arange(0, len(y), several, device=y.device))
 
     # -- drawing --------------------------------------------------------------------------------------------
