@@ -47,7 +47,7 @@ class Files(QObject):
     def open_path(self, path: Path) -> None:
         """Open what a person chose or dropped: one of our own drawings is drawn again, any other picture goes to
         Complete (and all of them while Complete is in front, or to Train as sprite sheets while that is), a folder or
-        file of images to Train, and anything else is taken for a model or a run."""
+        file of images to Train, a run that is being trained elsewhere as well, and anything else is taken for a model."""
         self._last_path = str(path.parent)
         train, picture = self.window.job == "train", path.suffix.lower() in PICTURES
         if self._is_data(path) or (picture and train and path.is_file()):
@@ -60,11 +60,21 @@ class Files(QObject):
             self.window.make_panels()
             self.window.show_complete()
             self.window.complete.open_file(path)
+        elif (path / "run.json").exists() and (train or self._is_written(path)):
+            self.window.make_panels()
+            self.window.show_train()
+            self.window.train.bottom.follow(path)
         else:
             self.studio.open_model(path)
             self.window.show_generate()
         recent = [str(path), *[p for p in self.recent() if p != str(path)]]
         QSettings().setValue("recent", recent[:10])
+
+    @staticmethod
+    def _is_written(path: Path) -> bool:
+        from arstudio.training.lock import writer_of
+
+        return bool(writer_of(path))
 
     @staticmethod
     def _is_data(path: Path) -> bool:

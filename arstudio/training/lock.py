@@ -111,8 +111,13 @@ def writer_of(run: str | Path) -> str:
             foreign = held.get("host") not in (None, socket.gethostname())
             silent = time.time() - path.stat().st_mtime
             alive = not _locked(file) or (foreign and silent < SILENCE)
-    except OSError:
+    except FileNotFoundError:
         return ""
+    except OSError:    # to be read only: there the file's words must do
+        try:
+            held, alive = _read(path), time.time() - path.stat().st_mtime < SILENCE
+        except OSError:
+            return ""
     return f"process {held.get('pid')} on {held.get('host')}" if alive and held else ""
 
 

@@ -18,14 +18,17 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from arstudio.data import SOURCES, DataView, Shelf
 from arstudio.gui.panels.train_choices import TrainChoices
 from arstudio.gui.panels.train_data import DataPage
+from arstudio.gui.panels.train_follow import Follower
 from arstudio.gui.panels.train_live import BEST, NOW, rate_of
 from arstudio.gui.panels.train_probe import CostLine, CostProbe, for_people
 from arstudio.gui.panels.train_runs import TrainRuns
 from arstudio.gui.panels.train_session import Choice, Probed, Session, resume, train
 from arstudio.gui.panels.train_side import TrainSide
+from arstudio.gui.panels.train_stored import StoredRuns
 from arstudio.gui.panels.train_view import RunView
 from arstudio.gui.studio import Studio
 from arstudio.gui.tasks import Task
+from arstudio.training.lock import writer_of
 from arstudio.training.places import free_name, new_path, runs_root, stem_of
 from arstudio.training.recipes import size_settings
 from arstudio.training.runs import Run, RunError
@@ -37,7 +40,7 @@ SLOW = 5               # figures beside the curves change every so many looks
 log = logging.getLogger("arstudio")
 
 
-class TrainPanel(QWidget):
+class TrainPanel(StoredRuns):
     """The page. `side` belongs beside it and `bottom`, the table of runs, below."""
 
     def __init__(self, studio: Studio) -> None:
@@ -57,6 +60,7 @@ class TrainPanel(QWidget):
         self.bottom = TrainRuns(studio)
         self.cost = CostLine()
         self.view = RunView()
+        self.follower = Follower(self)
         self.shelf = Shelf()
         self.images = DataPage(self.shelf)
         self.probe = CostProbe(self.choice, self.shelf, self)
@@ -103,6 +107,12 @@ class TrainPanel(QWidget):
         self.bottom.resumed.connect(self.resume)
         self.bottom.chosen.connect(self.show_run)
         self.bottom.gone.connect(self._gone)
+        self.bottom.compared.connect(self._compare)
+        self.bottom.duplicated.connect(self._duplicate)
+        self.bottom.exported.connect(self._export)
+        self.bottom.followed.connect(self.show_run)
+        self.follower.changed.connect(self._followed)
+        self.follower.lost.connect(self._complain)
         self.studio.runs_changed.connect(self.read_runs)
 
     # -- the choice and its cost ----------------------------------------------------------------------------
@@ -218,6 +228,10 @@ class TrainPanel(QWidget):
         except RunError as error:
             self._complain(str(error))
             return
+        if writer := writer_of(path):
+            words = self.tr("{0} is being written by {1}: only one program trains a run. It can be followed here meanwhile.")
+            self._complain(words.format(Path(path).name, writer))
+            return
         more, spent = {}, record.get("status") in ("finished", "early")
         if spent:    # as long again as is chosen, or as it was, in the unit in which it counts
             unit = "minutes" if record["training"].get("minutes") else "epochs"
@@ -239,6 +253,7 @@ class TrainPanel(QWidget):
 
     def _begin(self, session: Session, work: Any) -> None:
         self.probe.cancel()
+        self.follower.stop()
         session.probed = self.probed
         if self.probed is None or self.probed.estimate is None:
             self.cost.say("")
@@ -372,21 +387,6 @@ class TrainPanel(QWidget):
             self.bottom.show_live(self.session, self._paused)
 
     @Slot(object)
-    def show_run(self, path: Path) -> None:
-        """Show the curves and film of a run on disk; while one trains, that one stays."""
-        if self.training:
-            return
-        try:
-            self.session = Session.stored(Run.open(path))
-        except RunError as error:
-            self._complain(str(error))
-            return
-        self.cost.say("")
-        self.view.show_session(self.session)
-        self._show_figures()
-        self._show_buttons()
-
-    @Slot(object)
     def _gone(self, path: Path) -> None:
         if self.session is not None and self.session.path == path:
             self._rest()
@@ -426,6 +426,7 @@ class TrainPanel(QWidget):
 
     def _rest(self) -> None:
         """Nothing to show yet: say what this is."""
+        self.follower.stop()
         self.session = None
         self.view.show_session(None)
         self.view.say(

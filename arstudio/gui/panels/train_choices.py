@@ -150,7 +150,7 @@ class TrainChoices(QWidget):
     def budget(self) -> tuple[float, float]:
         """Minutes and epochs to train, one of them 0."""
         if self.recipe.currentData() == CUSTOM:
-            return self.minutes.value(), self._epochs
+            return (0.0, self._epochs) if self._epochs else (self.minutes.value(), 0.0)
         return self.base().minutes, self.base().epochs
 
     def choose_dataset(self, name: str, levels: int | None = None) -> None:

@@ -20,6 +20,7 @@ from arstudio.gui.tasks import TaskProgress
 from arstudio.image import ImageError, ImageSpec, from_pil, open_picture
 from arstudio.progress import Cancelled, Muted
 from arstudio.training.baselines import uniform_nats
+from arstudio.training.lock import writer_of
 from arstudio.training.recipes import Recipe, size_settings
 from arstudio.training.runs import Run, RunError
 
@@ -88,6 +89,7 @@ class Session:
         self.status = "training"
         self.probed: Probed | None = None          # what was measured before it started
         self.trainer: Any = None                   # while it trains here
+        self.writer = ""                           # who else writes it, "process 12 on host"
 
     @property
     def name(self) -> str:
@@ -110,7 +112,7 @@ class Session:
     @property
     def resumable(self) -> bool:
         """True if there is a state on disk to go on from."""
-        return self.status in RESUMABLE and (self.path / "latest.safetensors").exists()
+        return not self.writer and self.status in RESUMABLE and (self.path / "latest.safetensors").exists()
 
     def attach(self, trainer: Any) -> None:
         """Show what a trainer does from now on."""
@@ -141,6 +143,7 @@ class Session:
             minutes = float(record["training"].get("minutes") or 0)
         except (KeyError, TypeError, ValueError, ImageError) as error:
             raise RunError(f"{run.path} has a damaged run.json ({error}).") from None
+        session.writer = writer_of(run.path)
         session.parameters = int(record.get("parameters", 0))
         session.native = int(record.get("native_levels", 0))
         session.baselines = _baselines(session.spec, session.native, record)

@@ -40,6 +40,7 @@ class TrainSide(QScrollArea):
         self.fields: dict[str, QLineEdit] = {}          # of the training
         self.model_fields: dict[str, QLineEdit] = {}    # of the model's config
         self._model = ""
+        self._wanted: tuple[str, dict[str, str]] = "", {}      # a model and the settings to be filled in for it
         self._defaults: dict[str, Any] = {}
         self.title = label("", "title", wrap=True)
         self.figures = Figures([
@@ -152,10 +153,31 @@ class TrainSide(QScrollArea):
             self._model_heading.setVisible(bool(probed.fields))
         for key, line in self.model_fields.items():
             value = preset.get(key, self._defaults[key])
-            line.setPlaceholderText(",".join(map(str, value)) if isinstance(value, tuple) else str(value))
+            line.setPlaceholderText(_text(value))
+        self._fill_model()
+
+    def fill(self, training: dict[str, Any], model: str, settings: dict[str, Any], classes: bool) -> None:
+        """Write what another run was told into the fields, those of the model as soon as they are known."""
+        for key in TRAINING:
+            if key in training:
+                self.fields[key].setText(f"{training[key]:g}")
+        self.classes.setChecked(classes)
+        self._wanted = model, {key: _text(value) for key, value in settings.items()}
+        self._fill_model()
+        self.toggle.setChecked(True)
+
+    def _fill_model(self) -> None:
+        model, settings = self._wanted
+        if settings and model == self._model and settings.keys() <= self.model_fields.keys():
+            self._wanted = "", {}
+            for key, text in settings.items():
+                if text != self.model_fields[key].placeholderText():
+                    self.model_fields[key].setText(text)
 
     def model_settings(self, model: str) -> dict[str, str]:
         """Config fields that were filled in, as text."""
+        if model == self._wanted[0]:
+            return dict(self._wanted[1])
         if model != self._model:
             return {}
         return {key: line.text().strip() for key, line in self.model_fields.items() if line.text().strip()}
@@ -272,6 +294,10 @@ def _loss(nats: float, session: Session, unit: str) -> str:
     if unit == "nats":
         return f"{session.comparable(nats):,.1f} nats"
     return f"{session.bits_per_dim(nats):.3f} bits/dim"
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _words(key: str) -> str:

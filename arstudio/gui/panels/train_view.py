@@ -10,9 +10,11 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QStackedWidget, 
 
 from arstudio.gui.panels.train_session import Session
 from arstudio.gui.widgets.controls import EmptyState, Segmented, label, section
-from arstudio.gui.widgets.curves import CurvePlot
+from arstudio.gui.widgets.curves import CurvePlot, OtherRun
 from arstudio.gui.widgets.film_strip import FilmStrip
 from arstudio.gui.widgets.thinned import Thinned
+from arstudio.image import ImageError, ImageSpec
+from arstudio.training.runs import Run
 
 LOW = 270            # below this height, the film makes room for the curves
 
@@ -28,6 +30,7 @@ class RunView(QWidget):
         self.session: Session | None = None
         self._train = Thinned()
         self._validated = -1
+        self._compared: list[Run] = []
         self.plot = CurvePlot()
         self.film = FilmStrip()
         self.heading = section(self.tr("Bits per dimension"))
@@ -77,11 +80,42 @@ class RunView(QWidget):
         """Make a run, or none, the one on screen."""
         self.session = session
         self._train, self._validated = Thinned(), -1
+        self._compared = []
         self.plot.clear()
         self.film.show_film([], [], None)
         self._show_note()
         self._show_notes([])
         self.look()
+
+    def go_on(self, session: Session) -> None:
+        """The same run, read again from a directory that another program writes."""
+        self.session = session
+        if self._validated >= 0:
+            self._show_frame()
+        self.look()
+
+    def compare(self, runs: list[Run]) -> None:
+        """Show the validation curves of other runs beside the one on screen."""
+        self._compared = runs
+        self._show_others()
+
+    def _show_others(self) -> None:
+        session, others = self.session, []
+        if session is None or session.spec is None:
+            return
+        bits, one = self.unit.key() == "bits", session.spec.bits_per_dim(1.0)
+        for place, run in enumerate(run for run in self._compared if run.path != session.path):
+            try:
+                spec = ImageSpec(**run.record["spec"])
+            except (KeyError, TypeError, ImageError):
+                continue
+            native = int(run.record.get("native_levels", 0))
+            points = [
+                (p.seconds, p.validation_bits_per_dim / one if bits else spec.comparable_nats(p.validation_nats, native))
+                for p in run.points
+            ]
+            others.append(OtherRun(run.path.name, np.array(points).reshape(-1, 2), place))
+        self.plot.show_others(others)
 
     def look(self) -> bool:
         """Show what is new; True the first time there is anything."""
@@ -128,6 +162,7 @@ class RunView(QWidget):
         text = self.tr("Bits per dimension") if key == "bits" else self.tr("Nats per image")
         self.heading.setText(text.upper())
         self._show_frame()
+        self._show_others()
         self.unit_changed.emit()
 
     def minimumSizeHint(self) -> QSize:

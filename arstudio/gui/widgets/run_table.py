@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QItemSelection, QItemSelectionModel, Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
+    QMenu,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -23,15 +25,18 @@ from arstudio.gui.widgets.controls import label
 from arstudio.gui.wording import duration
 from arstudio.image import ImageError, ImageSpec
 from arstudio.models.modelfile import ModelCard
-from arstudio.training.runs import Run
+from arstudio.training.lock import writer_of
+from arstudio.training.runs import Remarks, Run
 
-COLUMNS = ("run", "data", "model", "best", "time", "state")
+COLUMNS = ("run", "notes", "data", "model", "best", "time", "state")
+NOTES, STATE = COLUMNS.index("notes"), COLUMNS.index("state")
 NARROW = 680                            # below this width, model and time are left out
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """One line of the table. `state` is a key of RunTable.states; `usable`: it holds weights to draw with."""
+    """One line of the table. `state` is a key of RunTable.states; `usable`: it holds weights to draw with; `ours`: it lies
+    among this machine's runs, and may be written."""
 
     path: Path
     data: str
@@ -40,17 +45,19 @@ class RunRow:
     seconds: float
     state: str
     usable: bool
+    remarks: Remarks = field(default_factory=Remarks)
+    ours: bool = True
 
     @classmethod
-    def of(cls, run: Run, active: Path | None) -> RunRow:
-        """What a run on disk says of itself; one marked as training that nobody trains was interrupted."""
+    def of(cls, run: Run, active: Path | None, ours: bool = True) -> RunRow:
+        """What a run on disk says of itself; one marked as training that nobody writes was interrupted."""
         record = run.record
         best = min((p.validation_bits_per_dim for p in run.points), default=None)
         state = str(record.get("status", "new"))
         if run.path == active:
             state = "training"
         elif state in ("training", "new"):
-            state = "interrupted"
+            state = "elsewhere" if writer_of(run.path) else "interrupted"
         try:
             model = ModelCard(str(record["model"]), ImageSpec(**record["spec"]), {}).title
         except (KeyError, TypeError, ImageError):
@@ -58,13 +65,28 @@ class RunRow:
         return cls(
             run.path, str(record.get("dataset", "?")), model, best,
             float(record.get("seconds") or (run.points[-1].seconds if run.points else 0.0)), state,
-            (run.path / "best.safetensors").exists(),
+            (run.path / "best.safetensors").exists(), run.remarks(), ours,
         )
 
 
-class RunTable(QWidget):
-    """`opened`, `resumed`, `revealed`, `removed` and `chosen` carry the path of a run."""
+def remarks_of(text: str) -> Remarks:
+    """What a person typed: words that begin with # are tags, the others notes."""
+    words = text.split()
+    tags = dict.fromkeys(word[1:] for word in words if len(word) > 1 and word[0] == "#")
+    return Remarks(" ".join(word for word in words if word[0] != "#"), tuple(tags))
 
+
+def text_of(remarks: Remarks) -> str:
+    """Notes and tags as a person types them."""
+    return " ".join([*(f"#{tag}" for tag in remarks.tags), *([remarks.notes] if remarks.notes else [])])
+
+
+class RunTable(QWidget):
+    """`opened`, `resumed`, `revealed`, `removed` and `chosen` carry the path of a run, `compared` those of several, and
+    `remarked` a path and its Remarks. Notes are edited in their column, by a double click or F2."""
+
+    compared = Signal(object)
+    remarked = Signal(object, object)
     opened = Signal(object)
     resumed = Signal(object)
     revealed = Signal(object)
@@ -80,11 +102,12 @@ class RunTable(QWidget):
             "training": self.tr("training"), "paused": self.tr("paused"), "finished": self.tr("finished"),
             "early": self.tr("stopped early"), "stopped": self.tr("stopped, can resume"),
             "interrupted": self.tr("interrupted, can resume"), "diverged": self.tr("diverged, best kept"),
+            "elsewhere": self.tr("training elsewhere"),
         }
         self.table = QTableWidget(0, len(COLUMNS))
         self.table.setAccessibleName(self.tr("Runs"))
         names = (
-            self.tr("Run"), self.tr("Data"), self.tr("Model"), self.tr("Best"), self.tr("Time"),
+            self.tr("Run"), self.tr("Notes"), self.tr("Data"), self.tr("Model"), self.tr("Best"), self.tr("Time"),
             self.tr("State"),
         )
         self.table.setHorizontalHeaderLabels(names)
@@ -93,18 +116,21 @@ class RunTable(QWidget):
         self.table.setShowGrid(False)
         self.table.setTabKeyNavigation(False)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        triggers = QAbstractItemView.EditTrigger
+        self.table.setEditTriggers(triggers.DoubleClicked | triggers.EditKeyPressed)
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         header = self.table.horizontalHeader()
         header.setHighlightSections(False)
         header.setStyleSheet("QHeaderView { background: transparent; }")
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for column in (0, NOTES):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
         for column in range(len(COLUMNS)):
             self.table.horizontalHeaderItem(column).setTextAlignment(_alignment(column))
         self.table.itemSelectionChanged.connect(self._chosen)
-        self.table.itemDoubleClicked.connect(self._open)
+        self.table.itemDoubleClicked.connect(self._double_clicked)
+        self.table.itemChanged.connect(self._edited)
         self.empty = label(self.tr("Every training leaves a run here, to open, resume or compare."), "dim")
         draw = self.tr("Draw with the best weights of this run")
         self.open_button = self._button(self.tr("Open in Generate"), draw)
@@ -112,16 +138,23 @@ class RunTable(QWidget):
         self.folder_button = self._button(self.tr("Open folder"), self.tr("Show the files of this run"))
         trash = self.tr("Move this run to the trash, after asking")
         self.delete_button = self._button(self.tr("Delete…"), trash)
+        self.more = QToolButton(text=self.tr("More"))
+        self.more.setObjectName("quiet")
+        self.more.setToolTip(self.tr("Duplicate, compare, export, follow"))
+        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.menu = QMenu(self.more)
+        self.menu.setToolTipsVisible(True)
+        self.more.setMenu(self.menu)
         self.open_button.clicked.connect(self._open)
         self.resume_button.clicked.connect(self._resume)
         self.folder_button.clicked.connect(self._reveal)
         self.delete_button.clicked.connect(self._remove)
-        self.hint = label(self.tr("double-click draws with a run"), "small")
+        self.hint = label(self._hint(), "small")
         top = QHBoxLayout()
         top.setSpacing(4)
         top.addWidget(self.hint)
         top.addStretch(1)
-        for button in (self.open_button, self.resume_button, self.folder_button, self.delete_button):
+        for button in (self.open_button, self.resume_button, self.folder_button, self.delete_button, self.more):
             top.addWidget(button)
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 6, 24, 4)
@@ -143,74 +176,104 @@ class RunTable(QWidget):
 
     def show_rows(self, rows: list[RunRow]) -> None:
         """List runs, keeping the selection; only cells that changed are touched."""
-        keep = self.selected()
+        keep = self.selection()
         self.table.blockSignals(True)
         if len(rows) != self.table.rowCount():
             self.table.setRowCount(len(rows))
         for i, row in enumerate(rows):
             best = "–" if row.best is None else self.tr("{0:.3f} bits/dim").format(row.best)
             state = self.states.get(row.state, row.state)
-            texts = (row.path.name, row.data, row.model, best, duration(row.seconds), state)
+            texts = (row.path.name, text_of(row.remarks), row.data, row.model, best, duration(row.seconds), state)
             for column, text in enumerate(texts):
                 item = self.table.item(i, column)
                 if item is None:
                     item = QTableWidgetItem()
                     item.setTextAlignment(_alignment(column))
                     self.table.setItem(i, column, item)
-                if item.text() != text:
+                if item.text() != text or column == 0:
                     item.setText(text)
                     item.setToolTip(text if column else str(row.path))
+                if column == NOTES:
+                    item.setToolTip(text or self.tr("Notes and #tags: double-click to write"))
+                editable = column == NOTES and row.ours
+                flags = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
+                item.setFlags(flags | Qt.ItemFlag.ItemIsEditable if editable else flags)
             self._tint(i, row)
         self._rows = list(rows)
         self.table.blockSignals(False)
-        if keep is not None and keep != self.selected():
-            self.select(keep)
+        if keep != self.selection():
+            self.select(*keep)
         self.empty.setVisible(not rows)
         self.hint.setVisible(bool(rows))
         self.table.setVisible(bool(rows))
         self._enable()
 
     def _tint(self, index: int, row: RunRow) -> None:
-        live = row.state in ("training", "paused")
-        self.table.item(index, 5).setForeground(theme.colour("accent" if live else "text"))
+        live = row.state in ("training", "paused", "elsewhere")
+        self.table.item(index, STATE).setForeground(theme.colour("accent" if live else "text"))
         font = self.table.font()
         font.setBold(live)
         self.table.item(index, 0).setFont(font)
 
-    def select(self, path: Path) -> None:
-        """Select a run without a signal, if it is listed."""
+    def select(self, *paths: Path) -> None:
+        """Select runs without a signal, as far as they are listed."""
         self.table.blockSignals(True)
         self.table.clearSelection()
+        chosen, last = self.table.selectionModel(), len(COLUMNS) - 1
         for i, row in enumerate(self._rows):
-            if row.path == path:
-                self.table.selectRow(i)
+            if row.path in paths:
+                area = QItemSelection(self.table.model().index(i, 0), self.table.model().index(i, last))
+                chosen.select(area, QItemSelectionModel.SelectionFlag.Select)
         self.table.blockSignals(False)
         self._enable()
 
+    def selection(self) -> list[Path]:
+        """All selected runs, from the top."""
+        found = sorted(index.row() for index in self.table.selectionModel().selectedRows()) if self._rows else []
+        return [self._rows[i].path for i in found if i < len(self._rows)]
+
     def selected(self) -> Path | None:
-        """The selected run."""
+        """The selected run, the first of several."""
         row = self._row()
         return row.path if row else None
 
     def _row(self) -> RunRow | None:
-        found = self.table.selectionModel().selectedRows() if self._rows else []
-        return self._rows[found[0].row()] if found and found[0].row() < len(self._rows) else None
+        paths = self.selection()
+        return next((row for row in self._rows if paths and row.path == paths[0]), None)
 
     def _enable(self) -> None:
         row = self._row()
-        idle = row is not None and row.state not in ("training", "paused")
+        idle = row is not None and row.state not in ("training", "paused", "elsewhere")
         self.open_button.setEnabled(row is not None and row.usable)
-        self.resume_button.setEnabled(idle)
+        self.resume_button.setEnabled(idle and row.ours)
         self.folder_button.setEnabled(row is not None)
-        self.delete_button.setEnabled(idle)
+        self.delete_button.setEnabled(idle or (row is not None and not row.ours))
+        ours = row is None or row.ours
+        self.delete_button.setText(self.tr("Delete…") if ours else self.tr("Forget"))
         for button in (self.open_button, self.resume_button, self.folder_button, self.delete_button):
             button.setVisible(bool(self._rows))
 
     @Slot()
     def _chosen(self) -> None:
         self._enable()
-        if self.selected() is not None:
-            self.chosen.emit(self.selected())
+        paths = self.selection()
+        if len(paths) == 1:
+            self.chosen.emit(paths[0])
+        if paths:
+            self.compared.emit(paths)
+
+    @Slot(QTableWidgetItem)
+    def _double_clicked(self, item: QTableWidgetItem) -> None:
+        if item.column() != NOTES:
+            self._open()
+
+    @Slot(QTableWidgetItem)
+    def _edited(self, item: QTableWidgetItem) -> None:
+        if item.column() == NOTES and item.row() < len(self._rows):
+            self.remarked.emit(self._rows[item.row()].path, remarks_of(item.text()))
+
+    def _hint(self) -> str:
+        return self.tr("double-click draws · Ctrl+click compares") if self.width() >= NARROW else ""
 
     @Slot()
     def _open(self) -> None:
@@ -240,9 +303,9 @@ class RunTable(QWidget):
 
     def resizeEvent(self, event: object) -> None:
         """Leave out what a narrow window has no room for."""
-        for column in (2, 4):
-            self.table.setColumnHidden(column, self.width() < NARROW)
-        self.hint.setText(self.tr("double-click draws with a run") if self.width() >= NARROW else "")
+        for name in ("model", "time"):
+            self.table.setColumnHidden(COLUMNS.index(name), self.width() < NARROW)
+        self.hint.setText(self._hint())
 
     def changeEvent(self, event: QEvent) -> None:
         """A new palette: tint the states again."""
@@ -253,5 +316,5 @@ class RunTable(QWidget):
 
 
 def _alignment(column: int) -> Qt.AlignmentFlag:
-    side = Qt.AlignmentFlag.AlignLeft if column == 0 else Qt.AlignmentFlag.AlignRight
+    side = Qt.AlignmentFlag.AlignLeft if column <= NOTES else Qt.AlignmentFlag.AlignRight
     return side | Qt.AlignmentFlag.AlignVCenter

@@ -1,0 +1,307 @@
+"""Many runs: notes and tags, curves over each other, settings compared, duplicated, exported, deleted, followed."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hands import WAIT, begin, choose, click, finish
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
+
+from arstudio.gui.panels import train_runs
+from arstudio.gui.panels.train_exports import DifferencesDialog
+from arstudio.gui.widgets.run_table import COLUMNS, NOTES, remarks_of, text_of
+from arstudio.models import load_model
+from arstudio.training.loop import TrainConfig
+from arstudio.training.places import runs_root
+from arstudio.training.runs import Remarks, Run
+from arstudio.training.setup import DataView, new_trainer
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def train(name, model="fvsbn", root=None, **config):
+    """A short run on digits, as the command line trains it."""
+    config = TrainConfig(**{"epochs": 0.3, "validation_images": 40, **config})
+    trainer = new_trainer((root or runs_root()) / name, DataView(dataset="digits"), model, config, device="cpu")
+    trainer.fit()
+    return trainer.run.path
+
+
+@pytest.fixture
+def listed(panel, messages):
+    """The panel with two runs on disk, shown; the second has another learning rate and batch."""
+    paths = train("first"), train("second", learning_rate=0.004, batch=16)
+    for part in (panel, panel.side, panel.bottom):
+        part.show()
+    panel.read_runs()
+    return panel, paths
+
+
+def press(qtbot, bottom, path, modifier=Qt.KeyboardModifier.NoModifier, column="run"):
+    row = next(i for i, row in enumerate(bottom.rows()) if row.path == path)
+    where = bottom.table.visualItemRect(bottom.table.item(row, COLUMNS.index(column))).center()
+    qtbot.mouseClick(bottom.table.viewport(), Qt.MouseButton.LeftButton, modifier, where)
+    return row, where
+
+
+def say(monkeypatch, path):
+    """Answer the next question for a file."""
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(lambda *_a, **_k: (str(path), "")))
+
+
+@pytest.mark.parametrize(("text", "remarks"), [
+    ("", Remarks()), ("wider is better", Remarks("wider is better")), ("#a #b  better #a", Remarks("better", ("a", "b"))),
+    ("# alone", Remarks("alone")),
+])
+def test_words_with_a_hash_are_tags(text, remarks):
+    assert remarks_of(text) == remarks
+    assert remarks_of(text_of(remarks)) == remarks
+
+
+def test_notes_and_tags_are_written_in_the_list_and_kept(qtbot, listed):
+    panel, (first, _) = listed
+    _, where = press(qtbot, panel.bottom, first, column="notes")
+    qtbot.mouseDClick(panel.bottom.table.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    editor = panel.bottom.table.findChild(QLineEdit)
+    qtbot.keyClicks(editor, "#digits quite good")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: Run.open(first).remarks() == Remarks("quite good", ("digits",)), timeout=WAIT)
+    panel.read_runs()
+    row = next(i for i, row in enumerate(panel.bottom.rows()) if row.path == first)
+    assert panel.bottom.table.item(row, NOTES).text() == "#digits quite good"
+
+
+def test_curves_of_selected_runs_lie_over_each_other(qtbot, listed):
+    panel, (first, second) = listed
+    press(qtbot, panel.bottom, first)
+    assert panel.view.plot.others() == []
+    press(qtbot, panel.bottom, second, Qt.KeyboardModifier.ControlModifier)
+    assert panel.session.path == first
+    other, = panel.view.plot.others()
+    points = Run.open(second).points
+    unit = panel.session.spec.bits_per_dim(1.0)
+    assert other.name == "second"
+    np.testing.assert_allclose(other.points[:, 1] * unit, [p.validation_bits_per_dim for p in points])
+    click(qtbot, panel.view.unit.button("nats"))
+    np.testing.assert_allclose(panel.view.plot.others()[0].points[:, 1], [p.validation_nats for p in points])
+    assert "second" in [text for _, _, _, text in panel.view.plot._legend()]
+    press(qtbot, panel.bottom, second)
+    assert panel.session.path == second
+    assert panel.view.plot.others() == []
+
+
+def test_settings_of_two_runs_are_compared(qtbot, listed, messages):
+    panel, (first, second) = listed
+    press(qtbot, panel.bottom, first)
+    panel.bottom.verbs["differences"].trigger()
+    assert messages[-1][1].startswith("Choose two runs or more")
+    press(qtbot, panel.bottom, second, Qt.KeyboardModifier.ControlModifier)
+    panel.bottom.verbs["differences"].trigger()
+    dialog = panel.bottom.findChild(DifferencesDialog)
+    rows = {
+        dialog.table.item(i, 0).text(): (dialog.table.item(i, 1).text(), dialog.table.item(i, 2).text())
+        for i in range(dialog.table.rowCount())
+    }
+    names = [dialog.table.horizontalHeaderItem(i).text() for i in (1, 2)]
+    expected = {"first": ("0.002", "32"), "second": ("0.004", "16")}
+    assert rows["training learning rate"] == tuple(expected[name][0] for name in names)
+    assert rows["training batch"] == tuple(expected[name][1] for name in names)
+    assert len(rows) == 2
+    dialog.reject()
+
+
+def test_a_run_is_duplicated_changed_and_trained(qtbot, panel, messages):
+    train("wide", "nade", learning_rate=0.004, batch=8, seed=3, epochs=0.2)
+    for part in (panel, panel.side, panel.bottom):
+        part.show()
+    panel.read_runs()
+    press(qtbot, panel.bottom, runs_root() / "wide")
+    panel.bottom.verbs["duplicate"].trigger()
+    assert panel.choices.model_name() == "nade"
+    assert panel.choices.budget() == (0, 0.2)
+    assert messages[-1][1] == "The choices are those of wide: change what you like, then start."
+    panel.side.fields["seed"].setText("4")
+    before = Run.open(runs_root() / "wide").record
+    panel.start()
+    finish(qtbot, panel)
+    record = Run.open(panel.session.path).record
+    assert panel.session.path.name == "digits-nade-1"
+    assert record["config"] == before["config"]
+    assert record["training"] == before["training"] | {"seed": 4, "validation_images": 1000}
+
+
+def test_everything_of_a_run_can_be_exported(qtbot, listed, tmp_path, monkeypatch, messages):
+    panel, (first, second) = listed
+    press(qtbot, panel.bottom, first)
+    for kind, ending in (("model", "safetensors"), ("csv", "csv"), ("png", "png"), ("html", "html")):
+        path = tmp_path / f"out.{ending}"
+        say(monkeypatch, tmp_path / "out")
+        panel.bottom.verbs[kind].trigger()
+        assert messages[-1] == ("info", f"Saved {path}")
+        assert path.stat().st_size > 100
+    assert load_model(tmp_path / "out.safetensors")[1].facts == load_model(first)[1].facts
+    assert (tmp_path / "out.csv").read_bytes() == (first / "metrics.csv").read_bytes()
+    picture = QImage(str(tmp_path / "out.png"))
+    assert (picture.width(), picture.height()) == (2400, 1200)
+    assert len({picture.pixel(x, y) for x in range(0, 2400, 7) for y in range(0, 1200, 7)}) > 4
+    assert "<svg" in (tmp_path / "out.html").read_text()
+    (second / "best.safetensors").unlink()
+    press(qtbot, panel.bottom, second)
+    say(monkeypatch, tmp_path / "none")
+    panel.bottom.verbs["model"].trigger()
+    assert messages[-1] == ("error", "second cannot be exported: It has no weights yet.")
+    assert not (tmp_path / "none.safetensors").exists()
+
+
+def test_without_a_trash_nothing_is_lost(qtbot, listed, messages, monkeypatch):
+    panel, (first, _) = listed
+    monkeypatch.setattr(train_runs, "QFile", lambda _path: type("File", (), {"moveToTrash": lambda self: False})())
+    press(qtbot, panel.bottom, first)
+    click(qtbot, panel.bottom.delete_button)
+    box = panel.bottom.findChild(QMessageBox)
+    next(b for b in box.buttons() if "trash" in b.text()).click()
+    assert messages[-1][1].startswith("first could not be moved to the trash and is still there")
+    assert (first / "best.safetensors").exists()
+    assert len(panel.bottom.rows()) == 2
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from arstudio.progress import Progress
+from arstudio.sampling import SampleSettings, sample
+from arstudio.training.loop import TrainConfig
+from arstudio.training.setup import DataView, new_trainer
+
+class Until(Progress):
+    def report(self, fraction, text=""):
+        time.sleep(0.01)
+    def cancelled(self):
+        return Path(sys.argv[2]).exists()
+
+config = TrainConfig(epochs=1000, validation_images=20)
+draw = lambda model, count, seed: sample(model, count, SampleSettings(seed=seed), 0).images()
+new_trainer(sys.argv[1], DataView(dataset="digits"), "fvsbn", config, device="cpu", draw=draw).fit(Until())
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A run directory that another process trains until the test ends; `stop` ends it."""
+    path, stop = tmp_path / "shared" / "far", tmp_path / "stop"
+    path.parent.mkdir()
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(stop)])
+    deadline = time.monotonic() + 60
+    while not (path / "best.safetensors").exists() and time.monotonic() < deadline and writer.poll() is None:
+        time.sleep(0.05)
+    yield path, stop, writer
+    stop.touch()
+    writer.wait(60)
+
+
+def test_a_run_another_program_writes_is_followed_and_never_written(qtbot, panel, elsewhere, messages):
+    path, stop, writer = elsewhere
+    for part in (panel, panel.side, panel.bottom):
+        part.show()
+    panel.bottom.verbs["follow"].trigger()
+    dialog = panel.bottom.findChild(QFileDialog)
+    dialog.fileSelected.emit(str(path))
+    dialog.close()
+    assert panel.cost.text.toolTip() == (
+        f"Followed: {panel.session.writer} trains it. It is read once a second, and nothing is written there."
+    )
+    assert f"process {writer.pid} on " in panel.session.writer
+    assert panel.session.status == "training"
+    count = len(panel.session.live.points)
+    qtbot.waitUntil(lambda: len(panel.view.plot.curves()[1]) > count, timeout=WAIT)
+    assert panel.view.film.frames >= 1
+    qtbot.waitUntil(lambda: [row.state for row in panel.bottom.rows()] == ["elsewhere"], timeout=WAIT)
+    assert not panel.bottom.table.item(0, NOTES).flags() & Qt.ItemFlag.ItemIsEditable
+    assert not panel.choices.resume.isVisible()
+
+    panel.resume(path)
+    assert "only one program trains a run" in panel.cost.error.text()
+    assert not panel.training
+
+    with qtbot.waitSignal(panel.studio.model_changed, timeout=WAIT):
+        click(qtbot, panel.side.live.use)
+    assert panel.studio.card.path == path / "best.safetensors"
+
+    stop.touch()
+    qtbot.waitUntil(lambda: panel.session.status == "stopped" and not panel.session.writer, timeout=WAIT)
+    writer.wait(60)
+    ours = {p.name for p in path.iterdir()} - {"run.json", "metrics.csv", "latest.safetensors", "best.safetensors",
+                                               "samples", "loss_map.npy"}
+    assert ours == set()
+
+    panel.bottom.select(path)
+    assert panel.bottom.delete_button.text() == "Forget"
+    click(qtbot, panel.bottom.delete_button)
+    assert panel.bottom.rows() == []
+    assert (path / "run.json").exists()
+
+
+HOLDER = """
+import sys
+from arstudio.training.lock import WriterLock
+lock = WriterLock(__import__("pathlib").Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def held_run(tmp_path):
+    """A run directory that another process has claimed."""
+    path = train("far", root=tmp_path / "shared")
+    Run.open(path).save_record(status="training")
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    yield path
+    holder.communicate(timeout=20)
+
+
+def test_a_followed_run_that_goes_away_is_a_sentence(qtbot, panel, held_run, tmp_path):
+    path = held_run
+    panel.show()
+    panel.bottom.follow(path)
+    assert panel.follower.path == path
+    path.rename(tmp_path / "moved")
+    qtbot.waitUntil(lambda: panel.cost.frame.isVisible(), timeout=WAIT)
+    assert panel.cost.error.text() == f"{path} is not a run directory: it has no run.json."
+
+
+def test_dropping_a_run_that_trains_elsewhere_follows_it(qtbot, window, held_run):
+    path = held_run
+    window.ask_before_closing = False
+    window.files.open_path(path)
+    assert window.job == "train"
+    assert window.train.session.path == path
+    assert window.train.follower.path == path
+
+
+def test_the_run_that_trains_here_is_not_deleted_nor_taken_from_itself(qtbot, panel):
+    for part in (panel, panel.side, panel.bottom):
+        part.show()
+    begin(qtbot, panel, 10)
+    panel.bottom.select(panel.session.path)
+    assert not panel.bottom.delete_button.isEnabled()
+    panel.stop()
+    finish(qtbot, panel)
+    panel.bottom.select(panel.session.path)
+    assert panel.bottom.delete_button.isEnabled()
+
+
+def test_choosing_another_model_after_a_duplicate_takes_none_of_its_settings(qtbot, panel):
+    path = train("made", "nade")
+    panel.show()
+    panel.read_runs()
+    panel.bottom.duplicated.emit(path)
+    choose(panel.choices.model, "fvsbn")
+    assert panel.choice().changes == {}
+    assert Path(panel.choice().view.dataset).name == "digits"
