@@ -153,6 +153,7 @@ class Camera:
         studio.open_model("mnist-gated")
         tour.wait("the model", lambda: panel.canvas.spec.levels == 2)
         studio.set(class_index=7)
+        tour.click(panel.page.as_class)
         panel.new_blank()
         panel.canvas.use((6, 8), (5, 19))
         panel.canvas.use((5, 19), (14, 14))

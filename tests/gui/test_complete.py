@@ -47,9 +47,28 @@ def test_complete_fills_the_gallery_and_keeps_every_known_pixel(qtbot, panel):
     assert panel.side.figures.text("log_prob") == f"{found.log_prob[best]:.1f} nats".replace("-", "−")
     assert panel.side.figures.text("hidden") == "32 of 64"
     assert panel.side.figures.text("evidence") == "all 32"
-    assert panel.side.sentence.text() == found.found.sentence + " " + found.found.reason
+    assert panel.side.sentence.text() == f"{found.found.sentence} {found.found.reason} The class is left out."
     bits = -found.log_prob[best] / np.log(2) / 32
     assert panel.side.figures.text("bits") == f"{bits:.2f} bits"
+
+
+def test_a_picture_has_no_class_until_somebody_says_so(qtbot, panel, studio):
+    link = panel.page.as_class
+    assert not link.isVisibleTo(panel)
+    studio.set(class_index=2)
+    assert link.isVisibleTo(panel)
+    assert link.text() == "class left out"
+    assert complete(qtbot, panel).trace.classes.tolist() == [-1] * 4
+    click(qtbot, link)
+    assert link.text() == "as class two"
+    assert complete(qtbot, panel).trace.classes.tolist() == [2] * 4
+    assert panel.side.sentence.text().endswith("Given class two.")
+    click(qtbot, link)
+    studio.set(guidance=2.0)                 # which leads towards a class, so there is nothing to leave out
+    assert not link.isVisibleTo(panel)
+    assert complete(qtbot, panel).trace.classes.tolist() == [2] * 4
+    studio.set(guidance=0.0, class_index=-1)
+    assert complete(qtbot, panel).trace.classes.tolist() == [-1] * 4
 
 
 def test_choose_accept_hide_again_and_go_on(qtbot, panel):

@@ -83,7 +83,7 @@ class CompletePanel(QWidget):
         studio, page = self.studio, self.page
         studio.model_changed.connect(self._model_changed)
         studio.model_loading.connect(self._model_loading)
-        studio.settings_changed.connect(self.live.refresh)
+        studio.settings_changed.connect(self._chosen)
         self.new.source.ready.connect(self._place)
         self.new.source.offered.connect(self._offer)
         self.empty.acted.connect(self.new.source.open_first_model)
@@ -94,7 +94,8 @@ class CompletePanel(QWidget):
         self.complete_button.clicked.connect(self._go_or_stop)
         self.side.more_wanted.connect(self._more_particles)
         page.live.toggled.connect(self.live.switch)
-        page.method.currentIndexChanged.connect(self._method_chosen)
+        page.method.currentIndexChanged.connect(self._chosen)
+        page.as_class.toggled.connect(self._chosen)
 
     def set_tool(self, name: str) -> None:
         """Choose a tool: one of `gesture.TOOLS`."""
@@ -164,9 +165,18 @@ class CompletePanel(QWidget):
         self.complete()
 
     @Slot()
-    def _method_chosen(self) -> None:
-        self.live.method = self.page.plan().method
+    def _chosen(self) -> None:
+        """Something that completions depend on, beside the canvas, may have been chosen anew."""
+        self._offer_class()
         self.live.refresh()
+
+    def _offer_class(self) -> None:
+        studio, name = self.studio, ""
+        index, card = studio.chosen_class(), studio.card
+        if index is not None and card is not None and card.config.get("class_dropout") != 0 and not studio.guidance:
+            name = card.class_names[index] if index < len(card.class_names) else ""
+        self.page.offer_class(name)
+        self.live.chosen = self.page.plan()
 
     @Slot()
     def _go_or_stop(self) -> None:
@@ -214,6 +224,7 @@ class CompletePanel(QWidget):
 
     @Slot()
     def _model_changed(self) -> None:
+        self._offer_class()
         card, sheet = self.studio.card, self.canvas.sheet
         if self.studio.model is None or card is None:
             self.empty.show_state(

@@ -37,11 +37,11 @@ class Pace:
         step = self.STEPS.index(self.particles) + (seconds > self.seconds) - (seconds < self.seconds / 2)
         self.particles = self.STEPS[min(max(step, 0), len(self.STEPS) - 1)]
 
-    def plan(self, method: str, sheet: Sheet) -> Plan:
-        """The next run by a method that was chosen; only `auto` may be clamped, and only where nothing is hinted at."""
-        if method == "auto" and not self.particles and not sheet.hinted.any():
-            return Plan(COUNT, "clamp")
-        return Plan(COUNT, method, self.particles or min(filter(None, self.STEPS)), repeats=1)
+    def plan(self, chosen: Plan, sheet: Sheet) -> Plan:
+        """The next run for what is chosen; only `auto` may be clamped, and only where nothing is hinted at."""
+        clamped = chosen.method == "auto" and not self.particles and not sheet.hinted.any()
+        particles = self.particles or min(filter(None, self.STEPS))
+        return Plan(COUNT, "clamp" if clamped else chosen.method, particles, repeats=1, classed=chosen.classed)
 
 
 class LiveSketch(QObject):
@@ -52,7 +52,7 @@ class LiveSketch(QObject):
     def __init__(self, studio: Studio, canvas: Canvas, run: CompletionRun, parent: QObject) -> None:
         super().__init__(parent)
         self.on = False
-        self.method, self.pace = "auto", Pace()
+        self.chosen, self.pace = Plan(COUNT), Pace()
         self._studio, self._canvas, self._run = studio, canvas, run
         self._stale = False          # the sheet has changed since the run under way began
         self._moving = False         # a stroke has been under way since then
@@ -111,5 +111,5 @@ class LiveSketch(QObject):
             self._canvas.show_ghost(None)
             return False
         self.pace.seconds = QUICK if self._canvas.spec.pixels <= SMALL else PATIENT
-        self._run.start(sheet, self.pace.plan(self.method, sheet))
+        self._run.start(sheet, self.pace.plan(self.chosen, sheet))
         return True

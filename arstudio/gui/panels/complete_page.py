@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -46,6 +46,10 @@ class CompletePage(QWidget):
         self.agreement = AgreementColumn()
         self.easel = Easel(canvas, self.agreement)
         self.caption = Caption()
+        self.as_class = QPushButton(checkable=True)
+        self.as_class.setObjectName("link")
+        self.as_class.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.as_class.hide()
         self.hide_bar = HideBar()
         self.hide_words = label(self.tr("Hide"), "dim")
         self.go = QPushButton(self.tr("Complete"))
@@ -104,7 +108,11 @@ class CompletePage(QWidget):
         column.setSpacing(0)
         column.addLayout(above, 1)
         column.addSpacing(6)
-        column.addWidget(self.caption)
+        under = QHBoxLayout()
+        under.setSpacing(12)
+        under.addWidget(self.caption, 1)
+        under.addWidget(self.as_class)
+        column.addLayout(under)
         column.addSpacing(10)
         column.addLayout(hide)
         column.addSpacing(10)
@@ -124,7 +132,20 @@ class CompletePage(QWidget):
     def plan(self) -> Plan:
         """What is chosen below the canvas."""
         method, particles = self.method.currentData()
-        return Plan(int(self.count.currentText()), method, particles, seconds=BUDGET if method == "auto" else 0.0)
+        return Plan(
+            int(self.count.currentText()), method, particles, seconds=BUDGET if method == "auto" else 0.0,
+            classed=self.as_class.isHidden() or self.as_class.isChecked(),
+        )
+
+    def offer_class(self, name: str) -> None:
+        """Let a person say that the picture is of the class in the toolbar, "" where there is nothing to choose."""
+        self.as_class.setVisible(bool(name))
+        used = self.as_class.isChecked()
+        self.as_class.setText(self.tr("as class {0}").format(name) if used else self.tr("class left out"))
+        self.as_class.setToolTip(
+            self.tr("The model is told that the picture is of class {0}. Click to leave it open.").format(name) if used else
+            self.tr("The model is not told what the picture shows. Click if it is of class {0}, the one above.").format(name)
+        )
 
     @staticmethod
     def more_particles(found: Completion) -> int:

@@ -21,13 +21,14 @@ from arstudio.progress import Cancelled
 @dataclass(frozen=True)
 class Plan:
     """How to complete: `count` images, by `method` (auto, particles, exact, clamp), with `particles` in `repeats`
-    populations together, within about `seconds` (0: as long as it takes)."""
+    populations together, within about `seconds` (0: as long as it takes), of the class in the toolbar if `classed`."""
 
     count: int
     method: str = "auto"
     particles: int = 128
     repeats: int = 2
     seconds: float = 0.0
+    classed: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,7 @@ class CompletionRun(QObject):
     def start(self, sheet: Sheet, plan: Plan) -> None:
         """Draw completions of a sheet with the studio's model, class, seed and temperature."""
         studio = self._studio
-        model, settings, y = studio.model, studio.sample_settings(), studio.chosen_class()
+        model, settings, y = studio.model, studio.sample_settings(), studio.chosen_class() if plan.classed else None
         job = _Job(sheet, studio.card, time.perf_counter(), threading.Event())
         job.keep.set()
 

@@ -98,9 +98,18 @@ class CompletionSide(QWidget):
             evidence = self.tr("~{0} of {1}").format(round(found.evidence()), given)
         self.figures.set("evidence", evidence if given else self.tr("nothing is known"))
         self.figures.set("time", self.tr("{0:.1f} s").format(found.seconds))
-        self.sentence.setText(f"{found.found.sentence} {found.found.reason}".strip())
+        self.sentence.setText(f"{found.found.sentence} {found.found.reason} {self._class(found)}".replace("  ", " ").strip())
         self.gauge.show_completion(found.found, offer)
         self._reveal(figures=True)
+
+    def _class(self, found: Completions) -> str:
+        """What class was given, of models that know classes."""
+        index, names = int(found.trace.classes[0]), found.card.class_names
+        if not found.card.num_classes:
+            return ""
+        if index < 0:
+            return self.tr("The class is left out.")
+        return self.tr("Given class {0}.").format(names[index] if index < len(names) else index)
 
     def _log_prob(self, found: Completions) -> tuple[str, str]:
         """What the log p of a method is, and its formula."""

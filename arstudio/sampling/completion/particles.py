@@ -339,7 +339,7 @@ class ParticleCompleter(Completer):
 
     def _sentence(self) -> str:
         repeats, count = self.shape
-        told = "" if self.evidence is None else ", and what is told about others,"
+        told = "" if self.evidence is None else " and what is told about others"
         many = f"{count} particles" if repeats == 1 else f"{repeats} times {count} particles"
         return (
             f"Particles: {many} weigh all {int(self.known.sum())} known pixels{told}, those after a hidden one too. "
