@@ -1,9 +1,7 @@
-"""The canvas of the Complete panel: content and mask of one image, drawn on with the tools of `gesture.py`, undone
-stroke by stroke.
+"""The canvas of the Complete panel: a `SheetView` on which the tools of `gesture.py` work, undone stroke by stroke.
 
-A *sheet* is what a person edits: `content`, a level for every site, and `hidden`, the pixels to be drawn by a
-model. Content stays below the mask, so taking the mask away brings it back. A completion is shown as a
-*preview*; it never touches the sheet, except where the tool `keep` takes pixels of it over.
+Mouse, pen and keyboard lead one gesture at a time, and a gesture that ends is one command. A completion that is shown is
+never touched, but the tool `keep` takes pixels of it over into the sheet.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ from PySide6.QtGui import (
     QKeyEvent,
     QMouseEvent,
     QPainter,
-    QPen,
     QPointingDevice,
     QTabletEvent,
     QUndoCommand,
@@ -27,8 +24,8 @@ from PySide6.QtWidgets import QWidget
 
 from arstudio.gui import theme
 from arstudio.gui.widgets.gesture import DRAW, SIZED, TOOLS, TWO_ENDED, Gesture, Ink
-from arstudio.gui.widgets.pixel_view import PixelView
 from arstudio.gui.widgets.sheet import Cell, Sheet, disc, outline
+from arstudio.gui.widgets.sheet_view import SheetView
 from arstudio.image import ImageSpec, is_hidden, to_display
 
 LARGEST_BRUSH = 16
@@ -50,13 +47,12 @@ class Edit(QUndoCommand):
         self._canvas.show_sheet(self._after)
 
 
-class Canvas(PixelView):
-    """`stroked` whenever a stroke under way changes the sheet, `edited` after every change that stays, `preview_left`
-    when drawing ends a preview, `nothing_to_keep` when there is none, `picked(Ink)`, `resized_brush(size)`."""
+class Canvas(SheetView):
+    """`stroked` whenever a stroke under way changes the sheet, `edited` after every change that stays,
+    `nothing_to_keep` when there is no completion to keep of, `picked(Ink)`, `resized_brush(size)`."""
 
     stroked = Signal()
     edited = Signal()
-    preview_left = Signal()
     nothing_to_keep = Signal()
     picked = Signal(object)
     resized_brush = Signal(int)
@@ -69,10 +65,6 @@ class Canvas(PixelView):
         self.other_ink: Ink = (0,)
         self.brush = 2
         self.zoomable = True
-        self._sheet: Sheet | None = None
-        self._preview: np.ndarray | None = None
-        self._drawn: np.ndarray | None = None         # (H, W) what the preview's model drew
-        self._ghost: np.ndarray | None = None         # a completion seen through what is hidden, while drawing goes on
         self._gesture: Gesture | None = None          # a stroke is under way
         self._pressure: float | None = None           # of a tablet's pen, 0 to 1
         self._tool_of_pen: str | None = None          # the tool to come back to when the pen's other end is lifted
@@ -80,17 +72,11 @@ class Canvas(PixelView):
         self._space = False
         self._wheel = 0
         self._cell: Cell | None = None                # under the mouse, or the keyboard's
-        self._lines: tuple[bytes, list[QLineF]] = (b"", [])
         self.setAccessibleName(self.tr("Canvas"))
         self.setAccessibleDescription(
             self.tr("Arrow keys move, Return uses the tool; B, L, U, F, I, M, R, E and K choose it.")
         )
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-
-    @property
-    def sheet(self) -> Sheet | None:
-        """What is on the canvas, a stroke under way included."""
-        return self._sheet
 
     def begin(self, content: np.ndarray, hidden: np.ndarray, spec: ImageSpec) -> None:
         """A new image of a new size: forgets undo."""
@@ -128,44 +114,9 @@ class Canvas(PixelView):
         self.edited.emit()
 
     def show_preview(self, image: np.ndarray | None, drawn: np.ndarray | None = None) -> None:
-        """Show a completion (C, H, W), −1 where not yet drawn, with the outline of `drawn` (H, W); None: the
-        sheet."""
-        if self._gesture is not None or (image is None and self._preview is None):
-            return
-        self._preview, self._drawn = image, drawn
-        self._refresh()
-
-    def leave_preview(self) -> None:
-        """Back to the sheet; says so if there was a preview."""
-        if self._preview is not None:
-            self._preview = None
-            self._refresh()
-            self.preview_left.emit()
-
-    @property
-    def previewing(self) -> bool:
-        """True while a completion is shown."""
-        return self._preview is not None
-
-    def show_ghost(self, image: np.ndarray | None) -> None:
-        """Let a completion (C, H, W) be seen where the sheet is hidden, while drawing goes on; None: no more."""
-        if image is not None or self._ghost is not None:
-            self._ghost = image
-            self._refresh()
-
-    @property
-    def haunted(self) -> bool:
-        """True while a completion is seen through what is hidden."""
-        return self._ghost is not None
-
-    def _refresh(self) -> None:
-        sheet, shown = self._sheet, self._preview
-        if sheet is None:
-            return
-        if shown is None:
-            shown = sheet.shown() if self._ghost is None else np.where(sheet.hidden, self._ghost, sheet.content)
-        self.show_image(shown.astype(self.spec.dtype), self.spec)
-        self.update()
+        """As `SheetView` does, but not during a stroke."""
+        if self._gesture is None:
+            super().show_preview(image, drawn)
 
     def set_tool(self, name: str) -> None:
         """Choose one of TOOLS. Raises ValueError for another name."""
@@ -398,30 +349,11 @@ class Canvas(PixelView):
         super().keyReleaseEvent(event)
 
     def paint_marks(self, painter: QPainter) -> None:
-        """The outline of what is hidden (or was drawn), and the footprint of the tool."""
+        """What belongs to the sheet, and the footprint of the tool."""
         super().paint_marks(painter)
-        preview = self._preview is not None
-        if not preview and self._ghost is None:
-            self._paint_hints(painter)
-        mask = self._drawn if preview and self._drawn is not None else self._sheet.hidden
-        if self._lines[0] != mask.tobytes():
-            self._lines = mask.tobytes(), [QLineF(*line) for line in outline(mask)]
-        tint = theme.colour("accent" if preview or self._ghost is not None else "known")
-        self._draw_lines(painter, self._lines[1], tint, theme.colour("stage", 0.6))
         if self._cell is not None and (self.underMouse() or self.hasFocus()) and not self._space:
             footprint = disc(self._cell, self.footprint, self._sheet.hidden.shape)
             self._paint_footprint(painter, footprint)
-
-    def _paint_hints(self, painter: QPainter) -> None:
-        """A square of the hinted brightness in the middle of each pixel, the larger the surer."""
-        tints = to_display(self._sheet.hint, self.spec.levels)
-        painter.setPen(QPen(theme.colour("dim", 0.5), 0))
-        for row, column in zip(*self._sheet.hinted.nonzero(), strict=True):
-            tint = tints[:, row, column].tolist()
-            edge = self.scale() * 0.45 * (1 - float(self._sheet.certainty[row, column]))
-            painter.setBrush(QColor(*(tint * 3 if len(tint) == 1 else tint)))
-            painter.drawRect(self.rect_of(int(row), int(column)).adjusted(edge, edge, -edge, -edge))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
 
     def _paint_footprint(self, painter: QPainter, footprint: np.ndarray) -> None:
         """Drawing tools carry their ink, hiding tools are an empty frame: seen before the first click."""
@@ -432,17 +364,3 @@ class Canvas(PixelView):
         lines = [QLineF(*line) for line in outline(footprint)]
         tint = QColor("white") if self.tool in DRAW else theme.colour("known")
         self._draw_lines(painter, lines, tint, QColor(0, 0, 0, 160))
-
-    def _draw_lines(self, painter: QPainter, lines: list[QLineF], tint: QColor, halo: QColor) -> None:
-        if not lines:
-            return
-        width = 1.5 * self.devicePixelRatioF()    # cosmetic pens are as wide as they say in the screen's own pixels
-        painter.save()
-        painter.translate(self.target().topLeft())
-        painter.scale(self.scale(), self.scale())
-        for colour, thick in ((halo, width * 7 / 3), (tint, width)):
-            pen = QPen(colour, thick)
-            pen.setCosmetic(True)
-            painter.setPen(pen)
-            painter.drawLines(lines)
-        painter.restore()
