@@ -67,9 +67,10 @@ def _bench(context: typer.Context) -> None:
 @bench.command()
 def gui(json: Json = False) -> None:
     """Measure the window: how soon it is there, how smoothly it follows a
-    drawing, how fast a click is answered, whether memory stays flat.
+    drawing, how fast a click is answered, what a training in it costs, whether
+    memory stays flat.
 
-    Takes about three minutes. Without a display the window is painted offscreen.
+    Takes about five minutes. Without a display the window is painted offscreen.
 
     Examples:
 

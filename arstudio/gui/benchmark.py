@@ -9,6 +9,7 @@
                           and the first click on an image nobody has read yet, which takes a forward pass
     frames                different pictures painted a second while one image is drawn at full speed, and how much longer
                           it takes than without a window, medians of interleaved pairs
+    training              images a second of a training that the window shows, and lag meanwhile; see training_benchmark.py
     memory                resident memory before and after generations of a small model, with history
 
 The machine's load average is reported with them: a busy machine gives worse figures. So does one that keeps no bytecode
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _IMPORT = "import time; t=time.perf_counter(); import arstudio; print(time.perf_counter()-t)"
 _PAINT = "from arstudio.gui.benchmark import paint_once; paint_once()"
 _SKETCH = "from arstudio.gui.sketch_benchmark import measure_all; measure_all()"
-_PARTS = ("lag", "clicks", "frames", "memory")
+_PARTS = ("lag", "clicks", "frames", "training", "memory")
 DRAWINGS = 5         # drawings of 16 images in the measurement of lag
 CLICKS = 60
 PAIRS = 7            # drawings with and without a window
@@ -68,6 +69,12 @@ class GuiBench:
     headless_seconds: float
     shown_seconds: float
     drawing_overhead: float
+    training_share: float      # images a second with the window over those without
+    training_shown: float
+    training_headless: float
+    training_lag_p99_ms: float
+    training_lag_max_ms: float
+    training_frames: int
     memory_before_mb: float
     memory_after_mb: float
     generations: int
@@ -101,7 +108,8 @@ def measure(repeats: int = 5, part: str = "") -> GuiBench | dict[str, Any]:
     return GuiBench(
         statistics.median(imports), clean.strip() == "1", statistics.median(paints), tuple(paints),
         **found["lag"], clicks=tuple(Clicks(**row) for row in found["clicks"]["clicks"]), **found["frames"],
-        **found["memory"], sketch_ms=json.loads(_child(_SKETCH, env)), platform=env.get("QT_QPA_PLATFORM", "display"),
+        **found["training"], **found["memory"], sketch_ms=json.loads(_child(_SKETCH, env)),
+        platform=env.get("QT_QPA_PLATFORM", "display"),
         load_average=os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"),
     )
 
@@ -122,6 +130,9 @@ def run(as_json: bool = False) -> None:
           f"{row.unread_p95_ms:.1f} ms ({row.model}, {row.parameters:,} parameters)" for row in found.clicks),
         f"frames              {found.frames_per_second:.0f} a second while one image is drawn in {found.shown_seconds:.2f} s, "
         f"{found.drawing_overhead:+.1%} of the {found.headless_seconds:.2f} s without a window",
+        f"training            {found.training_shown:.0f} images a second in the window, {found.training_share:.3f} of the "
+        f"{found.training_headless:.0f} without a window; lag p99 {found.training_lag_p99_ms:.1f} ms, max "
+        f"{found.training_lag_max_ms:.1f} ms",
         f"memory              {found.memory_before_mb:.0f} MB, after {found.generations} generations "
         f"{found.memory_after_mb:.0f} MB",
         *(f"sketch, {name:<11} {ms['lifted']:.0f} ms behind the lifted pen (at most {ms['lifted_max']:.0f}), at most "
@@ -177,7 +188,8 @@ def in_window(name: str) -> None:
     window.complete_start()
     stage = Stage(window)
     stage.wait(lambda: not tasks.running() and window.complete is not None)
-    print(json.dumps({"lag": _lag, "clicks": _clicks, "frames": _frames, "memory": _memory}[name](stage)), flush=True)
+    parts = {"lag": _lag, "clicks": _clicks, "frames": _frames, "training": _training, "memory": _memory}
+    print(json.dumps(parts[name](stage)), flush=True)
     window.ask_before_closing = False
     window.close()
 
@@ -238,28 +250,55 @@ class Stage:
         return (ended[0] if ended else time.perf_counter()) - started
 
 
+class Heartbeat:
+    """How late a precise timer of 5 ms comes; may be started and stopped again and again."""
+
+    def __init__(self) -> None:
+        from PySide6.QtCore import QElapsedTimer, Qt, QTimer
+
+        self._late: list[float] = []
+        self._clock, self._last = QElapsedTimer(), 0
+        self._timer = QTimer(interval=5)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._beat)
+        self._clock.start()
+
+    def _beat(self) -> None:
+        now = self._clock.nsecsElapsed()
+        self._late.append((now - self._last) / 1e6 - 5)
+        self._last = now
+
+    def start(self) -> None:
+        """Listen from now on."""
+        self._last = self._clock.nsecsElapsed()
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._timer.stop()
+
+    def percentile(self, share: float) -> float:
+        """Milliseconds that this share of all beats was late at most."""
+        late = sorted(self._late)
+        return late[min(int(len(late) * share), len(late) - 1)]
+
+
 def _lag(stage: Stage) -> dict[str, Any]:
-    from PySide6.QtCore import QElapsedTimer, Qt, QTimer
-
     stage.open("fashion-gated")
-    clock, late, last = QElapsedTimer(), [], 0
-
-    def beat() -> None:
-        nonlocal last
-        now = clock.nsecsElapsed()
-        late.append((now - last) / 1e6 - 5)
-        last = now
-
-    timer = QTimer(interval=5)
-    timer.setTimerType(Qt.TimerType.PreciseTimer)
-    timer.timeout.connect(beat)
-    clock.start()
-    last = clock.nsecsElapsed()
-    timer.start()
+    heartbeat = Heartbeat()
+    heartbeat.start()
     seconds = [stage.draw(16) for _ in range(DRAWINGS)]
-    timer.stop()
-    late.sort()
-    return {"lag_p99_ms": late[int(len(late) * 0.99)], "lag_max_ms": late[-1], "drawing_seconds": sum(seconds) / DRAWINGS}
+    heartbeat.stop()
+    return {
+        "lag_p99_ms": heartbeat.percentile(0.99), "lag_max_ms": heartbeat.percentile(1.0),
+        "drawing_seconds": sum(seconds) / DRAWINGS,
+    }
+
+
+def _training(stage: Stage) -> dict[str, Any]:
+    from arstudio.gui.training_benchmark import measure
+
+    return measure(stage)
 
 
 def _clicks(stage: Stage) -> dict[str, Any]:
@@ -365,7 +404,7 @@ def _frames(stage: Stage) -> dict[str, Any]:
     shown, headless, rates = [], [], []
     try:
         for pair in range(PAIRS + 1):
-            _in_thread(lambda: Sampler(network, studio.sample_settings(), 1, studio.chosen_class()).run())
+            in_thread(lambda: Sampler(network, studio.sample_settings(), 1, studio.chosen_class()).run())
             seen.clear()
             stage.draw(1)
             if pair:    # the first pair warms up
@@ -381,7 +420,7 @@ def _frames(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _in_thread(work: Callable[[], Any]) -> None:
+def in_thread(work: Callable[[], Any]) -> None:
     """Do a piece of work in a thread while the event loop sleeps: nothing is painted meanwhile."""
     import threading
 

@@ -104,13 +104,13 @@ def test_curves_show_both_kinds_of_weights_against_four_baselines(qtbot, trainin
     qtbot.waitUntil(lambda: len(training.session.live.points) > 1, timeout=WAIT)
     plot = training.view.plot
     qtbot.waitUntil(lambda: len(plot.curves()[1]) > 1, timeout=WAIT)
-    texts = " ".join(text for _, _, _, text in plot._legend())
+    texts = " ".join(text for _, _, _, text in plot._entries)
     for word in ("validation", "unaveraged", "train", "uniform 4.09", "histogram 2.4", "gzip", "PNG"):
         assert word in texts
     top = plot.area().top()
     plot.resize(300, plot.height())
     assert plot.area().top() > top + 10, "the legend takes as many lines as it needs"
-    assert max(x for x, _, _, _ in plot._legend()) < 300
+    assert max(x for x, _, _, _ in plot._entries) < 300
 
 
 def test_what_happened_is_shown_with_the_run_afterwards(qtbot, training):

@@ -89,7 +89,7 @@ def test_curves_of_selected_runs_lie_over_each_other(qtbot, listed):
     np.testing.assert_allclose(other.points[:, 1] * unit, [p.validation_bits_per_dim for p in points])
     click(qtbot, panel.view.unit.button("nats"))
     np.testing.assert_allclose(panel.view.plot.others()[0].points[:, 1], [p.validation_nats for p in points])
-    assert "second" in [text for _, _, _, text in panel.view.plot._legend()]
+    assert "second" in [text for _, _, _, text in panel.view.plot._entries]
     press(qtbot, panel.bottom, second)
     assert panel.session.path == second
     assert panel.view.plot.others() == []

@@ -1,6 +1,6 @@
 """Train: choose, see what it will cost, start, watch, stop whenever, lose nothing.
 
-The training runs in a Task at full speed and writes a `Session`; the screen looks at it ten times a second
+The training runs in a Task at full speed and writes a `Session`; the screen looks at it twice a second
 and paints only what changed. A probe and a training never run at the same time, because both use torch's
 global generator.
 """
@@ -35,8 +35,8 @@ from arstudio.training.runs import Run, RunError
 
 __all__ = ["TrainPanel", "runs_root"]
 
-LOOK = 100             # ms between looks at a training
-SLOW = 5               # figures beside the curves change every so many looks
+LOOK = 500             # ms between looks at a training: a painted curve takes a core from it for some milliseconds
+SLOW = 2               # figures beside the curves change every so many looks
 log = logging.getLogger("arstudio")
 
 
@@ -318,7 +318,7 @@ class TrainPanel(StoredRuns):
 
     @Slot()
     def _look(self) -> None:
-        """Ten times a second while training: show what is new."""
+        """Twice a second while training: show what is new."""
         self._looks += 1
         if self._dirty:
             self._dirty = False

@@ -249,7 +249,7 @@ class DataPage(QWidget):
     def _show(self, data: ImageDataset) -> None:
         self.data, train = data, data.train.x
         some = np.linspace(0, len(train) - 1, min(SHOWN, len(train))).astype(int)
-        self.grid.show_images([train[i] for i in some], data.spec, -1)
+        self.grid.show_images(np.asarray(train[some]), data.spec, -1)
         counts = [len(data.splits[name]) for name in ("train", "validation", "test")]
         words = self.tr("{0:,} images of {1}: {2:,} to learn from, {3:,} to choose by, {4:,} to test on").format(
             sum(counts), data.spec, *counts

@@ -1,6 +1,6 @@
 """One run as the Train panel sees it, live or read from disk, and the work that trains it.
 
-A `Session` is written by the worker and read by the screen, which looks at it ten times a second. torch is
+A `Session` is written by the worker and read by the screen, which looks at it twice a second. torch is
 imported inside the work only.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from arstudio.data import DataView, Shelf
 from arstudio.gui.tasks import TaskProgress
 from arstudio.image import ImageError, ImageSpec, from_pil, open_picture
-from arstudio.progress import Cancelled, Muted
+from arstudio.progress import Cancelled, Muted, Progress
 from arstudio.training.baselines import uniform_nats
 from arstudio.training.lock import writer_of
 from arstudio.training.recipes import Recipe, size_settings
@@ -212,7 +212,7 @@ def train(session: Session, choice: Choice, shelf: Shelf) -> Callable[[TaskProgr
         config = TrainConfig(**choice.config)
         trainer = new_trainer(
             session.path, choice.view, choice.model, config, choice.settings, classes=choice.classes,
-            draw=_draw(progress), command=choice.command, data=shelf.load(choice.view, progress),
+            draw=draw_film(progress), command=choice.command, data=shelf.load(choice.view, progress),
         )
         return _fit(session, trainer, progress)
 
@@ -226,7 +226,7 @@ def resume(session: Session, minutes: float = 0.0, epochs: float = 0.0) -> Calla
         from arstudio.training.setup import resume_trainer
 
         progress.report(None, "reading the last saved state")
-        return _fit(session, resume_trainer(session.path, minutes=minutes, epochs=epochs, draw=_draw(progress)), progress)
+        return _fit(session, resume_trainer(session.path, minutes=minutes, epochs=epochs, draw=draw_film(progress)), progress)
 
     return work
 
@@ -243,7 +243,9 @@ def _fit(session: Session, trainer: Any, progress: TaskProgress) -> Any:
         raise
 
 
-def _draw(progress: TaskProgress) -> Callable[[Any, int, int], np.ndarray]:
+def draw_film(progress: Progress) -> Callable[[Any, int, int], np.ndarray]:
+    """What a trainer draws its samples with, (model, count, seed) -> (count, C, H, W) levels; it stops with `progress`."""
+
     def draw(model: Any, count: int, seed: int) -> np.ndarray:
         from arstudio.sampling.draw import SampleSettings
         from arstudio.sampling.sampler import Sampler, balanced_classes

@@ -41,6 +41,8 @@ class CurvePlot(QWidget):
         super().__init__()
         self._train = self._validation = self._raw = np.zeros((0, 2))
         self._others: list[OtherRun] = []
+        self._entries: list[tuple[float, int, str, str]] = []
+        self._top = 6 + ROW
         self._epochs: list[float] = []
         self._baselines: dict[str, float] = {}
         self._limit, self._per_unit, self._unit = 60.0, 1.0, "nats"
@@ -70,13 +72,19 @@ class CurvePlot(QWidget):
         if (baselines, per_unit) != (self._baselines, self._per_unit):
             self._baselines, self._per_unit, self._unit = dict(baselines), per_unit, unit
             self._set_range(*self._wanted(self._per_unit), glide=False)
+            self._lay_out()
         self.update()
+
+    def resizeEvent(self, event: object) -> None:
+        """The legend may need more lines, or fewer."""
+        self._lay_out()
 
     def show_others(self, others: list[OtherRun]) -> None:
         """Runs to compare with."""
         self._others = list(others)
         self._limit = max([self._limit, *(run.points[-1, 0] for run in others if len(run.points))])
         self._set_range(*self._wanted(self._per_unit), glide=True)
+        self._lay_out()
         self.update()
 
     def others(self) -> list[OtherRun]:
@@ -87,9 +95,12 @@ class CurvePlot(QWidget):
         """(n, 2) seconds and nats each of training, of the averaged weights and of the weights themselves on validation
         images; `epochs` of the validation points, for the tooltip."""
         fresh = not len(self._validation) and not len(self._train)
+        known = np.isfinite(self._raw[:, 1]).any()
         self._train, self._validation, self._raw, self._epochs = train, validation, raw, epochs
         self._limit = max([self._limit, *train[-1:, 0], *validation[-1:, 0]])
         self._set_range(*self._wanted(self._per_unit), glide=not fresh)
+        if np.isfinite(raw[:, 1]).any() != known:
+            self._lay_out()
         self._describe()
         self.update()
 
@@ -98,6 +109,7 @@ class CurvePlot(QWidget):
         self._train = self._validation = self._raw = np.zeros((0, 2))
         self._others = []
         self._epochs, self._baselines, self._hover, self._limit = [], {}, None, 0.0
+        self._lay_out()
         self.update()
 
     # -- ranges ---------------------------------------------------------------------------------------------
@@ -144,9 +156,13 @@ class CurvePlot(QWidget):
 
     def area(self) -> QRectF:
         """Rectangle of the plot itself."""
-        top = 6 + ROW * (1 + max((row for _, row, _, _ in self._legend()), default=0))
-        width, height = self.width() - GUTTER - 4, self.height() - top - AXIS
-        return QRectF(GUTTER, top, max(width, 1), max(height, 1))
+        width, height = self.width() - GUTTER - 4, self.height() - self._top - AXIS
+        return QRectF(GUTTER, self._top, max(width, 1), max(height, 1))
+
+    def _lay_out(self) -> None:
+        """The legend again, and the room it takes; for what changes seldom."""
+        self._entries = self._legend()
+        self._top = 6 + ROW * (1 + max(row for _, row, _, _ in self._entries))
 
     def _x(self, seconds: float) -> float:
         area = self.area()
@@ -295,7 +311,7 @@ class CurvePlot(QWidget):
         return font
 
     def _draw_legend(self, painter: QPainter) -> None:
-        for x, row, key, text in self._legend():
+        for x, row, key, text in self._entries:
             other = self._others[int(key)] if key.isdigit() else None
             colour = QColor(OTHERS[other.colour % len(OTHERS)]) if other else self._colour(key)
             pen = QPen(colour, 2.4 if key == "validation" else 1.6)
