@@ -104,7 +104,7 @@ def _row(
 ) -> Score:
     nats, at_most, clamped = (np.full(len(x), math.nan) for _ in range(3))
     spreads, effective = [], []
-    wall = cpu = 0.0
+    wall = cpu = peak = 0.0
     _forget_peak()
     for i, image in enumerate(x):
         progress.check()
@@ -126,16 +126,19 @@ def _row(
             nats[i] = found.population.log_evidence - joint
             spreads.append(found.population.spread)
             effective.append(found.population.effective)
+            peak = max(peak, _peak())
+            work = None    # its particles go before others come
             if bound and not particles.moves:
                 pinned = PinnedParticles(model, image, known[i], 1, SampleSettings(seed=seed + i), given, particles=particles)
                 pinned.run(Muted(progress))
                 at_most[i] = pinned.log_evidence().mean() - joint
+                _forget_peak()
     hidden, gains = float(np.mean([(~part).sum() for part in known])) * model.spec.channels, clamped - at_most
     return Score(
         mask, method, particles.particles * (method == "particles"), len(x), hidden, float(nats.mean()), _stderr(nats),
         float(nats.mean()) / hidden / math.log(2), float(at_most.mean()) if method == "particles" else math.nan,
         float(gains.mean()), _stderr(gains), float(np.mean(spreads)) if spreads and particles.repeats > 1 else math.nan,
-        float(np.mean(effective)) if effective else math.nan, wall / len(x), cpu / len(x), _peak(),
+        float(np.mean(effective)) if effective else math.nan, wall / len(x), cpu / len(x), peak or _peak(),
     )
 
 
