@@ -47,7 +47,7 @@ def test_complete_fills_the_gallery_and_keeps_every_known_pixel(qtbot, panel):
     assert panel.side.figures.text("log_prob") == f"{found.log_prob[best]:.1f} nats".replace("-", "−")
     assert panel.side.figures.text("hidden") == "32 of 64"
     assert panel.side.figures.text("evidence") == "all 32"
-    assert panel.side.sentence.text() == f"{found.found.sentence} {found.found.reason} The class is left out."
+    assert panel.side.sentence.text() == f"{found.found.sentence} {found.found.reason} The class is left open."
     bits = -found.log_prob[best] / np.log(2) / 32
     assert panel.side.figures.text("bits") == f"{bits:.2f} bits"
 
@@ -57,10 +57,10 @@ def test_a_picture_has_no_class_until_somebody_says_so(qtbot, panel, studio):
     assert not link.isVisibleTo(panel)
     studio.set(class_index=2)
     assert link.isVisibleTo(panel)
-    assert link.text() == "class left out"
+    assert link.text() == "class left open · use two"
     assert complete(qtbot, panel).trace.classes.tolist() == [-1] * 4
     click(qtbot, link)
-    assert link.text() == "as class two"
+    assert link.text() == "as class two · leave open"
     assert complete(qtbot, panel).trace.classes.tolist() == [2] * 4
     assert panel.side.sentence.text().endswith("Given class two.")
     click(qtbot, link)

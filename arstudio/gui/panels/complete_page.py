@@ -141,7 +141,9 @@ class CompletePage(QWidget):
         """Let a person say that the picture is of the class in the toolbar, "" where there is nothing to choose."""
         self.as_class.setVisible(bool(name))
         used = self.as_class.isChecked()
-        self.as_class.setText(self.tr("as class {0}").format(name) if used else self.tr("class left out"))
+        self.as_class.setText(
+            (self.tr("as class {0} · leave open") if used else self.tr("class left open · use {0}")).format(name)
+        )
         self.as_class.setToolTip(
             self.tr("The model is told that the picture is of class {0}. Click to leave it open.").format(name) if used else
             self.tr("The model is not told what the picture shows. Click if it is of class {0}, the one above.").format(name)

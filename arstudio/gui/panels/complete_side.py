@@ -108,7 +108,7 @@ class CompletionSide(QWidget):
         if not found.card.num_classes:
             return ""
         if index < 0:
-            return self.tr("The class is left out.")
+            return self.tr("The class is left open.")
         return self.tr("Given class {0}.").format(names[index] if index < len(names) else index)
 
     def _log_prob(self, found: Completions) -> tuple[str, str]:
