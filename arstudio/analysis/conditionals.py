@@ -159,11 +159,16 @@ def value_at(x: np.ndarray, site: tuple[int, int, int]) -> float | None:
 def conditional(
     model: AutoregressiveModel, x: np.ndarray, site: tuple[int, int, int], y: Tensor | int | None = None
 ) -> Conditional:
-    """The conditional at (channel, row, column) of image x (C, H, W) levels, from one forward pass.
+    """The conditional at (channel, row, column) of image x (C, H, W) levels, from as much of it as the site can see.
 
     Raises ImageError if the site lies outside the image, SpecMismatch if x does not fit the model.
     """
     model.spec.check(x)
     check_site(model.spec, site)
-    params = model(as_batch(model, x), y)[0, :, site[0], site[1], site[2]]
+    params = model.conditional(as_batch(model, x), y, site)[0]
     return conditional_of(model, params, value_at(x, site), site)
+
+
+def sees_less(model: AutoregressiveModel) -> bool:
+    """True if one conditional costs less than all of them."""
+    return type(model).conditional is not AutoregressiveModel.conditional

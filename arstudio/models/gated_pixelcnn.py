@@ -162,14 +162,21 @@ class GatedPixelCNN(AutoregressiveModel):
         return params.permute(0, 4, 3, 1, 2)
 
     def conditional(self, x: Tensor, y: Tensor | int | None, site: tuple[int, int, int]) -> Tensor:
-        """From the patch of x that the site can see."""
+        """From the patch of x that the site can see; each layer only where the layers after it look."""
         self.spec.check(x)
         channel, row, column = site
         reach = self.config.kernel // 2 * sum(self.config.dilations)
         top, left = max(row - reach, 0), max(column - reach, 0)
-        patch = x[:, :, top:row + 1, left:column + reach + 1]
-        params = self.network(self.encode(patch), self.class_index(y, len(x)))
-        return params[:, :, channel, row - top, column - left]
+        v = h = with_ones(self.encode(x[:, :, top:row + 1, left:column + reach + 1]))
+        biases = self.class_biases(self.class_index(y, len(x)))[:, :, :, None, None]    # (layers, 2, B, 1, 1, 2p)
+        for layer, (bias_v, bias_h), dilation in zip(self.layers, biases, self.config.dilations, strict=True):
+            v, link = layer.vertical(v, bias_v)
+            h = layer.horizontal(h, link + bias_h)
+            reach -= self.config.kernel // 2 * dilation
+            down, right = max(row - reach - top, 0), max(column - reach - left, 0)
+            top, left = top + down, left + right
+            v, h = (part[:, down:, right:column + reach + 1 - left + right] for part in (v, h))
+        return self.head(h).reshape(len(x), self.spec.channels, -1)[:, channel]
 
     @property
     def shares_blocks(self) -> bool:

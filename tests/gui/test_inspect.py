@@ -325,6 +325,39 @@ def test_a_change_of_the_weights_is_never_answered_from_before(qtbot, ready, stu
     np.testing.assert_allclose(plot.pmf(), before)
 
 
+def test_an_unread_image_shows_the_clicked_site_before_it_is_read_as_a_whole(qtbot, ready, studio, monkeypatch):
+    import threading
+
+    from arstudio.analysis import readings
+
+    model = random("gated_pixelcnn", ImageSpec(1, 9, 9, 8), channels=8, dilations=(1, 2), head=8)
+    draw_with(qtbot, studio, model, count=2)
+    gate, read, whole = threading.Event(), readings.read, []
+
+    def held(*args):
+        gate.wait(10)
+        whole.append(read(*args))
+        return whole[-1]
+
+    monkeypatch.setattr(readings, "read", held)
+    studio.trace.pmfs = studio.trace.pmfs[:0]
+    studio.trace.values[0, 3] = (studio.trace.values[0, 3] + 1) % 8
+    plot, expected = ready.inspector.plot, exact_pmfs(model, studio.trace.image(0), None)
+    try:
+        for place in ((5, 5), (2, 7), (8, 0)):
+            click_pixel(qtbot, ready.generate_panel.view, *place)
+            qtbot.waitUntil(lambda: plot.pmf() is not None, timeout=10_000)
+            np.testing.assert_allclose(plot.pmf(), expected[:, 0, *place], atol=1e-5)
+            assert not whole
+    finally:
+        gate.set()
+    qtbot.waitUntil(lambda: len(whole) == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: not ready.inspector.reader._running[True], timeout=10_000)
+    click_pixel(qtbot, ready.generate_panel.view, 1, 1)
+    assert plot.pmf() is not None, "now everything is known at once"
+    np.testing.assert_allclose(plot.pmf(), expected[:, 0, 1, 1], atol=1e-5)
+
+
 def test_over_time_is_exact_for_any_order_and_says_why_not_otherwise(qtbot, ready, studio):
     from arstudio.analysis.development import development
 

@@ -96,10 +96,9 @@ class PastSection(QWidget):
         image = self.changed_image()
         if image is None:
             return None
-        reading = self.reader.reading(image, self.reader.label, "what if")
-        if reading is None:
+        moved = self.reader.at(found.site, image, self.reader.label, "what if", whole=False)
+        if moved is None:
             return None
-        moved = reading.at(found.site)
         density = None
         if moved.continuous and found.value is not None:
             import numpy as np

@@ -1,16 +1,18 @@
 """What the Inspector's sections read: the conditionals of the focused image, from the trace or from a forward pass.
 
 The trace knows the pmf of every site it drew. Mixtures, other classes, changed images and images too many to keep are
-read by one pass in a thread and kept (`analysis/readings.py`); a question asked while another runs replaces the one of
-the same kind that waits.
+read by one pass in a thread and kept (`analysis/readings.py`); where a model can say less for less, the one site that was
+asked for comes first, and the pass when no more questions come. There is one thread for sites and one for images; a question
+asked while another runs replaces the one of the same kind that waits.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from arstudio.gui.studio import Studio
 from arstudio.gui.tasks import Task, TaskProgress
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from arstudio.models import AutoregressiveModel
 
 
+GLIMPSES = 64    # sites read alone that are kept
+
+
 class Reader(QObject):
     """`arrived` when a reading that was asked for is there: ask again."""
 
@@ -32,10 +37,14 @@ class Reader(QObject):
         super().__init__(parent)
         self.studio = studio
         self._readings: Readings | None = None
-        self._waiting: dict[str, tuple] = {}    # kind of question -> (key, model, image, class), the latest
-        self._running: Any = None               # key
+        self._glimpses: OrderedDict[tuple, Conditional] = OrderedDict()    # (key, site) -> what was read of it alone
+        self._waiting: dict[bool, dict[str, tuple]] = {True: {}, False: {}}    # whole? -> kind -> the latest question
+        self._running: dict[bool, Any] = {True: None, False: None}              # whole? -> key and site
+        self._fresh: tuple | None = None        # model and key of what was read just now
         self._twin: Any = None                  # model, order, the model in that order
-        self._failed: Any = None                # key that could not be read; not asked again
+        self._failed: Any = None                # key and site that could not be read; not asked again
+        self._later = QTimer(self, singleShot=True, interval=250)
+        self._later.timeout.connect(self._rested)
 
     # -- where we are ---------------------------------------------------------------------------------------
 
@@ -79,18 +88,58 @@ class Reader(QObject):
         model = self.model
         if model is None:
             return None
+        key = self._key(model, x, y)
+        found = self._readings.get(key)
+        if found is None:
+            self._ask(kind, (key, model, x, y, None))
+            self._begin(True)
+        else:
+            self._waiting[True].pop(kind, None)
+        return found
+
+    def at(self, site: tuple[int, int, int], x: np.ndarray, y: int, kind: str, *, whole: bool = True) -> Conditional | None:
+        """What the model says of one site (channel, row, column) of an image, before everything else; `whole`: and read
+        the rest afterwards, because more questions will follow. None while it is computed, or if it cannot be."""
+        model = self.model
+        if model is None:
+            return None
+        from arstudio.analysis.conditionals import sees_less
+
+        key = self._key(model, x, y)
+        reading = self._readings.get(key)
+        for waiting in self._waiting.values():
+            waiting.pop(kind, None)
+        if reading is not None:
+            return reading.at(site)
+        if not sees_less(model):
+            self._ask(kind, (key, model, x, y, None))
+            self._begin(True)
+            return None
+        found = self._glimpses.get((key, site))
+        if found is None:
+            self._ask(kind, (key, model, x, y, site))
+            self._begin(False)
+        elif whole:
+            self._ask(kind, (key, model, x, y, None))
+            self._later.start()
+        return found
+
+    def _key(self, model: AutoregressiveModel, x: np.ndarray, y: int) -> tuple:
         from arstudio.analysis.readings import Readings, key_of
 
         if self._readings is None:
             self._readings = Readings()
-        key = key_of(model, x, y)
-        found = self._readings.get(key)
-        if found is None and key not in (self._running, self._failed):
-            self._waiting[kind] = (key, model, x, y)
-            self._begin()
-        elif found is not None:
-            self._waiting.pop(kind, None)
-        return found
+        if self._fresh is not None and self._fresh[0] is model:    # its weights were looked at a moment ago
+            key = self._fresh[1]
+            if key[1:] == (str(x.dtype), x.shape, x.tobytes(), y):
+                return key
+        return key_of(model, x, y)
+
+    def _ask(self, kind: str, question: tuple) -> None:
+        """Let (key, model, image, class, site or None) wait for its turn, unless it has come."""
+        about, whole = (question[0], question[-1]), question[-1] is None
+        if about not in (self._running[whole], self._failed):
+            self._waiting[whole][kind] = question
 
     def conditional(self, step: int) -> Conditional | None:
         """The model's own conditional (T = 1) at a step of the focused image; None if it is not known or not yet."""
@@ -101,22 +150,19 @@ class Reader(QObject):
             return None
         real, kept = trace.spec.levels == 0, step < trace.cursor and focus < len(trace.pmfs)
         value = trace.values[focus, step].item() if step < self.shown else None
-        reading = None
+        found = None
         if not kept or (self._mixture and not self.studio.playing):    # the trace does not know components
-            reading = self.reading(self.past(step), self.label, "own")
-        if reading is not None:
-            found = reading.at(trace.site(step))
-        elif kept:
+            found = self.at(trace.site(step), self.past(step), self.label, "own")
+        if found is None and kept:
             found = Conditional(trace.pmfs[focus, step], None, step, trace.site(step), real)
-        else:
+        if found is None:
             return None
         density = float(trace.log_probs[focus, step]) if real and value is not None else None
         return replace(found, value=value, log_density=density)
 
     def without_class(self, step: int) -> Conditional | None:
         """The conditional of the same image without its class."""
-        reading = self.reading(self.past(step), -1, "without")
-        return None if reading is None else reading.at(self.studio.trace.site(step))
+        return self.at(self.studio.trace.site(step), self.past(step), -1, "without")
 
     @property
     def _mixture(self) -> bool:
@@ -124,32 +170,58 @@ class Reader(QObject):
 
     # -- computing ------------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        if self._running is not None or not self._waiting:
+    @Slot()
+    def _rested(self) -> None:
+        self._begin(True)
+
+    def _begin(self, whole: bool) -> None:
+        waiting = self._waiting[whole]
+        if self._running[whole] is not None or not waiting:
             return
-        key, model, x, y = self._waiting.pop(next(iter(self._waiting)))
-        self._running = key
+        key, model, x, y, site = waiting.pop(next(iter(waiting)))
+        self._running[whole] = key, site
 
         def work(progress: TaskProgress) -> Any:
+            from arstudio.analysis.conditionals import conditional
             from arstudio.analysis.readings import key_of, read
+            from arstudio.models import threads
 
-            reading = read(model, x, y)
-            return key_of(model, x, y), reading    # of the weights as they were read, should somebody have changed them
+            if site is None:
+                threads.use_all()
+                found = read(model, x, y)
+            else:
+                with threads.single():    # a part of the image is too little for two
+                    found = conditional(model, x, site, y)
+            return model, key_of(model, x, y), site, found    # of the weights as they were read, not as they were
 
-        self._task = Task(work, "inspect")
-        self._task.done.connect(self._done)
-        self._task.failed.connect(self._sorry)
-        self._task.start()
+        task = Task(work, "inspect")
+        task.done.connect(self._done)
+        task.failed.connect(self._sorry if whole else self._sorry_for_site)
+        task.start()
 
     @Slot(object)
     def _done(self, result: tuple) -> None:
-        self._running = None
-        self._readings.keep(*result)
-        self._begin()
-        self.arrived.emit()
+        model, key, site, found = result
+        self._running[site is None] = None
+        if site is None:
+            self._readings.keep(key, found)
+        else:
+            self._glimpses[key, site] = found
+            while len(self._glimpses) > GLIMPSES:
+                self._glimpses.popitem(last=False)
+        self._fresh = model, key
+        try:
+            self.arrived.emit()
+        finally:
+            self._fresh = None
+        self._begin(site is None)
 
     @Slot(str, str)
-    def _sorry(self, sentence: str, _trace: str) -> None:
-        self._failed, self._running = self._running, None
+    def _sorry(self, sentence: str, _trace: str, whole: bool = True) -> None:
+        self._failed, self._running[whole] = self._running[whole], None
         self.studio.message.emit("error", sentence)
-        self._begin()
+        self._begin(whole)
+
+    @Slot(str, str)
+    def _sorry_for_site(self, sentence: str, trace: str) -> None:
+        self._sorry(sentence, trace, whole=False)
