@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from arstudio.gui.settings import Settings
     from arstudio.gui.studio import Studio
     from arstudio.models import AutoregressiveModel
-    from arstudio.sampling import BranchTree, Trace
+    from arstudio.sampling import BranchTree, Recipe, Sampler, Trace
+
+    Made = tuple[AutoregressiveModel, ModelCard, BranchTree]
 
 FEWEST, MOST = 2, 4
 ROUNDS = 56    # the lanes take turns, so that all of them grow
@@ -25,13 +27,15 @@ ROUNDS = 56    # the lanes take turns, so that all of them grow
 
 @dataclass(eq=False)
 class CompareLane:
-    """A model with a temperature and a sampler; `model` and `tree` come with the first drawing."""
+    """A model with a temperature and a sampler; `model` and `tree` come with the first drawing, or an `error`, one sentence,
+    where the model cannot draw."""
 
     card: ModelCard
     temperature: float
     method: str = "auto"
     model: AutoregressiveModel | None = None
     tree: BranchTree | None = None
+    error: str = ""
 
     @property
     def trace(self) -> Trace | None:
@@ -72,7 +76,12 @@ class Comparison(QObject):
     @property
     def ready(self) -> bool:
         """True when every lane has something to show."""
-        return all(lane.tree is not None for lane in self.lanes)
+        return self.lane.tree is not None and all(lane.tree is not None or lane.error for lane in self.lanes)
+
+    @property
+    def shown(self) -> list[CompareLane]:
+        """The lanes that have something to show."""
+        return [lane for lane in self.lanes if lane.tree is not None]
 
     def position_of(self, lane: CompareLane) -> int:
         """Steps of a lane that are shown: as far along as the playhead is in the lane in focus."""
@@ -92,15 +101,17 @@ class Comparison(QObject):
         """Another lane, like the one in focus but a step colder."""
         if len(self.lanes) < MOST:
             like = self.lane
-            self.lanes.append(replace(like, temperature=round(max(like.temperature - 0.25, 0.0), 2), tree=None))
+            self.lanes.append(replace(like, temperature=round(max(like.temperature - 0.25, 0.0), 2), tree=None, error=""))
             self.draw()
 
     def remove(self, index: int) -> None:
         """One lane less, as long as two are left."""
         if len(self.lanes) > FEWEST:
-            share, focus = self._share(), self.focus - (self.focus > index)
+            share, lane = self._share(), self.lane
             del self.lanes[index]
-            self._focus(min(focus, len(self.lanes) - 1), share)
+            others = self.shown or self.lanes
+            lane = lane if lane in others else others[min(index, len(others) - 1)]
+            self._focus(self.lanes.index(lane), share)
 
     def change(self, index: int, **changes: Any) -> None:
         """Give a lane another card, temperature or method, and draw again."""
@@ -108,7 +119,7 @@ class Comparison(QObject):
         if "card" in changes and changes["card"] != lane.card:
             changes.setdefault("model", None)
         if any(getattr(lane, name) != value for name, value in changes.items()):
-            self.lanes[index] = replace(lane, **changes, tree=None)
+            self.lanes[index] = replace(lane, **changes, tree=None, error="")
             self.draw()
 
     def follow(self, settings: Settings) -> None:
@@ -119,7 +130,7 @@ class Comparison(QObject):
 
     def focus_on(self, index: int) -> None:
         """Let Inspector, timeline and toolbar speak of another lane."""
-        if index != self.focus:
+        if index != self.focus and self.lanes[index].tree is not None:
             self._focus(index, self._share())
 
     def _share(self) -> float:
@@ -139,17 +150,21 @@ class Comparison(QObject):
         lanes, shared, name = list(self.lanes), self.studio.settings, self.tr("First")
 
         def work(progress: TaskProgress) -> Any:
-            from arstudio.models import load_model
             from arstudio.progress import Muted
             from arstudio.sampling import BranchTree
 
-            made: list[tuple[AutoregressiveModel, ModelCard, BranchTree]] = []
+            made: list[Made | str] = []
             samplers = []
             for lane in lanes:
-                model, card = (lane.model, lane.card) if lane.model is not None else load_model(lane.card.path)
-                recipe = lane.settings(shared).recipe(model, card)
-                samplers.append(recipe.sampler(model))
-                made.append((model, card, BranchTree.of(samplers[-1], recipe, name)))
+                try:
+                    model, card, recipe, sampler = _begin(lane, shared)
+                except (ValueError, OSError) as error:
+                    made.append(str(error))
+                    continue
+                samplers.append(sampler)
+                made.append((model, card, BranchTree.of(sampler, recipe, name)))
+            if not samplers:
+                raise ValueError(made[0])
             progress.publish(made)
             for turn in range(1, ROUNDS + 1):
                 for sampler in samplers:
@@ -166,20 +181,36 @@ class Comparison(QObject):
         self.changed.emit()
 
     @Slot(object)
-    def _began(self, made: list[tuple[AutoregressiveModel, ModelCard, BranchTree]]) -> None:
+    def _began(self, made: list[Made | str]) -> None:
         if self.studio.comparison is not self:
             return
-        for lane, (model, card, tree) in zip(self._drawn_for, made, strict=True):
+        for lane, found in zip(self._drawn_for, made, strict=True):
             if lane.tree is not None:
                 lane.tree.rest()
-            lane.model, lane.card, lane.tree = model, card, tree
+            if isinstance(found, str):
+                lane.tree, lane.error = None, found
+            else:
+                (lane.model, lane.card, lane.tree), lane.error = found, ""
+        if self.lane.tree is None:
+            self.focus = self.lanes.index(self.shown[0])
         self.studio.show_lane(self.lane, 0)
         self.drawn.emit()
         self.changed.emit()
         self.studio.play()
 
     @Slot(object)
-    def _done(self, made: list[tuple[AutoregressiveModel, ModelCard, BranchTree]]) -> None:
+    def _done(self, made: list[Made | str]) -> None:
         shared = self.studio.settings
-        for lane, (_, card, tree) in zip(self._drawn_for, made, strict=True):
-            self.studio.remember_branch(tree, tree.root, card, lane.settings(shared))
+        for lane, found in zip(self._drawn_for, made, strict=True):
+            if not isinstance(found, str):
+                _, card, tree = found
+                self.studio.remember_branch(tree, tree.root, card, lane.settings(shared))
+
+
+def _begin(lane: CompareLane, shared: Settings) -> tuple[AutoregressiveModel, ModelCard, Recipe, Sampler]:
+    """Open what a lane draws with. Raises what cannot be opened, or cannot draw with these settings, in one sentence."""
+    from arstudio.models import load_model
+
+    model, card = (lane.model, lane.card) if lane.model is not None else load_model(lane.card.path)
+    recipe = lane.settings(shared).recipe(model, card)
+    return model, card, recipe, recipe.sampler(model)

@@ -111,3 +111,34 @@ def test_a_branch_in_a_lane_leaves_the_others(qtbot, compared, studio):
     wait_drawn(qtbot, studio)
     assert studio.comparison.lanes[0].trace.values[0, 12] == 3
     assert np.array_equal(studio.comparison.lanes[1].trace.values, other)
+
+
+def test_a_lane_whose_model_is_broken_says_why_and_the_others_go_on(qtbot, compared, studio, tmp_path, messages):
+    from dataclasses import replace
+
+    from arstudio.models import save_model
+
+    panel, comparison = compared.generate_panel, studio.comparison
+    save_model(path := tmp_path / "gone.safetensors", studio.model)
+    path.write_bytes(path.read_bytes()[:-200])
+    broken = replace(comparison.lanes[1].card, path=path)
+    comparison.change(1, card=broken)
+    qtbot.waitUntil(lambda: comparison.lanes[1].error != "" and not studio.drawing and not studio.playing, timeout=20_000)
+    panel.refresh()
+    assert comparison.ready
+    said = panel.sides.figures_of(1)
+    assert "gone.safetensors" in said
+    assert "Choose another model" in said
+    assert panel.sides.views[1].image() is None
+    assert (panel.sides.views[0].image() >= 0).all(), "the other lane is drawn"
+    assert not [text for kind, text in messages if kind == "error"]
+    qtbot.mouseClick(panel.sides.views[1], Qt.MouseButton.LeftButton)
+    assert comparison.focus == 0
+    comparison.add()
+    wait = [lane for lane in comparison.lanes if not lane.error]
+    qtbot.waitUntil(lambda: all(lane.trace and lane.trace.complete for lane in wait) and not studio.drawing, timeout=20_000)
+    qtbot.mouseClick(panel.heads[1].cross, Qt.MouseButton.LeftButton)
+    wait_drawn(qtbot, studio)
+    assert len(comparison.lanes) == 2
+    assert panel.sides.count == 2
+    assert all(view.image() is not None for view in panel.sides.views[:2])

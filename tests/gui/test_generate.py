@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtWidgets import QToolTip
 
 
@@ -416,3 +416,33 @@ def test_up_to_64_images_at_once(qtbot, ready, studio, count):
         panel.grid.setFocus()
         qtbot.keyClick(panel.grid, Qt.Key.Key_Home)
         assert studio.focus == 0
+
+
+def test_space_tapped_plays_and_held_moves_a_picture_that_is_zoomed_in(qtbot, ready, studio):
+    view = ready.generate_panel.view
+    studio.set_speed(1.0)
+    view.setFocus()
+    qtbot.keyClick(view, Qt.Key.Key_Space)
+    assert studio.playing, "seen whole, Space plays as it is pressed"
+    qtbot.keyClick(view, Qt.Key.Key_Space)
+    assert not studio.playing
+    view.zoom = 3.0
+    view.zoomed.emit()
+    qtbot.keyPress(view, Qt.Key.Key_Space)
+    assert not studio.playing
+    qtbot.keyRelease(view, Qt.Key.Key_Space)
+    assert studio.playing, "tapped"
+    studio.pause()
+    before, selected = view.target(), studio.selection
+    qtbot.keyPress(view, Qt.Key.Key_Space)
+    qtbot.mousePress(view, Qt.MouseButton.LeftButton, pos=QPoint(60, 60))
+    qtbot.mouseMove(view, QPoint(90, 45))
+    qtbot.mouseRelease(view, Qt.MouseButton.LeftButton, pos=QPoint(90, 45))
+    qtbot.keyRelease(view, Qt.Key.Key_Space)
+    assert view.target().topLeft() - before.topLeft() == QPointF(30, -15)
+    assert studio.selection == selected, "a drag with the hand selects nothing"
+    assert not studio.playing
+    view.reset_view()
+    qtbot.keyPress(view, Qt.Key.Key_Space)
+    assert studio.playing
+    studio.pause()

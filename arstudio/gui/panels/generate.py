@@ -40,6 +40,7 @@ class GeneratePanel(QWidget):
         self.sides = SideBySide()
         self.sides.clicked.connect(self._clicked)
         self.sides.hovered.connect(self._hovered)
+        self.sides.tapped.connect(studio.toggle)
         self.brush = PaintTool(studio, self.sides)
         self.grid = FittingGrid(self.tr("All images of this drawing"))
         self.grid.chosen.connect(studio.select_image)
@@ -177,7 +178,7 @@ class GeneratePanel(QWidget):
             selected = studio.selection[1:] if studio.selection else None
             if self._compared():
                 lanes, share = studio.comparison, studio.comparison.position_of
-                following = [_following(lane.trace, share(lane)) for lane in lanes.lanes]
+                following = [lane.trace and _following(lane.trace, share(lane)) for lane in lanes.lanes]
             else:
                 following = [_following(trace, position)] * self.sides.count
             self.sides.mark(selected, following, studio.hover, studio.hover_value)
@@ -285,9 +286,13 @@ class GeneratePanel(QWidget):
     def _show_lanes(self) -> None:
         """The lanes of the comparison, each with its bits per pixel and how they differ from the first."""
         comparison = self.studio.comparison
-        first, sides = comparison.lanes[0], []
+        first, sides = comparison.shown[0], []
         base = comparison.bits_per_pixel(first)
         for lane in comparison.lanes:
+            if lane.tree is None:
+                way_out = self.tr("Choose another model for this lane, or take it away.")
+                sides.append(Side(None, lane.card.spec, self.tr("Nothing to show"), f"{lane.error} {way_out}"))
+                continue
             bits = comparison.bits_per_pixel(lane)
             words = self.tr("{0} bits/pixel").format(f"{bits:.3f}")
             delta = f"Δ\u00a0{bits - base:+.3f}".replace("-", "−") if lane is not first else "Δ\u00a00"

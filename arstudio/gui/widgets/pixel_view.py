@@ -70,12 +70,13 @@ def _grid_tile(pixel: int, ratio: float) -> QPixmap:
 
 class PixelView(QWidget):
     """One image. `clicked(row, column)`, `hovered(row, column)` or hovered(-1, -1) when the mouse leaves; with `brush`
-    on, `painted(row, column)` for every pixel that the left button passes over, then `stroke_ended`."""
+    on, `painted(row, column)` for every pixel that the left button passes over, then `stroke_ended`. `zoomed`: in or out."""
 
     clicked = Signal(int, int)
     hovered = Signal(int, int)
     painted = Signal(int, int)
     stroke_ended = Signal()
+    zoomed = Signal()
 
     def __init__(self, parent: QWidget | None = None, *, interactive: bool = True) -> None:
         super().__init__(parent)
@@ -236,7 +237,9 @@ class PixelView(QWidget):
 
     def reset_view(self) -> None:
         """Fit the image again."""
-        self.zoom, self.pan = 1.0, QPointF(0, 0)
+        was, self.zoom, self.pan = self.zoom, 1.0, QPointF(0, 0)
+        if was != 1:
+            self.zoomed.emit()
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -301,6 +304,7 @@ class PixelView(QWidget):
         else:
             moved = self.target()
             self.pan += event.position() - QPointF(moved.left() + anchor.x() * growth, moved.top() + anchor.y() * growth)
+        self.zoomed.emit()
         self.update()
 
     def tip(self, row: int, column: int) -> str:

@@ -10,6 +10,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from arstudio.gui.widgets.controls import label
+from arstudio.gui.widgets.hand import Hand
 from arstudio.gui.widgets.pixel_view import PixelView
 from arstudio.image import ImageSpec
 
@@ -22,9 +23,10 @@ GAP = 24
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One image: (C, H, W) levels, a title, a line of figures, and the pixel (row, column) at which it first differs."""
+    """One image: (C, H, W) levels or None, a title, a line of figures, and the pixel (row, column) at which it first
+    differs."""
 
-    image: np.ndarray
+    image: np.ndarray | None
     spec: ImageSpec
     title: str = ""
     figures: str = ""
@@ -33,11 +35,11 @@ class Side:
 
 
 class SideBySide(QWidget):
-    """`clicked(side, row, column)`, `painted(row, column)` and `stroke_ended()` of the current side,
-    `hovered(row, column)`, (−1, −1) when the mouse left."""
+    """`clicked(side, row, column)`, `hovered(row, column)`, (−1, −1) when the mouse left; `tapped`: see `Hand`."""
 
     clicked = Signal(int, int, int)
     hovered = Signal(int, int)
+    tapped = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,6 +64,7 @@ class SideBySide(QWidget):
         view.stand_on("stage")
         view.clicked.connect(lambda row, column: self.clicked.emit(index, row, column))
         view.hovered.connect(self.hovered)
+        Hand(view).tapped.connect(self.tapped)
         title, figures = label("", "strong"), label("", "small")
         for words in (title, figures):
             words.setMinimumWidth(0)
