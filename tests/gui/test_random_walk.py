@@ -1,4 +1,7 @@
-"""Ten minutes of valid actions in random order, from a fixed seed: no exception, no Qt warning, no thread left behind."""
+"""Ten minutes of valid actions in random order, from a fixed seed: no exception, no Qt warning, no thread left behind.
+
+One walk goes through Generate and knows what it does; the other presses and turns whatever it finds in any panel.
+"""
 
 import gc
 import random
@@ -6,6 +9,18 @@ import time
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QMessageBox,
+    QPushButton,
+    QToolButton,
+)
 
 SECONDS = 600
 
@@ -86,3 +101,104 @@ def test_a_long_walk_through_generate(qtbot, window, drawn, qtlog):
     warnings = [record.message for record in qtlog.records if not record.message.startswith("This plugin")]
     assert not warnings
     assert done > SECONDS
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(SECONDS + 180)
+def test_a_long_walk_through_every_panel(qtbot, window, drawn, qtlog, monkeypatch):
+    from arstudio.gui import tasks
+    from arstudio.gui.widgets.picture_grid import PictureGrid
+    from arstudio.gui.widgets.pixel_view import PixelView
+
+    for ask, nothing in (("getOpenFileName", ("", "")), ("getSaveFileName", ("", "")), ("getExistingDirectory", "")):
+        monkeypatch.setattr(QFileDialog, ask, lambda *_args, nothing=nothing, **_named: nothing)
+    monkeypatch.setattr(QMessageBox, "exec", lambda _box: QMessageBox.StandardButton.Cancel)
+    walk, studio, done, seen = random.Random(11), drawn, 0, set()
+    studio.autoplay = True
+
+    def somewhere(widget):
+        return QPoint(walk.randrange(max(widget.width(), 1)), walk.randrange(max(widget.height(), 1)))
+
+    def found(*kinds):
+        here = [w for kind in kinds for w in window.findChildren(kind) if w.isVisible() and w.isEnabled()]
+        return [w for w in here if not w.visibleRegion().isEmpty()]
+
+    def press_a_button():
+        buttons = [b for b in found(QAbstractButton) if not (isinstance(b, (QPushButton, QToolButton)) and b.menu())]
+        buttons = [b for b in buttons if "etch" not in b.text() and "ownload" not in b.text()]    # nothing from the network
+        if buttons:
+            button = walk.choice(buttons)
+            seen.add((window.job, button.text() or button.toolTip()))
+            qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    def turn_something():
+        controls = found(QComboBox, QAbstractSlider, QAbstractSpinBox)
+        if not controls:
+            return
+        control = walk.choice(controls)
+        if isinstance(control, QComboBox):
+            if control.count():
+                control.setCurrentIndex(walk.randrange(control.count()))
+        elif isinstance(control, QAbstractSlider):
+            control.setValue(walk.randint(control.minimum(), control.maximum()))
+        else:
+            control.stepBy(walk.choice((-3, -1, 1, 3)))
+
+    def stroke():
+        views = [*found(PixelView, PictureGrid)]
+        if window.complete.canvas.isVisible():
+            views += [window.complete.canvas] * 3
+        if views:
+            view = walk.choice(views)
+            qtbot.mousePress(view, Qt.MouseButton.LeftButton, pos=somewhere(view))
+            for _ in range(walk.randrange(4)):
+                qtbot.mouseMove(view, somewhere(view))
+            qtbot.mouseRelease(view, Qt.MouseButton.LeftButton, pos=somewhere(view))
+
+    def press_a_key():
+        k, target = Qt.Key, QApplication.focusWidget() or window
+        held = (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier)
+        keys = (k.Key_Space, k.Key_Left, k.Key_Right, k.Key_Up, k.Key_Down, k.Key_Home, k.Key_End, k.Key_Tab, k.Key_B, k.Key_E,
+                k.Key_X, k.Key_Z, k.Key_Escape, k.Key_BracketLeft, k.Key_BracketRight)
+        qtbot.keyClick(target, walk.choice(keys), walk.choice(held))
+
+    def another_job():
+        window.show_job(walk.choice(("generate", "complete", "train")))
+
+    def open_something():
+        names = ["digits-nade", "digits-gated", "digits-fvsbn", "digits-pixelcnn"]
+        studio.open_model(walk.choice(names), draw=walk.random() < 0.5)
+
+    def look_different():
+        window.choose_theme(walk.choice(["dark", "light"]))
+        window.resize(walk.choice([880, 1024, 1280]), walk.choice([600, 700, 800]))
+
+    actions = [press_a_button] * 6 + [turn_something] * 4 + [stroke] * 4 + [press_a_key] * 4 + [
+        window.go, another_job, another_job, open_something, look_different, window.cancel]
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        walk.choice(actions)()
+        done += 1
+        while (dialog := QApplication.activeModalWidget()) is not None:
+            dialog.reject() if isinstance(dialog, QDialog) else dialog.close()
+            qtbot.wait(1)
+        while (popup := QApplication.activePopupWidget()) is not None:
+            popup.close()
+        for other in QApplication.topLevelWidgets():
+            if other is not window and isinstance(other, QDialog) and other.isVisible():
+                other.reject()
+        if done % 100 == 0:
+            gc.collect()    # as the program does from a timer
+        if done % 4 == 0:
+            qtbot.wait(walk.randrange(60))    # as a person pauses
+    window.show_job("train")
+    window.cancel()
+    window.show_job("complete")
+    window.cancel()
+    qtbot.waitUntil(lambda: not studio.drawing and not studio.loading and not tasks.running(), timeout=120_000)
+    studio.pause()
+    assert window.isVisible()
+    warnings = [record.message for record in qtlog.records if not record.message.startswith("This plugin")]
+    assert not warnings
+    assert done > SECONDS
+    assert {job for job, _ in seen} == {"generate", "complete", "train"}
