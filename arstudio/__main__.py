@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
+
+from arstudio.openmp import wait_briefly
 
 
 def main() -> int | None:
-    """Open the window when there is no argument, else hand over to the command line.
-
-    torch's worker threads sleep instead of spinning while they wait for each other: on a machine that also does
-    something else (drawing while training, another program) spinning made a training step ten times slower.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    """Open the window when there is no argument, else hand over to the command line."""
+    wait_briefly()
     if len(sys.argv) == 1:
         from arstudio.gui.app import main as window
 

@@ -4,13 +4,14 @@ models with random weights. No Qt."""
 import math
 import os
 
-# Before torch is imported; these tests are small.
-os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")    # as arstudio does
-
 import hypothesis
 import pytest
 
+from arstudio.openmp import wait_briefly
+
+# Before torch is imported; these tests are small.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+wait_briefly()
 hypothesis.settings.register_profile("arstudio", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("arstudio")
 

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from arstudio.openmp import wait_briefly
+
 if TYPE_CHECKING:
     from arstudio.gui.main_window import MainWindow
 
@@ -57,7 +59,7 @@ def _x_answers(number: str) -> bool:
 
 def make_application(arguments: list[str] | None = None):
     """The QApplication with names, style and theme; also used by demo, benchmark and tests."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")    # as __main__ does, before torch is loaded
+    wait_briefly()    # as __main__ does, before torch is loaded
     _load_c10_first()
     from PySide6.QtCore import QCoreApplication
     from PySide6.QtGui import QGuiApplication

@@ -21,53 +21,51 @@ from torch import Tensor
 
 from arstudio.models import threads
 from arstudio.models.base import Decoder
+from arstudio.models.gated_rows import horizontal, vertical
 from arstudio.models.layers import Array, at_site, relu
-from arstudio.models.row_products import TILE, Dense, Matrix, Tiled, pieces
+from arstudio.models.row_products import AT, BT, FEW, TILE, Matrix, buffer_shape, dense_weight, place, tiled_weight
 
 if TYPE_CHECKING:
     from arstudio.models.gated_pixelcnn import GatedLayer, GatedPixelCNN
 
 SHARED = 16      # images a thread should have at least to enter a row
-MANY = 896       # pixels of a row in all images together from which `Tiled` convolutions pay,
+MANY = 224
 MOST = 2048      # and where one plain product of them all is faster again
-TOGETHER = 32    # images whose rows go through a layer together: what is between two products stays in a core's cache
+TOGETHER = 16    # images whose rows go through a layer together: what is between two products stays in a core's cache
 
 
 class Prepared:
-    """The weights of one frozen layer, ready for products: see the module docstring. None where nothing is computed."""
+    """The weights of one frozen layer, ready for products: see the module docstring. Empty where nothing is computed."""
 
     def __init__(self, layer: GatedLayer, last: bool, tiled: bool) -> None:
         like, p = layer.out.weight, layer.out.in_features
-        half = torch.ones(2 * p, dtype=torch.float64, device=like.device)
-        half[p:] = 0.5
+        half = like.new_ones(2 * p)
+        half[p:] = 0.5                                                                  # powers of two: nothing is rounded
         vertical, horizontal = layer.vertical_conv, layer.horizontal_conv
-        tiled = tiled and not layer.first and vertical.dilation == 1 and vertical.kernel[1] == 3
-
-        def conv(kernel: Tensor) -> Dense | Tiled:
-            return Tiled(kernel, like) if tiled else Dense(kernel, vertical.dilation, like)
-
-        kernel = vertical.weight.double().permute(2, 3, 1, 0)                           # (kh, kw, in, 2p)
-        if not layer.first:
-            kernel = kernel * 0.5                                                       # its input is stored doubled
-        link = layer.link.weight.double().T * half                                      # (2p, 2p)
-        joined = layer.first or last
-        self.conv = None if last else conv(kernel * half)
-        self.joined = conv(kernel @ link) if joined else None
-        self.vertical = self.conv or self.joined
-        self.link = None if joined else Matrix(link / half[:, None], like)
-        self.taps = Matrix(horizontal.left_taps.double() * half, like)
-        self.out = Matrix(layer.out.weight.double().T * 0.5, like)
-        self.shift = at_site(layer.out.bias)
-        self._half, self._link = half, link if joined else torch.zeros_like(link)
+        self.tiled = tiled and not layer.first and vertical.dilation == 1 and vertical.kernel[1] == 3
+        ready = tiled_weight if self.tiled else dense_weight
+        inside = half if layer.first else half * 0.5                                    # the input of others is stored doubled
+        kernel = vertical.taps                                                          # (kh, kw, in, 2p)
+        link = layer.link.weight.T * half                                               # (2p, 2p)
+        self._links, none = layer.first or last, like.new_zeros(0)
+        self.conv = none if last else ready(kernel * inside)
+        self.joined = ready((kernel.double() @ link.double() * inside[0].double()).to(like)) if self._links else none
+        self.link = none if self._links else link / half[:, None]
+        self.shape = [*kernel.shape[:2], vertical.dilation, vertical.padding[1], vertical.padding[0]]
+        self.pad = horizontal.padding[1]
+        self.taps = Matrix(horizontal.left_taps * half)
+        self.out = Matrix(layer.out.weight.T * 0.5, layer.out.bias)
+        self._half, self._link = half.double(), link
         self._shifts = vertical.bias.double(), layer.link.bias.double() + horizontal.bias.double()
 
-    def constants(self, vertical: Tensor, horizontal: Tensor) -> tuple[Array, Array]:
+    def constants(self, vertical: Tensor, horizontal: Tensor) -> tuple[Tensor, Tensor]:
         """Biases (…, 2p) that classes and places add to the two stacks -> what is added to the vertical gate and, where the
         link has not seen that, to what enters the horizontal stack from above."""
         a, b = self._shifts
-        z = vertical.double() + a
-        enters = z @ self._link + (horizontal.double() + b) * self._half
-        return at_site((z * self._half).to(vertical)), at_site(enters.to(vertical))
+        z, enters = vertical.double() + a, (horizontal.double() + b) * self._half
+        if self._links:
+            enters = enters + z @ self._link.double()
+        return (z * self._half).to(vertical), enters.to(vertical)
 
 
 class GatedPixelCNNDecoder(Decoder):
@@ -92,11 +90,10 @@ class GatedPixelCNNDecoder(Decoder):
         def zeros(*shape: int) -> Tensor:
             return _zeros(like, batch, *shape)
 
-        tiled = like.device.type == "cpu" and width % TILE == 0 and MANY <= batch * width < MOST
-        self.together = TOGETHER if tiled else batch
+        tiled = like.device.type == "cpu" and width % TILE == 0 and batch * width >= MANY
         self.prepared = [Prepared(layer, layer is layers[-1], tiled) for layer in layers]
-        convs = zip((p.vertical for p in self.prepared), (layer.vertical_conv for layer in layers), strict=True)
-        self.rows = [zeros(*v.shape(c.padding[0] + height, width + 2 * c.padding[1]), c.inputs) for v, c in convs]
+        convs = zip(self.prepared, (layer.vertical_conv for layer in layers), strict=True)
+        self.rows = [zeros(*buffer_shape(c.padding[0] + height, width, c.padding[1], p.tiled), c.inputs) for p, c in convs]
         self.lines = [zeros(c.padding[1] + width, c.inputs) for c in (m.horizontal_conv for m in layers)]
         self.lines[0][:, layers[0].horizontal_conv.padding[1]:, -1] = 1
         self.above = [zeros(width, 2 * p) for _ in layers]
@@ -108,19 +105,24 @@ class GatedPixelCNNDecoder(Decoder):
         self.ready = -1                                                                # row that `above` belongs to
         self.done = -1                                                                 # site whose features are there
         self.kept = 0                                                                  # first row that can be entered again
+        weights = [[p.conv, p.joined, p.link, p.taps.tensor, p.out.tensor, p.out.shift] for p in self.prepared]
+        self._convs, self._joined, self._links, self._taps, self._outs, self._shifts = map(list, zip(*weights, strict=True))
+        self._shapes, self._pads = [p.shape for p in self.prepared], [p.pad for p in self.prepared]
+        self._sums, self._all = [BT.to(like), AT.to(like)], torch.zeros(0, dtype=torch.long, device=like.device)
         self._look_again()
 
     def _look_again(self) -> None:
         """Views of the state, after its tensors were exchanged."""
-        self._constants: list[tuple[Array, Array]] = []
-        self._rows, self._above = [at_site(t) for t in self.rows], [at_site(t) for t in self.above]
-        self._x, self._lines, self._windows = at_site(self.x), [at_site(line) for line in self.lines], []
+        self._constants: list[tuple[Tensor, Tensor]] = []
+        self._windows = []
         for layer, line in zip(self.model.layers, self.lines, strict=True):
             conv, (image, step, one) = layer.horizontal_conv, line.stride()
             shape, strides = (len(line), self.spec.width, conv.side + 1, conv.inputs), (image, step, step * conv.dilation, one)
             if conv.dilation == 1:                                                     # neighbours lie side by side
                 shape, strides = (*shape[:2], (conv.side + 1) * conv.inputs), (image, step, one)
-            self._windows.append(at_site(line.as_strided(shape, strides)))
+            self._windows.append(line.as_strided(shape, strides))
+        self._x = at_site(self.x)
+        self._at_site = [[at_site(t) for t in tensors] for tensors in (self.above, self.lines, self._windows)]
 
     @torch.inference_mode()
     def enter(self, images: np.ndarray, block: int) -> None:
@@ -129,30 +131,15 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _enter(self, part: slice, row: int) -> None:
         if row:
-            place = self._places(0, part, row - 1)[0]
-            place[..., :-1] = self.model.scaled(self._x[part, :, row - 1]).swapaxes(1, 2)
-            place[..., -1] = 1
-        for i, constants in enumerate(self._constants_of(part, row)):
-            for start in range(0, part.stop - part.start, self.together):                   # while the layer's weights are near
-                here = slice(part.start + start, min(part.start + start + self.together, part.stop))
-                self._layer(i, here, row, *(c[start:start + self.together] for c in constants))
-
-    def _layer(self, i: int, part: slice, row: int, shift: Array, added: Array) -> None:
-        """One layer of the vertical stack for a row of some images, with what classes and places add."""
-        p = self.prepared[i]
-        if p.joined is not None:
-            _move(p.joined(self._rows[i], part, row, added), [self._above[i][part]])
-        if p.conv is not None:
-            z = p.conv(self._rows[i], part, row, shift)
-            if p.link is not None:
-                _move(p.link.times(z.reshape(-1, z.shape[-1])).reshape(z.shape), [self._above[i][part]], added)
-            for piece, place in _meet(z, self._places(i + 1, part, row)):
-                _gate(piece, place)
-
-    def _places(self, layer: int, part: slice, row: int) -> list[Array]:
-        """Where a row of the input of a vertical convolution belongs, in one or more pieces."""
-        top, side, _ = self.model.layers[layer].vertical_conv.padding
-        return self.prepared[layer].vertical.places(self._rows[layer], part, top + row, side)
+            first = self._shapes[0]
+            above = place(self.rows[0][part], first[4] + row - 1, first[3])
+            above[..., :-1] = self.model.scaled(self.x[part, :, row - 1]).transpose(1, 2)
+            above[..., -1] = 1
+        shifts, added = map(list, zip(*self._constants_of(part, row), strict=True))
+        vertical(
+            self.rows, self.above, self._convs, self._joined, self._links, shifts, added, self._shapes, self._sums,
+            TOGETHER, part.start, part.stop, row,
+        )
 
     def _constants_of(self, part: slice, row: int) -> list[tuple[Array, Array]]:
         """What classes and places add in each layer of some images: see `Prepared.constants`."""
@@ -176,52 +163,43 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _outputs(self, images: np.ndarray, columns: np.ndarray) -> Array:
         """The horizontal stack and the head at (N,) places of rows that were entered -> (N, C·P), colour by colour."""
-        h, parts = None, list(self._parts(images, columns))
-        for i, (p, layer) in enumerate(zip(self.prepared, self.model.layers, strict=True)):
-            pad, found = layer.horizontal_conv.padding[1], []
-            for some, (rows, places), shape in parts:                                  # while the layer's weights are near
-                if i:
-                    shifted = slice(places.start + pad, places.stop + pad) if isinstance(places, slice) else places + pad
-                    self._lines[i][rows, shifted] = h[some].reshape(*shape, -1)
-                z = _copy(self._above[i][rows, places]).reshape(some.stop - some.start, -1)
-                p.taps.add(z, self._windows[i][rows, places].reshape(len(z), -1))
-                gated = _gate(z, z[:, :z.shape[1] // 2])
-                if i:
-                    p.out.add(h[some], gated)
-                    h[some] += p.shift
-                else:
-                    found.append(p.out.times(gated) + p.shift)
-            if not i:
-                h = found[0] if len(found) == 1 else (np if isinstance(z, np.ndarray) else torch).concatenate(found)
+        if len(images) <= FEW and self.x.device.type == "cpu":
+            h = self._few(images, columns)
+        else:
+            h = horizontal(
+                self.above, self.lines, self._windows, self._taps, self._outs, self._shifts, self._pads, TOGETHER,
+                *self._places(images, columns)
+            )
         inner, outer = self.model.head[1], self.model.head[3]
         return outer(relu(inner(relu(h))))
 
-    def _parts(self, images: np.ndarray, columns: np.ndarray) -> Iterator[tuple[slice, tuple[Any, Any], tuple[int, ...]]]:
-        """(N,) places in parts that stay in a core's cache: which they are, where in (B, W, …), by slices where they are a
-        rectangle, and the shape of what is found there."""
-        width, first = self.spec.width, int(columns[0])
-        count = int(columns[-1]) + 1 - first
-        if int(images[-1] - images[0]) == len(images) - 1 and (columns == first).all():    # the same pixel of neighbours
-            here = slice(int(images[0]), int(images[-1]) + 1)
-            yield slice(0, len(images)), (here, slice(first, first + 1)), (len(images), 1)
-            return
-        rectangle = count > 0 and len(images) % count == 0
-        if rectangle:
-            some, across = images[::count], columns.reshape(-1, count)
-            rectangle = int(some[-1] - some[0]) == len(some) - 1 and (images.reshape(-1, count) == some[:, None]).all()
-        if rectangle and (across == np.arange(first, first + count)).all():
-            several = TOGETHER * width // count
-            for start in range(0, len(some), several):
-                here = some[start:start + several]
-                where = slice(start * count, (start + len(here)) * count)
-                yield where, (slice(int(here[0]), int(here[-1]) + 1), slice(first, first + count)), (len(here), count)
-            return
-        for start in range(0, len(images), TOGETHER * width):
-            where = slice(start, min(start + TOGETHER * width, len(images)))
-            yield where, (self._index(images[where]), self._index(columns[where])), (where.stop - where.start,)
+    def _few(self, images: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """What `horizontal` does, in arrays, whose calls cost less: (N, p) features."""
+        h = None
+        for p, above, line, window in zip(self.prepared, *self._at_site, strict=True):
+            if h is not None:
+                line[images, columns + p.pad] = h
+            z = above[images, columns]
+            p.taps.add(z, window[images, columns].reshape(len(z), -1))
+            np.tanh(z, out=z)
+            half = z.shape[1] // 2
+            z[:, half:] += 1
+            z[:, :half] *= z[:, half:]
+            if h is None:
+                h = p.out.times(z[:, :half])
+            else:
+                p.out.add(h, z[:, :half])
+        return h
 
-    def _index(self, index: np.ndarray) -> Array:
-        return index if self.x.device.type == "cpu" else torch.from_numpy(index).to(self.x.device)
+    def _places(self, images: np.ndarray, columns: np.ndarray) -> tuple[int | Tensor, ...]:
+        """(N,) places as `horizontal` takes them: a rectangle by its borders."""
+        first, count = int(columns[0]), int(columns[-1]) + 1 - int(columns[0])           # pixels of each image
+        if count > 0 and len(images) % count == 0:
+            some, across = images[::count], columns.reshape(-1, count)
+            follow = int(some[-1] - some[0]) == len(some) - 1 and (images.reshape(-1, count) == some[:, None]).all()
+            if follow and (across == np.arange(first, first + count)).all():
+                return int(some[0]), int(some[-1]) + 1, first, first + count, self._all, self._all
+        return 0, 0, 0, 0, *(torch.from_numpy(index).to(self.x.device) for index in (images, columns))
 
     @torch.inference_mode()
     def follow(self, values: Tensor) -> Tensor:
@@ -325,36 +303,3 @@ def _runs(images: np.ndarray) -> Iterator[slice]:
     ends = [*np.flatnonzero(np.diff(images) != 1), len(images) - 1]
     for first, last in zip([0, *(end + 1 for end in ends[:-1])], ends, strict=True):
         yield slice(int(images[first]), int(images[last]) + 1)
-
-
-def _gate(z: Array, out: Array) -> Array:
-    """(…, 2p), overwritten -> `out` (…, p), the doubled gate: tanh a · (1 + tanh b)."""
-    p, whole = z.shape[-1] // 2, torch.as_tensor(z)
-    np.tanh(z, out=z) if isinstance(z, np.ndarray) else z.tanh_()
-    torch.addcmul(whole[..., :p], whole[..., :p], whole[..., p:], out=torch.as_tensor(out))
-    return out
-
-
-def _meet(row: Array, places: list[Array]) -> Iterator[tuple[Array, Array]]:
-    """A row in pieces, each with the place where it belongs."""
-    count = len(places) if row.ndim == 3 else len(row)
-    if len(places) < count:
-        places = pieces(places[0], count)
-    return zip(pieces(row, count), places, strict=True)
-
-
-def _move(row: Array, places: list[Array], added: Array | None = None) -> None:
-    """A row and what is added, (R, 1 or W, out), to where they belong."""
-    if added is not None and added.shape[1] > 1:
-        for piece, constant in _meet(row, [added]):
-            piece += constant
-        added = None
-    for piece, place in _meet(row, places):
-        if added is None:
-            place[...] = piece
-        else:
-            torch.add(torch.as_tensor(piece), torch.as_tensor(added), out=torch.as_tensor(place))
-
-
-def _copy(x: Array) -> Array:
-    return x.copy() if isinstance(x, np.ndarray) else x.clone()

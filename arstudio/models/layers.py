@@ -16,6 +16,8 @@ lets a group see strictly earlier colours of its own pixel, "mask B" also itself
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,7 +64,21 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0) if isinstance(x, np.ndarray) else F.relu(x)
 
 
-class Linear(nn.Linear):
+class Ready(nn.Module):
+    """A layer whose frozen copy, which does not change any more, prepares what decoding needs when that is first asked for."""
+
+    def fold_mask(self) -> None:
+        """Forget what was prepared: the weights are new. Never on a network that is trained."""
+        self.made: dict[str, Any] = {}
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made once in a frozen copy."""
+        if name not in self.made:
+            self.made[name] = make()
+        return self.made[name]
+
+
+class Linear(nn.Linear, Ready):
     """A dense layer on the last dimension, of tensors and, in a frozen copy, of arrays."""
 
     def forward(self, x: Array) -> Array:
@@ -72,11 +88,15 @@ class Linear(nn.Linear):
             return z
         return super().forward(x)
 
-    def fold_mask(self) -> None:
-        """Prepare a frozen copy for arrays."""
-        if self.weight.device.type == "cpu":
-            self.matrix = np.ascontiguousarray(self.weight.detach().numpy().T)
-            self.shift = self.bias.detach().numpy() if self.bias is not None else self.matrix.dtype.type(0)
+    @property
+    def matrix(self) -> np.ndarray:
+        """(in, out) weight of a frozen copy."""
+        return self.once("matrix", lambda: np.ascontiguousarray(self.weight.detach().numpy().T))
+
+    @property
+    def shift(self) -> np.ndarray | np.generic:
+        """(out,) bias of a frozen copy, or zero."""
+        return self.once("shift", lambda: self.matrix.dtype.type(0) if self.bias is None else self.bias.detach().numpy())
 
 
 class MaskedLinear(Linear):
@@ -192,7 +212,7 @@ class Rows:
 Cache = tuple[Rows, Place]    # what a convolution remembers, and where it is to be evaluated
 
 
-class _CausalConv(nn.Module):
+class _CausalConv(Ready):
     """Weights and bookkeeping shared by the two convolutions.
     Weight (out, in, kh, kw), taps in reading order."""
 
@@ -216,12 +236,21 @@ class _CausalConv(nn.Module):
         return self.weight if self.mask is None else self.weight * self.mask
 
     def fold_mask(self) -> None:
-        """Prepare a frozen copy for decoding: mask applied once, `rows` (rows·taps·in, out) as a matrix."""
+        """Multiply the mask into the weight of a frozen copy, once."""
         with torch.no_grad():
             self.weight = nn.Parameter(self.masked_weight(), requires_grad=False)
-            self.mask = None
-            self.taps = self.weight.permute(2, 3, 1, 0).contiguous()                  # (rows, taps, in, out)
-            self.shift = at_site(self.bias.detach())
+        self.mask = None
+        super().fold_mask()
+
+    @property
+    def taps(self) -> Tensor:
+        """(rows, taps, in, out) weight of a frozen copy."""
+        return self.once("taps", lambda: self.weight.detach().permute(2, 3, 1, 0).contiguous())
+
+    @property
+    def shift(self) -> Array:
+        """(out,) bias of a frozen copy."""
+        return self.once("shift", lambda: at_site(self.bias.detach()))
 
     def convolve(self, x: Tensor, top: int, left: int, right: int) -> Tensor:
         """(B, H, W, in) -> (B, H', W', out) after zero padding."""
@@ -243,9 +272,10 @@ class RowConv(_CausalConv):
         self.padding = ((self.kernel[0] - 1) * dilation + int(above), side * dilation, side * dilation)
         self.reset(self.kernel[0] * kernel)
 
-    def fold_mask(self) -> None:
-        super().fold_mask()
-        self.matrix = at_site(self.taps.flatten(0, 2))
+    @property
+    def matrix(self) -> Array:
+        """(rows·taps·in, out) weight of a frozen copy."""
+        return self.once("matrix", lambda: at_site(self.taps.flatten(0, 2)))
 
     def forward(self, x: Array, cache: Cache | None = None) -> Array:
         """(B, H, W, in) -> (B, H, W, out), or the next row (R, W, in) of some images -> theirs of the output."""
@@ -282,10 +312,20 @@ class SiteConv(_CausalConv):
         self.side = side
         self.reset(float(mask.sum()) / (self.outputs * self.inputs))
 
-    def fold_mask(self) -> None:
-        super().fold_mask()
-        self.left_taps = self.taps[-1, :self.side + 1].flatten(0, 1)    # taps right of the site are zero
-        self.matrix, self.upper = at_site(self.left_taps), at_site(self.taps[:-1].flatten(0, 2))
+    @property
+    def left_taps(self) -> Tensor:
+        """(taps·in, out) weight of a frozen copy for the row of the site; taps right of it are zero."""
+        return self.once("left_taps", lambda: self.taps[-1, :self.side + 1].flatten(0, 1))
+
+    @property
+    def matrix(self) -> Array:
+        """`left_taps` as `at_site` has it."""
+        return self.once("matrix", lambda: at_site(self.left_taps))
+
+    @property
+    def upper(self) -> Array:
+        """(rows·taps·in, out) weight of a frozen copy for the rows above."""
+        return self.once("upper", lambda: at_site(self.taps[:-1].flatten(0, 2)))
 
     def forward(self, x: Array | None, cache: Cache | None = None, added: Tensor | None = None) -> Array:
         """(B, H, W, in) -> (B, H, W, out), or the input (N, in) at a place -> the output there; None where `line` has it

@@ -1,12 +1,19 @@
 """Convolutions of one row of many images as matrix products, for decoders on frozen weights.
 
-    Dense    every neighbourhood side by side, one product: kh · kw · in multiplications a site and output
-    Tiled    Winograd's F(4, 3) along the row: four outputs from six products in place of twelve,
+    dense    every neighbourhood side by side, one product: kh · kw · in multiplications a site and output
+    tiled    Winograd's F(4, 3) along the row: four outputs from six products in place of twelve,
              y = Aᵀ [(G g) ⊙ (Bᵀ d)] for six inputs d and the three weights g of each kernel row, so half the
              multiplications, and sums before and after that cost less than they save once there are enough rows
 
 Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.1 and its F(4×4, 3×3), taken along one
 dimension. The sums are exact to the same order as the products: tests hold both to float64.
+
+Rows are kept in buffers (B, rows, columns, in) with padding on both sides and come out as (R, W, out). On the tiled way,
+for widths that are multiples of TILE, columns of the same remainder lie together, (B, rows, TILE, tiles, in) with a tile of
+padding on either side, and come out as (TILE, R, W / TILE, out), so that the sums before and after the products are products
+themselves, with Bᵀ and Aᵀ over long stretches of memory. `arranged` gives a row in that arrangement.
+
+The functions keep to what `threads.native` can run without the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -20,116 +27,94 @@ from arstudio.models.layers import Array, at_site
 FEW = 4    # rows of a product up to which NumPy's calls cost less than torch's
 TILE = 4   # outputs of a tile
 
-G = np.array([[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6],
-              [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]])
-BT = np.array([[4.0, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0],
-               [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]])
-AT = np.array([[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+G = torch.tensor([[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6],
+                  [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]], dtype=torch.float64)
+BT = torch.tensor([[4.0, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0],
+                   [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]], dtype=torch.float64)
+AT = torch.tensor([[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], dtype=torch.float64)
 
 
 class Matrix:
-    """A weight (in, out): `tensor`, and on a CPU `array`, sharing its memory. Made from float64, in the type of `like`."""
+    """x W + b for a weight W (in, out): on a CPU also for arrays, sharing its memory."""
 
-    def __init__(self, wide: Tensor, like: Tensor) -> None:
-        self.tensor = wide.to(like).contiguous()
-        self.array = at_site(self.tensor)
+    def __init__(self, weight: Tensor, shift: Tensor | None = None) -> None:
+        self.tensor = weight.contiguous()
+        self.shift = weight.new_zeros(weight.shape[1]) if shift is None else shift
+        self.array, self.at_site = at_site(self.tensor), at_site(self.shift)
+        self.shifts = shift is not None
 
     def times(self, x: Array) -> Array:
-        """x (N, in) -> x W."""
+        """x (N, in) -> x W + b."""
         if not isinstance(x, np.ndarray):
-            return torch.mm(x, self.tensor)
-        if len(x) <= FEW:
-            return x.dot(self.array)
-        return torch.mm(torch.from_numpy(x), self.tensor).numpy()
+            return torch.addmm(self.shift, x, self.tensor) if self.shifts else torch.mm(x, self.tensor)
+        if len(x) > FEW:
+            return self.times(torch.from_numpy(x)).numpy()
+        return x.dot(self.array) + self.at_site if self.shifts else x.dot(self.array)
 
     def add(self, z: Array, x: Array) -> None:
-        """z += x W."""
+        """z += x W + b."""
         if not isinstance(z, np.ndarray):
             z.addmm_(x, self.tensor)
         elif len(x) <= FEW:
             z += x.dot(self.array)
         else:
             torch.from_numpy(z).addmm_(torch.from_numpy(x), self.tensor)
+        if self.shifts:
+            z += self.shift if isinstance(z, Tensor) else self.at_site
 
 
-class Dense:
-    """A kernel (kh, kw, in, out), its rows and columns `dilation` apart. Rows are kept as (B, rows, columns, in) and come out
-    as (R, W, out)."""
-
-    def __init__(self, kernel: Tensor, dilation: int, like: Tensor) -> None:
-        self.height, self.width, self.dilation = *kernel.shape[:2], dilation
-        self.matrix = Matrix(kernel.flatten(0, 2), like)
-
-    def shape(self, rows: int, columns: int) -> tuple[int, ...]:
-        """What a buffer of padded rows looks like for one image, without its features."""
-        return rows, columns
-
-    def __call__(self, buffer: Array, part: slice, row: int, shift: Array) -> Array:
-        """Some images of a buffer (B, rows, W + (kw − 1) · dilation, in), from a row on, and what is added, (R, 1 or W, out)
-        -> (R, W, out)."""
-        rows = buffer[part, row:row + (self.height - 1) * self.dilation + 1:self.dilation]
-        images, kh, columns, inputs = rows.shape
-        width = columns - (self.width - 1) * self.dilation
-        shape = images, width, kh, self.width, inputs
-        if isinstance(rows, np.ndarray):
-            a, b, c, d = rows.strides
-            view = np.lib.stride_tricks.as_strided(rows, shape, (a, c, b, c * self.dilation, d))
-        else:
-            a, b, c, d = rows.stride()
-            view = rows.as_strided(shape, (a, c, b, c * self.dilation, d))
-        z = self.matrix.times(view.reshape(images * width, -1)).reshape(images, width, -1)
-        z += shift
-        return z
-
-    @staticmethod
-    def places(buffer: Array, part: slice, row: int, side: int) -> list[Array]:
-        """Where a row without its padding belongs, as one piece (R, W, in)."""
-        return [buffer[part, row, side:buffer.shape[2] - side]]
+def dense_weight(kernel: Tensor) -> Tensor:
+    """A kernel (kh, kw, in, out) as `convolve` takes it on the dense way: (1, kh·kw·in, out)."""
+    return kernel.flatten(0, 2)[None]
 
 
-class Tiled:
-    """A kernel (kh, 3, in, out) on a CPU, for rows whose width is a multiple of TILE. Rows are kept with columns of the same
-    remainder by TILE together, (B, rows, TILE, columns / TILE, in), and come out as (TILE, R, W / TILE, out), so that the sums
-    before and after the products are products themselves, with Bᵀ and Aᵀ over long stretches of memory."""
-
-    def __init__(self, kernel: Tensor, like: Tensor) -> None:
-        spread = torch.einsum("tk,hkio->thio", torch.from_numpy(G).to(kernel), kernel)
-        self.weights = spread.flatten(1, 2).to(like).contiguous()                    # (6, kh·in, out)
-        self.height = len(kernel)
-        self.before, self.after = (torch.from_numpy(matrix).to(like) for matrix in (BT, AT))
-
-    def shape(self, rows: int, columns: int) -> tuple[int, ...]:
-        """As `Dense.shape`."""
-        return rows, TILE, -(-columns // TILE)
-
-    def __call__(self, buffer: Array, part: slice, row: int, shift: Array) -> np.ndarray:
-        """Some images of a buffer, from a row on, and what is added, (R, 1 or W, out) -> (TILE, R, W / TILE, out)."""
-        rows = torch.as_tensor(buffer[part, row:row + self.height]).permute(2, 0, 3, 1, 4)    # (TILE, R, W / TILE + 1, kh, in)
-        images, tiles = rows.shape[1], rows.shape[2] - 1
-        d = rows.new_empty(6, images, tiles, *rows.shape[3:])
-        d[:TILE] = rows[:, :, :-1]
-        d[TILE:] = rows[:2, :, 1:]
-        u = torch.mm(self.before, d.view(6, -1)).view(6, images * tiles, -1)
-        m = torch.bmm(u, self.weights)                                               # (6, R·W / TILE, out)
-        if shift.shape[1] == 1:
-            m[1].view(images, tiles, -1).add_(torch.as_tensor(shift))                # m1 enters all four with weight 1
-        y = torch.mm(self.after, m.view(6, -1)).view(TILE, images, tiles, -1).numpy()
-        if shift.shape[1] > 1:
-            for z, constant in zip(y, pieces(shift, TILE), strict=True):
-                z += constant
-        return y
-
-    @staticmethod
-    def places(buffer: np.ndarray, part: slice, row: int, side: int) -> list[np.ndarray]:
-        """Where a row without its padding belongs, as TILE pieces (R, W / TILE, in)."""
-        rows = buffer[part, row]
-        return [*(rows[:, j, :-1] for j in range(1, TILE)), rows[:, 0, 1:]]          # padded by one column on the left
+def tiled_weight(kernel: Tensor) -> Tensor:
+    """A kernel (kh, 3, in, out) as `convolve` takes it on the tiled way: G g, (6, kh·in, out)."""
+    kh, _, inputs, outputs = kernel.shape
+    return (G.to(kernel) @ kernel.transpose(0, 1).reshape(3, -1)).view(6, kh * inputs, outputs)
 
 
-def pieces(z: Array, count: int) -> list[Array]:
-    """A row that came out of either, (R, W, out) or (TILE, R, W / TILE, out), in 1 or TILE pieces as `places` has them."""
-    if count == 1:
-        return [z]
-    if z.ndim == 3:
-        z = z.reshape(len(z), -1, TILE, z.shape[2]).swapaxes(1, 2).swapaxes(0, 1)
-    return list(z)
+def buffer_shape(rows: int, width: int, side: int, tiled: bool) -> tuple[int, ...]:
+    """What a buffer of rows with `side` columns of padding looks like for one image, without its features."""
+    return (rows, TILE, width // TILE + 2) if tiled else (rows, width + 2 * side)
+
+
+def place(rows: Tensor, row: int, side: int) -> Tensor:
+    """Where a row of (R, …) images belongs in their part of a buffer, without its padding."""
+    if rows.dim() == 5:
+        return rows[:, row, :, 1:-1].transpose(0, 1)
+    return rows[:, row, side:rows.size(2) - side]
+
+
+def arranged(row: Tensor, like: Tensor) -> Tensor:
+    """(R, 1 or W, F), arranged as another row is if that is tiled, sharing memory."""
+    if row.dim() >= like.dim() or row.size(1) == 1:
+        return row
+    return row.unflatten(1, [-1, 4]).permute(2, 0, 1, 3)    # TILE; scripts know no globals
+
+
+def convolve(rows: Tensor, weight: Tensor, shape: list[int], row: int, shift: Tensor, sums: list[Tensor]) -> Tensor:
+    """The (R, …) images' part of a buffer from a row on, a weight, (kh, kw, dilation), what is added, (R, 1 or W, out), and
+    [Bᵀ, Aᵀ] in its type -> a row, arranged as the buffer is."""
+    height, width, dilation = shape[0], shape[1], shape[2]
+    if rows.dim() == 4:
+        some = rows[:, row:row + (height - 1) * dilation + 1:dilation]
+        images, columns, inputs = some.size(0), some.size(2) - (width - 1) * dilation, some.size(3)
+        a, b, c, d = some.stride(0), some.stride(1), some.stride(2), some.stride(3)
+        near = some.as_strided([images, columns, height, width, inputs], [a, c, b, c * dilation, d], some.storage_offset())
+        z = torch.mm(near.reshape(images * columns, -1), weight[0]).view(images, columns, -1)
+        return z.add_(shift)
+    some = rows[:, row:row + height].permute(2, 0, 3, 1, 4)                          # (TILE, R, tiles, kh, in)
+    images, tiles = some.size(1), some.size(2) - 2
+    d = torch.empty([6, images, tiles, height, some.size(4)], dtype=some.dtype, device=some.device)
+    d[0].copy_(some[3, :, :-2])
+    d[1:5].copy_(some[:, :, 1:-1])
+    d[5].copy_(some[0, :, 2:])
+    u = torch.mm(sums[0], d.view(6, -1)).view(6, images * tiles, -1)
+    m = torch.bmm(u, weight)                                                         # (6, R·W / TILE, out)
+    if shift.size(1) == 1:
+        m[1].view(images, tiles, -1).add_(shift)                                     # m1 enters all four with weight 1
+    y = torch.mm(sums[1], m.view(6, -1)).view(4, images, tiles, -1)
+    if shift.size(1) > 1:
+        y.add_(arranged(shift, y))
+    return y

@@ -7,14 +7,19 @@ NumPy's products, which have threads of their own.
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 ALL = torch.get_num_threads()    # before anybody changes it; OMP_NUM_THREADS is respected
 
@@ -52,6 +57,21 @@ def share(work: Callable[[np.ndarray], None], images: np.ndarray, least: int) ->
         work(parts[0])
         for other in others:
             other.result()
+
+
+def native(function: Function) -> Function:
+    """Compile a function of tensors so that it runs without the interpreter's lock; where torch cannot, as it is.
+
+    TorchScript is the only part of torch that needs neither the interpreter nor a compiler at run time. It is deprecated,
+    and nothing depends on it: the same function then runs in Python, and threads wait for each other.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return torch.jit.script(function)
+    except (AttributeError, RuntimeError) as error:
+        logging.getLogger(__name__).info("%s runs in Python: %s", function.__name__, error)
+        return function
 
 
 @cache

@@ -6,17 +6,17 @@ import torch
 
 from arstudio.image import ImageSpec
 from arstudio.models import gated_decoder
-from arstudio.models.row_products import TILE, Dense, Tiled, pieces
+from arstudio.models.row_products import AT, BT, arranged, buffer_shape, convolve, dense_weight, place, tiled_weight
 from arstudio.sampling import SampleSettings, sample
 
 
-def rows_of(conv, images, width, inputs, x):
-    """x (R, kh, W, in) as the buffer that `conv` reads, padded by one column on either side."""
-    buffer = np.zeros((images, *conv.shape(x.shape[1], width + 2), inputs), x.dtype)
-    for row in range(x.shape[1]):
-        places = conv.places(buffer, slice(0, images), row, 1)
-        for place, piece in zip(places, pieces(x[:, row], len(places)), strict=True):
-            place[...] = piece
+def rows_of(x, tiled):
+    """x (R, kh, W, in) as a buffer padded by one column on either side, or by a tile."""
+    images, kh, width, inputs = x.shape
+    buffer = x.new_zeros(images, *buffer_shape(kh, width, 1, tiled), inputs)
+    for row in range(kh):
+        target = place(buffer, row, 1)
+        target.copy_(arranged(x[:, row], target))
     return buffer
 
 
@@ -25,16 +25,19 @@ def rows_of(conv, images, width, inputs, x):
 @pytest.mark.parametrize("shifts", ["one a feature", "one a place"])
 def test_tiles_give_the_dense_convolution(dtype, tolerance, images, kh, width, shifts):
     rng = np.random.default_rng(width)
-    kernel, like = torch.from_numpy(rng.normal(size=(kh, 3, 5, 6))), torch.zeros((), dtype=dtype)
-    x = rng.normal(size=(images, kh, width, 5)).astype(like.numpy().dtype)
-    shift = rng.normal(size=(images, 1 if shifts == "one a feature" else width, 6)).astype(x.dtype)
-    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0))).astype(np.float64)
+
+    def numbers(*shape):
+        return torch.from_numpy(rng.normal(size=shape)).to(dtype)
+
+    kernel, x = numbers(kh, 3, 5, 6), numbers(images, kh, width, 5)
+    shift = numbers(images, 1 if shifts == "one a feature" else width, 6)
+    padded = np.pad(x.numpy(), ((0, 0), (0, 0), (1, 1), (0, 0))).astype(np.float64)
     windows = np.stack([padded[:, :, j:j + width] for j in range(3)], axis=3)              # (R, kh, W, 3, in)
-    expected = np.einsum("rhwki,hkio->rwo", windows, kernel.numpy()) + shift
-    for conv in (Dense(kernel, 1, like), Tiled(kernel, like)):
-        z = conv(rows_of(conv, images, width, 5, x), slice(0, images), 0, shift)
-        for part, whole in zip(pieces(z, TILE), pieces(expected, TILE), strict=True):
-            np.testing.assert_allclose(part, whole, rtol=tolerance, atol=tolerance)
+    expected = np.einsum("rhwki,hkio->rwo", windows, kernel.double().numpy()) + shift.double().numpy()
+    for tiled, weight in ((False, dense_weight(kernel)), (True, tiled_weight(kernel))):
+        z = convolve(rows_of(x, tiled), weight, [kh, 3, 1], 0, shift, [BT.to(dtype), AT.to(dtype)])
+        assert z.dim() == (4 if tiled else 3)
+        np.testing.assert_allclose(z, arranged(torch.from_numpy(expected), z), rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("spec", [ImageSpec(1, 5, 8, 4), ImageSpec(3, 3, 12, 3)], ids=str)
@@ -43,11 +46,11 @@ def test_a_decoder_may_use_either_and_mix_them(spec, dilations, random_model, mo
     model = random_model("gated_pixelcnn", spec, 2, channels=9, dilations=dilations, head=9, dtype=torch.float64)
     x, y = torch.randint(0, spec.levels, (5, *spec.shape), generator=torch.Generator().manual_seed(1)), torch.arange(5) % 2
     truth = model(x, y).detach()
-    for many, kinds in ((1, {Dense, Tiled} if 1 in dilations[1:] else {Dense}), (10**9, {Dense})):
+    for many, kinds in ((1, {False, True} if 1 in dilations[1:] else {False}), (10**9, {False})):
         monkeypatch.setattr(gated_decoder, "MANY", many)
         monkeypatch.setattr(gated_decoder, "TOGETHER", 2)
         decoder = model.decoder(5, y)
-        assert {type(p.vertical) for p in decoder.prepared} == kinds
+        assert {p.tiled for p in decoder.prepared} == kinds
         decoder.x.copy_(x)
         for row in range(spec.height):
             decoder.enter(np.arange(5), row)

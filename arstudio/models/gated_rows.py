@@ -1,0 +1,86 @@
+"""The two stacks of a Gated PixelCNN for one row of many images, in terms of the weights that `Prepared` made ready.
+
+Each is one call for all layers, and keeps to what `threads.native` can run without the interpreter's lock, so that two
+threads really draw at the same time. Absent weights are empty tensors.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from arstudio.models.row_products import arranged, convolve, place
+from arstudio.models.threads import native
+
+
+def gate(z: Tensor, out: Tensor) -> None:
+    """z (…, 2p), overwritten -> `out` (…, p), the doubled gate: tanh a · (1 + tanh b)."""
+    p = z.size(-1) // 2
+    z.tanh_()
+    torch.addcmul(z[..., :p], z[..., :p], z[..., p:], out=out)
+
+
+@native
+def vertical(
+    rows: list[Tensor], above: list[Tensor], convs: list[Tensor], joined: list[Tensor], links: list[Tensor],
+    shifts: list[Tensor], added: list[Tensor], shapes: list[list[int]], sums: list[Tensor], together: int,
+    first: int, last: int, row: int,
+) -> None:
+    """Images `first` to `last` enter a row: of every layer the padded inputs `rows` (B, …) and what lies `above` the row
+    (B, W, 2p), both written; weights; what classes and places add, (R, 1 or W, 2p); (kh, kw, dilation, side, top);
+    [Bᵀ, Aᵀ]."""
+    for i in range(len(rows)):
+        shape, end = shapes[i], first
+        while end < last:                                                      # while the layer's weights are near
+            start, end = end, min(end + together, last)
+            here, over = rows[i][start:end], above[i][start:end]
+            shift, enters = shifts[i][start - first:end - first], added[i][start - first:end - first]
+            if joined[i].numel() > 0:
+                z = convolve(here, joined[i], shape, row, enters, sums)
+                arranged(over, z).copy_(z)
+            if convs[i].numel() > 0:
+                z = convolve(here, convs[i], shape, row, shift, sums)
+                if links[i].numel() > 0:
+                    linked = torch.mm(z.view(-1, z.size(-1)), links[i]).view(z.size())
+                    torch.add(linked, arranged(enters, z), out=arranged(over, z))
+                target = place(rows[i + 1][start:end], shapes[i + 1][4] + row, shapes[i + 1][3])
+                gate(arranged(z, target), arranged(target, z))
+
+
+@native
+def horizontal(
+    above: list[Tensor], lines: list[Tensor], windows: list[Tensor], taps: list[Tensor], outs: list[Tensor],
+    shifts: list[Tensor], pads: list[int], together: int,
+    first: int, last: int, start: int, stop: int, images: Tensor, columns: Tensor,
+) -> Tensor:
+    """Pixels `start` to `stop` of images `first` to `last`, or, where those are given, (N,) images and columns -> (N, p)
+    features. Of every layer what lies above the row (B, W, 2p), the padded row (B, …, in), written, and its neighbourhoods
+    (B, W, …), weights and bias, and columns of padding. `together` images, or as many pixels as their rows have, at once."""
+    scattered = images.numel() > 0
+    count = images.size(0) if scattered else (last - first) * (stop - start)
+    part = together * above[0].size(1) if scattered else together * (stop - start)     # pixels of a part
+    h = torch.empty([count, outs[0].size(1)], dtype=above[0].dtype, device=above[0].device)
+    for i in range(len(above)):
+        end = 0
+        while end < count:                                                     # while the layer's weights are near
+            begin, end = end, min(end + part, count)
+            some = h[begin:end]
+            if scattered:
+                rows, columns_ = images[begin:end], columns[begin:end]
+                if i > 0:
+                    lines[i][rows, columns_ + pads[i]] = some
+                z, near = above[i][rows, columns_], windows[i][rows, columns_]
+            else:
+                a, b = first + begin // (stop - start), first + end // (stop - start)
+                if i > 0:
+                    lines[i][a:b, start + pads[i]:stop + pads[i]] = some.view(b - a, stop - start, -1)
+                z = above[i][a:b, start:stop].clone().view(end - begin, -1)
+                near = windows[i][a:b, start:stop]
+            z.addmm_(near.reshape(end - begin, -1), taps[i])
+            gated = z[:, :z.size(1) // 2]
+            gate(z, gated)
+            if i > 0:
+                some.addmm_(gated, outs[i]).add_(shifts[i])
+            else:
+                torch.addmm(shifts[i], gated, outs[i], out=some)
+    return h
