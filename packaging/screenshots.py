@@ -85,19 +85,65 @@ class Camera:
         self.futures()
         self.inspect()
         self.complete()
-        window.show_train()
-        panel = window.train
-        panel.choices.choose_dataset("digits")
-        panel.choices.choose_minutes(0.7)
-        tour.pause(2)
-        panel.start()
-        tour.wait("the start", lambda: panel.training)
-        tour.wait("a curve", lambda: panel.session is not None and panel.session.live is not None
-                  and panel.session.live.fraction > 0.6, 180)
-        self.photograph("train")
-        panel.stop()
-        tour.wait("the stop", lambda: not panel.training)
+        self.train()
         window.close()
+
+    def train(self) -> None:
+        """Own images, a dataset to be fetched, two trainings, one of them under way, and both compared."""
+        from arstudio.data import load
+        from arstudio.image import to_pil
+
+        window, tour = self.window, self.tour
+        window.show_train()
+        panel, choices = window.train, window.train.choices
+        tour.wait("the cost", lambda: panel.probed is not None and panel.probed.sees is not None)
+        self.photograph("train-empty")
+        emoji = load("emoji")
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place) / "icons"
+            folder.mkdir()
+            for i, x in enumerate(emoji.train.x[:400]):
+                to_pil(x, emoji.spec).save(folder / f"{i:03}.png")
+            (folder / "readme.txt").write_text("no picture")
+            panel.offer(str(folder))
+            tour.wait("the images", lambda: panel.images.data is not None and not panel.images.busy)
+            self.photograph("train-images")
+            panel.images.leave()
+        panel.offer("kmnist")
+        tour.wait("the offer", panel.images.state.isVisible)
+        self.photograph("train-fetch")
+        panel.images.leave()
+        choices.choose_dataset("digits")
+        for model, minutes in (("nade", 0.3), ("gated_pixelcnn", 0.7)):
+            choices.model.setCurrentIndex(choices.model.findData(model))
+            choices.choose_minutes(minutes)
+            tour.wait("the cost", lambda model=model: panel.probed is not None and panel.probed.model == model
+                      and panel.probed.sees is not None and not panel.probe.busy)
+            panel.start()
+            if model == "nade":
+                tour.wait("its end", lambda: not panel.training, 180)
+                continue
+            tour.wait("a curve", lambda: panel.session is not None and panel.session.live is not None
+                      and panel.session.live.fraction > 0.6, 180)
+        panel.session.trainer.change_rate(0.001)
+        tour.wait("the change", lambda: bool(panel.session.live.notes))
+        self.photograph("train")
+        tour.wait("the end", lambda: not panel.training, 180)
+        from arstudio.training.runs import Remarks
+
+        paths = [row.path for row in panel.bottom.rows()]
+        panel.bottom.remarked.emit(paths[-1], Remarks("first try", ("digits",)))
+        panel.bottom.select(*paths)
+        panel.bottom.compared.emit(paths)
+        window.notice.hide()
+        self.photograph("train-compare")
+        panel.bottom.verbs["differences"].trigger()
+        tour.pause(0.4)
+        from arstudio.gui.panels.train_exports import DifferencesDialog
+
+        dialog = panel.bottom.findChild(DifferencesDialog)
+        dialog.grab().save(str(self.target / "train-differences.png"))
+        dialog.reject()
 
     def futures(self) -> None:
         """Three branches of a drawing, two of them side by side, then four lanes on one seed; back to one drawing."""

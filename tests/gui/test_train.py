@@ -122,6 +122,24 @@ def test_the_cost_is_measured_before_starting(qtbot, panel):
     qtbot.waitUntil(lambda: panel.side.model_fields["hidden"].placeholderText() == "200", timeout=WAIT)
 
 
+def test_what_a_training_may_reach_is_read_from_measured_runs(qtbot, panel):
+    from arstudio.training.expectations import expectation
+
+    panel.show()
+    choose(panel.choices.model, "gated_pixelcnn")
+    qtbot.waitUntil(lambda: panel.probed is not None and panel.probed.model == "gated_pixelcnn"
+                    and panel.probed.estimate is not None, timeout=WAIT)
+    probed, shown = panel.probed, panel.side.network
+    expected = expectation(
+        "gated_pixelcnn", "digits", probed.spec, probed.estimate.parameters, probed.passes(*panel.choices.budget())
+    )
+    assert shown.text("expected") == f"{probed.spec.bits_per_dim(expected.nats):.2f} bits/dim"
+    panel.choices.choose_dataset("digits", 0)
+    qtbot.waitUntil(lambda: panel.probed is not None and panel.probed.spec is not None
+                    and panel.probed.spec.levels == 0, timeout=WAIT)
+    assert shown.text("expected") == "–"
+
+
 def test_starting_while_the_cost_is_measured_waits_for_the_probe_and_trains(qtbot, panel):
     panel.show()
     qtbot.waitUntil(lambda: panel.probe.busy, timeout=WAIT)
@@ -165,14 +183,15 @@ def test_an_impossible_choice_is_explained_while_choosing(qtbot, panel):
     assert "million weights; choose fewer levels" in panel.cost.error.text()
 
 
-def test_divergence_shows_the_curves_the_reason_and_what_to_try(qtbot, studio, panel):
+def test_divergence_shows_the_curves_the_reason_and_what_to_try(qtbot, panel, messages):
     qtbot.keyClicks(panel.side.fields["learning_rate"], "1e30")
     panel.choices.choose_minutes(1)
-    with qtbot.waitSignal(studio.message, timeout=WAIT) as message:
-        panel.start()
-    assert message.args[0] == "error"
-    assert "Training diverged" in message.args[1]
-    assert panel.cost.text.text() == message.args[1]
+    panel.start()
+    finish(qtbot, panel)
+    assert [kind for kind, _ in messages][-1] == "error"
+    assert any(kind == "info" and "back to step" in sentence for kind, sentence in messages), "it went back first, and said so"
+    assert "Training diverged" in messages[-1][1]
+    assert panel.cost.text.text() == messages[-1][1]
     assert panel.view.stack.currentWidget() is panel.view.plot
     assert panel.bottom.rows()[0].state == "diverged"
 

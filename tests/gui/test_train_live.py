@@ -38,14 +38,17 @@ def test_the_weights_of_now_are_drawn_with_at_once(qtbot, studio, training):
     assert all((studio.model.state_dict()[name] == t).all() for name, t in shared.items()), "training must leave it alone"
 
 
-def test_the_learning_rate_changes_while_it_trains(qtbot, training):
+def test_the_learning_rate_changes_while_it_trains(qtbot, training, messages):
     live = training.side.live
     assert live.rate.text() == "0.001"
     live.rate.selectAll()
     qtbot.keyClicks(live.rate, "0,0003")
     click(qtbot, live.change)
-    qtbot.waitUntil(lambda: training.view.notes_frame.isVisible(), timeout=WAIT)
-    assert training.view.notes.text().startswith("The learning rate was set to 0.0003 at step ")
+    said = "The learning rate was set to 0.0003 at step "
+    qtbot.waitUntil(lambda: training.cost.text.toolTip().startswith(said), timeout=WAIT)
+    assert training.cost.text.isVisible()
+    assert messages[-1][0] == "info"
+    assert messages[-1][1].startswith(said)
     qtbot.waitUntil(lambda: training.session.live.learning_rate <= 0.0003, timeout=WAIT)
     qtbot.waitUntil(lambda: float(training.side.figures.text("rate")) <= 0.0003, timeout=WAIT)
 
@@ -121,7 +124,7 @@ def test_what_happened_is_shown_with_the_run_afterwards(qtbot, training):
     click(qtbot, training.choices.stop)
     finish(qtbot, training)
     training.show_run(training.session.path)
-    assert training.view.notes.text().startswith("The learning rate was set to 0.0004")
-    assert training.view.notes.text().endswith("(1 earlier)")
-    assert "0.0005" in training.view.notes.toolTip()
+    assert training.cost.text.text().startswith("The learning rate was set to 0.0004")
+    assert training.cost.text.text().endswith("(1 earlier)")
+    assert "0.0005" in training.cost.text.toolTip()
     assert not training.side.live.while_training.isVisible()

@@ -53,7 +53,7 @@ class TrainPanel(StoredRuns):
         self.probed: Probed | None = None
         self._next: tuple[Session, Any] | None = None       # waits for a cancelled probe to end
         self._stopping = self._paused = self._dirty = False
-        self._looks = self._snapshots = 0
+        self._looks = self._snapshots = self._told = 0
         self._report: tuple[float | None, str] | None = None
         self.choices = TrainChoices()
         self.side = TrainSide()
@@ -254,10 +254,10 @@ class TrainPanel(StoredRuns):
     def _begin(self, session: Session, work: Any) -> None:
         self.probe.cancel()
         self.follower.stop()
-        session.probed = self.probed
+        session.probed, session.budget = self.probed, self.choices.budget()
         if self.probed is None or self.probed.estimate is None:
             self.cost.say("")
-        self.session = session
+        self.session, self._told = session, 0
         self.view.show_session(session)
         self.view.say(self.tr("Getting ready"), self.tr("Loading the images and building the network."))
         if self.probe.busy:
@@ -413,6 +413,10 @@ class TrainPanel(StoredRuns):
     def _show_answers(self) -> None:
         """What the trainer has done of what was asked."""
         live = self.session.live
+        if len(live.notes) > self._told:
+            self._told = len(live.notes)
+            self.cost.tell(live.notes)
+            self.studio.message.emit("info", live.notes[-1])
         if live.shared is not None:
             model, card = live.shared
             live.shared = None
@@ -442,7 +446,9 @@ class TrainPanel(StoredRuns):
     def _show_figures(self) -> None:
         line = self.side.fields["name"]
         name = line.text().strip() or line.placeholderText()
-        self.side.show_probe(self.session.probed if self.session else self.probed)
+        probed = self.session.probed if self.session else self.probed
+        self.side.show_probe(probed, probed.passes(*self.session.budget if self.session else self.choices.budget())
+                             if probed else 0.0)
         self.side.show_session(self.session, name, self.view.unit.key(), self.training)
 
     def _show_buttons(self) -> None:

@@ -102,7 +102,7 @@ class CostLine(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._sentence, self._bad = "", False
+        self._sentence, self._bad, self._notes = "", False, ""
         self.text = label("", "small")
         self.text.setAccessibleName(self.tr("What this training will cost"))
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -122,10 +122,17 @@ class CostLine(QWidget):
 
     def say(self, sentence: str, *, bad: bool = False) -> None:
         """Show a quiet sentence on one line; `bad` tints it, for an outcome that is reported elsewhere in full."""
-        self._sentence, self._bad = sentence, bad
+        self._sentence, self._bad, self._notes = sentence, bad, ""
         self.error.setText("")
         self.text.show()
         self.frame.hide()
+        self._fit()
+
+    def tell(self, notes: list[str]) -> None:
+        """Show what happened on the way: the last of it, and all as the tooltip."""
+        earlier = f" ({len(notes) - 1} earlier)" if len(notes) > 1 else ""
+        self.say(notes[-1] + earlier)
+        self._notes = "\n".join(notes)
         self._fit()
 
     def complain(self, sentence: str) -> None:
@@ -139,8 +146,9 @@ class CostLine(QWidget):
         width = self.width() if self.isVisible() else 10_000
         shown = self.text.fontMetrics().elidedText(self._sentence, Qt.TextElideMode.ElideRight, width)
         self.text.setText(shown)
-        self.text.setToolTip(self._sentence)
-        self.text.setStyleSheet(f"color: {theme.colours().bad};" if self._bad else "")
+        self.text.setToolTip(self._notes or self._sentence)
+        colour = theme.colours().bad if self._bad else theme.colours().accent if self._notes else ""
+        self.text.setStyleSheet(f"color: {colour};" if colour else "")
 
     def resizeEvent(self, event: object) -> None:
         """Cut the line to the width."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,7 @@ class Session:
         self.plan: list[float] = []                # seconds at which film frames are drawn
         self.status = "training"
         self.probed: Probed | None = None          # what was measured before it started
+        self.budget = 0.0, 0.0                     # minutes and epochs it was started with
         self.trainer: Any = None                   # while it trains here
         self.writer = ""                           # who else writes it, "process 12 on host"
 
@@ -267,6 +268,12 @@ class Probed:
     fields: dict[str, Any]
     estimate: Any = None
     sees: float | None = None
+    spec: ImageSpec | None = None
+    dataset: str = ""
+
+    def passes(self, minutes: float, epochs: float) -> float:
+        """How often a budget shows every image, and 0 while that is not known."""
+        return epochs or (self.estimate.epochs(minutes) if self.estimate is not None else 0.0)
 
 
 def probe(choice: Choice, shelf: Shelf) -> Callable[[TaskProgress], Probed]:
@@ -286,10 +293,11 @@ def probe(choice: Choice, shelf: Shelf) -> Callable[[TaskProgress], Probed]:
         found = estimate(
             choice.model, data.spec, num_classes, choice.settings, choice.config["batch"], len(data.train), progress=progress
         )
-        progress.publish(Probed(choice.model, defaults, found))
+        learned = Probed(choice.model, defaults, found, None, data.spec, choice.view.dataset)
+        progress.publish(learned)
         progress.check()
         small = found.parameters < 20_000_000
-        return Probed(choice.model, defaults, found, _share_seen(choice, data.spec) if small else None)
+        return replace(learned, sees=_share_seen(choice, data.spec)) if small else learned
 
     return work
 

@@ -23,6 +23,7 @@ from arstudio.gui.panels.train_live import LiveControls
 from arstudio.gui.panels.train_session import Probed, Session
 from arstudio.gui.widgets.controls import Figures, label, retint, section
 from arstudio.gui.wording import count, duration, size
+from arstudio.training.expectations import expectation
 from arstudio.training.recipes import Recipe
 from arstudio.training.runs import RunError
 
@@ -50,7 +51,7 @@ class TrainSide(QScrollArea):
         ])
         self.network = Figures([
             ("parameters", self.tr("Parameters")), ("memory", self.tr("Memory")),
-            ("sees", self.tr("Receptive field")),
+            ("sees", self.tr("Receptive field")), ("expected", self.tr("Expected")),
         ])
         self.live = LiveControls()
         self.use = self.live.use
@@ -239,8 +240,9 @@ class TrainSide(QScrollArea):
             return time.strftime("%d.%m.%Y", time.localtime(max(times)))
         return self.tr("{0} ago").format(duration(round(age))) if age >= 1 else self.tr("just now")
 
-    def show_probe(self, probed: Probed | None) -> None:
-        """What the network will be, as far as measured."""
+    def show_probe(self, probed: Probed | None, passes: float) -> None:
+        """What the network will be, as far as measured, and what it may reach after so many passes over the images."""
+        self._show_expected(probed, passes)
         found = probed.estimate if probed else None
         self.network.set("parameters", count(found.parameters) if found else "–")
         self.network.set("memory", size(found.bytes) if found else "–")
@@ -250,6 +252,15 @@ class TrainSide(QScrollArea):
             self.network.set("sees", self.tr("all of the past"))
         else:
             self.network.set("sees", self.tr("{0:.0f}% of the past").format(100 * probed.sees))
+
+    def _show_expected(self, probed: Probed | None, passes: float) -> None:
+        found = None
+        if probed is not None and probed.estimate is not None:
+            found = expectation(probed.model, probed.dataset, probed.spec, probed.estimate.parameters, passes)
+        bits = probed.spec.bits_per_dim(found.nats) if found else math.nan
+        self.network.set("expected", self.tr("{0:.2f} bits/dim").format(bits) if found else "–")
+        no = self.tr("No such model was measured on such images.")
+        self.network.explain("expected", found.sentence(bits) if found else no)
 
     def _set_title(self, text: str) -> None:
         if self.title.text() != text:

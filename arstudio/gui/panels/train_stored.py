@@ -41,7 +41,12 @@ class StoredRuns(QWidget):
 
     def _say_writer(self) -> None:
         words = self.tr("Followed: {0} trains it. It is read once a second, and nothing is written there.")
-        self.cost.say(words.format(self.session.writer) if self.session.writer else "")
+        if self.session.writer:
+            self.cost.say(words.format(self.session.writer))
+        elif self.session.live.notes:
+            self.cost.tell(self.session.live.notes)
+        else:
+            self.cost.say("")
 
     @Slot(object)
     def _followed(self, session: Session) -> None:

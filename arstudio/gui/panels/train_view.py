@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QEvent, QSize, Signal, Slot
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from arstudio.gui.panels.train_session import Session
 from arstudio.gui.widgets.controls import EmptyState, Segmented, label, section
@@ -43,13 +43,6 @@ class RunView(QWidget):
         self.stack = QStackedWidget()
         self.stack.addWidget(self.empty)
         self.stack.addWidget(self.plot)
-        self.notes = label("", "value", wrap=True)
-        self.notes.setAccessibleName(self.tr("What happened on the way"))
-        self.notes_frame = QFrame()
-        self.notes_frame.setObjectName("notice")
-        inside = QHBoxLayout(self.notes_frame)
-        inside.setContentsMargins(12, 6, 12, 6)
-        inside.addWidget(self.notes)
         self.film_note = label(self.tr("drawn at eight moments, from the same random numbers"), "small")
         top, strip = QHBoxLayout(), QHBoxLayout()
         top.addWidget(self.heading)
@@ -64,7 +57,6 @@ class RunView(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addLayout(top)
-        column.addWidget(self.notes_frame)
         column.addWidget(self.stack, 1)
         column.addLayout(strip)
         column.addWidget(self.film)
@@ -84,7 +76,6 @@ class RunView(QWidget):
         self.plot.clear()
         self.film.show_film([], [], None)
         self._show_note()
-        self._show_notes([])
         self.look()
 
     def go_on(self, session: Session) -> None:
@@ -127,7 +118,6 @@ class RunView(QWidget):
         if first:
             self.stack.setCurrentWidget(self.plot)
             self._show_frame()
-        self._show_notes(live.notes)
         points, frames = list(live.points), list(live.film)
         if self._train.feed(live.step_seconds, live.step_nats) or len(points) != self._validated:
             self._validated = len(points)
@@ -138,16 +128,6 @@ class RunView(QWidget):
         if first or len(frames) != self.film.frames:
             self.film.show_film(frames, session.plan, session.spec)
         return first
-
-    def _show_notes(self, notes: list[str]) -> None:
-        """The last thing that happened on the way, and the others as its tooltip."""
-        text = notes[-1] if notes else ""
-        if len(notes) > 1:
-            text += self.tr(" ({0} earlier)").format(len(notes) - 1)
-        if text != self.notes.text() or not notes:
-            self.notes.setText(text)
-            self.notes.setToolTip("\n".join(notes))
-            self.notes_frame.setVisible(bool(notes))
 
     def _show_frame(self) -> None:
         session = self.session

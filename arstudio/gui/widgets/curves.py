@@ -21,7 +21,7 @@ from arstudio.gui import theme
 from arstudio.gui.wording import duration
 
 GUTTER, ROW, AXIS = 44, 18, 24      # pixels left of the plot, of a line of the legend, below the plot
-OTHERS = ("#56b4e9", "#e69f00", "#009e73", "#d55e00", "#cc79a7")      # of Okabe & Ito 2008, safe for the colour-blind
+OTHERS = ("#d55e00", "#56b4e9", "#009e73", "#e69f00", "#cc79a7")      # of Okabe & Ito 2008, safe for the colour-blind
 _TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200)   # seconds
 
 

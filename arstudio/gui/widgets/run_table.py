@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QMenu,
     QPushButton,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QToolButton,
@@ -124,8 +125,7 @@ class RunTable(QWidget):
         header.setHighlightSections(False)
         header.setStyleSheet("QHeaderView { background: transparent; }")
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        for column in (0, NOTES):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(NOTES, QHeaderView.ResizeMode.Stretch)
         for column in range(len(COLUMNS)):
             self.table.horizontalHeaderItem(column).setTextAlignment(_alignment(column))
         self.table.itemSelectionChanged.connect(self._chosen)
@@ -138,8 +138,9 @@ class RunTable(QWidget):
         self.folder_button = self._button(self.tr("Open folder"), self.tr("Show the files of this run"))
         trash = self.tr("Move this run to the trash, after asking")
         self.delete_button = self._button(self.tr("Delete…"), trash)
-        self.more = QToolButton(text=self.tr("More"))
+        self.more = QToolButton(text=self.tr("More…"))
         self.more.setObjectName("quiet")
+        self.more.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self.more.setToolTip(self.tr("Duplicate, compare, export, follow"))
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self.more)
@@ -150,10 +151,10 @@ class RunTable(QWidget):
         self.folder_button.clicked.connect(self._reveal)
         self.delete_button.clicked.connect(self._remove)
         self.hint = label(self._hint(), "small")
+        self.hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         top = QHBoxLayout()
         top.setSpacing(4)
-        top.addWidget(self.hint)
-        top.addStretch(1)
+        top.addWidget(self.hint, 1)
         for button in (self.open_button, self.resume_button, self.folder_button, self.delete_button, self.more):
             top.addWidget(button)
         column = QVBoxLayout(self)
@@ -273,7 +274,7 @@ class RunTable(QWidget):
             self.remarked.emit(self._rows[item.row()].path, remarks_of(item.text()))
 
     def _hint(self) -> str:
-        return self.tr("double-click draws · Ctrl+click compares") if self.width() >= NARROW else ""
+        return self.tr("double-click draws · Ctrl+click compares") if self.width() >= NARROW else self.tr("Runs")
 
     @Slot()
     def _open(self) -> None:
