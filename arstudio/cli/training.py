@@ -91,7 +91,7 @@ def train(
         arstudio train --dataset sprites.png --cell 16 --levels 16 --minutes 10
         arstudio train --dataset fashion --set channels=48 --epochs 9 --out RUN
         arstudio train --resume RUN --epochs 3
-        torchrun --nproc-per-node 2 -m arstudio train --resume RUN
+        torchrun --standalone --nproc-per-node 2 -m arstudio train --resume RUN
     """
     if resume is not None and (dataset or out_dir is not None):
         raise UsageSentence("--resume takes everything from the run itself; leave out --dataset and --out.")
@@ -203,7 +203,7 @@ def _expect(trainer: Trainer, dataset: str) -> None:
     from arstudio.training.expectations import expectation
 
     model, config, data = trainer.model, trainer.config, trainer.data
-    if expectation(model.name, dataset, data.spec, model.num_parameters, 1) is None:
+    if expectation(model.name, dataset, data.spec, model.num_parameters, float("inf")) is None:
         return
     epochs, pace = config.epochs, ""
     if not epochs and not model.closed_form:
@@ -213,7 +213,7 @@ def _expect(trainer: Trainer, dataset: str) -> None:
         epochs, pace = found.epochs(config.minutes), f"{found.seconds_per_epoch:.3g} s an epoch, "
         pace += f"so about {epochs:.3g} in {config.minutes:g} min. "
     expected = expectation(model.name, dataset, data.spec, model.num_parameters, epochs or 1)
-    say(pace + expected.sentence(trainer.bits_per_dim(expected.nats)))
+    say(pace + (expected.sentence(trainer.bits_per_dim(expected.nats)) if expected else "No run as short was measured."))
 
 
 def _film(model: AutoregressiveModel, count: int, seed: int) -> np.ndarray:

@@ -18,6 +18,8 @@ import numpy as np
 from arstudio.image import ImageSpec
 from arstudio.resources import resource
 
+SHORT = 1.5
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -61,10 +63,11 @@ def references() -> tuple[Reference, ...]:
 
 def expectation(model: str, dataset: str, spec: ImageSpec, parameters: int, epochs: float) -> Expectation | None:
     """What to expect of a model with so many parameters on a bundled dataset after `epochs` passes; None where no such model
-    was measured on such images."""
+    was measured on such images, or only after more than SHORT times as many passes."""
     view = (model, dataset, spec.levels, spec.height, spec.width)
-    known = [r for r in references() if (r.model, r.dataset, r.levels, r.height, r.width) == view]
-    if not known or epochs <= 0:
+    same = [r for r in references() if (r.model, r.dataset, r.levels, r.height, r.width) == view]
+    known = [r for r in same if r.points[0][0] <= SHORT * epochs]
+    if not known:
         return None
     nearest = min(known, key=lambda r: (abs(math.log(r.parameters / parameters)), -r.points[-1][0]))
     passes = [p[0] for p in nearest.points]

@@ -32,7 +32,7 @@ def test_a_curve_is_read_between_its_points_and_holds_beyond_its_ends(known):
         return found.nats, found.epochs
 
     assert read(2.0) == (pytest.approx(95.0), 2.0)
-    assert read(0.1) == (100.0, 1.0)
+    assert read(0.8) == (100.0, 1.0)
     assert read(50.0) == (90.0, 4.0)
     sentence = expectation("nade", "digits", SPEC, 1000, 4).sentence(1.5)
     assert sentence == (
@@ -51,6 +51,8 @@ def test_nothing_is_said_of_what_was_not_measured(known):
     assert expectation("nade", "mnist", SPEC, 1000, 2) is None
     assert expectation("nade", "digits", dataclasses.replace(SPEC, levels=2), 1000, 2) is None
     assert expectation("nade", "digits", SPEC, 1000, 0) is None
+    assert expectation("nade", "digits", SPEC, 1000, 0.5) is None, "both are longer"
+    assert expectation("nade", "digits", SPEC, 8000, 1).reference is SMALL, "the large one is longer"
 
 
 def test_every_curve_falls_below_uniform_and_the_end_is_the_card(tmp_path):
@@ -71,9 +73,13 @@ def test_every_curve_falls_below_uniform_and_the_end_is_the_card(tmp_path):
     assert seen == cards.keys()
 
 
-def test_train_says_what_to_expect_before_it_begins(tmp_path):
-    command = ["train", "--dataset", "digits", "--model", "fvsbn", "--minutes", "0.01", "--out", str(tmp_path / "run")]
-    found = CliRunner().invoke(app, command)
+@pytest.mark.parametrize(("first", "words"), [(1e-4, "Expect about"), (1e6, "No run as short was measured.")])
+def test_train_says_what_to_expect_before_it_begins(tmp_path, monkeypatch, first, words):
+    run = dataclasses.replace(SMALL, points=((first, 1.0, 100.0),))
+    monkeypatch.setattr(expectations, "references", lambda: (run,))
+    command = ["train", "--dataset", "digits", "--model", "nade", "--minutes", "0.002", "--set", "hidden=4"]
+    found = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "run")])
     assert found.exit_code == 0, found.output
-    assert "s an epoch, so about" in found.stderr.replace("\n", " ")
-    assert "Expect about" in found.stderr.replace("\n", " ")
+    said = found.stderr.replace("\n", " ")
+    assert "s an epoch, so about" in said
+    assert words in said

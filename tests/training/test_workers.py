@@ -68,7 +68,7 @@ def test_alone_is_the_rule(monkeypatch):
 @pytest.mark.timeout(600)
 def test_torchrun_starts_a_lost_training_again_and_a_killed_one_resumes(tmp_path):
     run, env = tmp_path / "run", {**os.environ, "OMP_NUM_THREADS": "1"}
-    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1", "--master-port", str(free_port())]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
     options = ["--model", "nade", "--set", "hidden=16", "--epochs", "30", "--out", str(run), "--device", "cpu"]
     command = [sys.executable, *launch, "-m", "arstudio", *TRAIN, *options]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as parent:
