@@ -437,6 +437,26 @@ def test_time_asleep_takes_nothing_from_the_budget(begin, monkeypatch):
     assert trainer.live.step == 60 - 20 + 1
 
 
+def test_a_run_without_improvements_saves_by_time(begin, monkeypatch):
+    now, saved, trainer = [0.0], [], begin(epochs=0, minutes=1, learning_rate=0, autosave=5.0)
+    step, put = trainer._step, trainer.store.put
+
+    def second(x, y):
+        now[0] += 1.0
+        return step(x, y)
+
+    def note(record=None, **files):
+        saved.extend([now[0]] if files else [])
+        return put(record, **files)
+
+    monkeypatch.setattr(trainer, "_step", second)
+    monkeypatch.setattr(trainer.store, "put", note)
+    trainer.clock = lambda: now[0]
+    trainer.fit()
+    assert saved[-1] == 60
+    assert max(np.diff(saved)) <= 6, "no more than one autosave interval and a step is ever at risk"
+
+
 def test_a_finished_run_can_be_given_more_time_in_its_own_unit(begin):
     trainer = begin()
     trainer.fit()
