@@ -29,8 +29,9 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.convolutions import RowConv, SiteConv
 from arstudio.models.gated_decoder import GatedPixelCNNDecoder
-from arstudio.models.layers import ALWAYS, Head, MaskedLinear, RowConv, SiteConv, gate, groups, with_ones
+from arstudio.models.layers import ALWAYS, Head, MaskedLinear, gate, groups, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
 

@@ -32,10 +32,11 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.convolutions import Place
 from arstudio.models.diagonal_bilstm import DiagonalBiLSTM, DiagonalBiLSTMConfig, DiagonalBiLSTMDecoder
 from arstudio.models.gated_decoder import GatedPixelCNNDecoder
 from arstudio.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
-from arstudio.models.layers import Place, with_ones
+from arstudio.models.layers import with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.orders import Order
 from arstudio.models.registry import register

@@ -28,20 +28,8 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import (
-    ALWAYS,
-    Array,
-    Cache,
-    Head,
-    MaskedLinear,
-    Place,
-    Rows,
-    SiteConv,
-    at_site,
-    groups,
-    relu,
-    with_ones,
-)
+from arstudio.models.convolutions import Cache, Place, Rows, SiteConv
+from arstudio.models.layers import ALWAYS, Array, Head, MaskedLinear, at_site, groups, relu, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
 from arstudio.models.rowwise import RowDecoder

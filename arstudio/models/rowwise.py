@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from arstudio.models.base import AutoregressiveModel, Decoder
+from arstudio.models.convolutions import Place, Rows
 from arstudio.models.coupling import couple, couple_at
-from arstudio.models.layers import Array, Place, Rows, at_site
+from arstudio.models.layers import Array, at_site
 
 
 class RowDecoder(Decoder):

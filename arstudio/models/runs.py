@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from arstudio.models.base import AutoregressiveModel, Decoder
-from arstudio.models.layers import Array, Place, at_site
+from arstudio.models.convolutions import Place
+from arstudio.models.layers import Array, at_site
 
 
 class RunDecoder(Decoder):

@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arstudio.models.layers import Array, Cache, Linear, RowConv, SiteConv, _CausalConv, joined
+from arstudio.models.convolutions import Cache, RowConv, SiteConv, _CausalConv
+from arstudio.models.layers import Array, Linear, joined
 
 Given = Iterable[Array | None]
 Caches = Iterable[Sequence[Cache | None]]
