@@ -209,7 +209,7 @@ class Trainer:
         """What the first process wants; everybody's clock becomes its clock."""
         seconds, wanted = self.workers.agree(self.live.seconds, wanted)
         self.live.seconds = seconds
-        if self.config.minutes:
+        if self.config.minutes and not self._counted():
             self.live.fraction = min(1.0, seconds / self.budget)
         return bool(wanted)
 
