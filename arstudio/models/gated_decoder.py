@@ -276,7 +276,10 @@ class GatedPixelCNNDecoder(Decoder):
         for layer, old, new in zip(self.model.layers, rows, self.rows, strict=True):
             read = slice(row + under_way, row + layer.vertical_conv.padding[0] + 1)    # by the rows to be entered
             new[moved, read] = old[source, read]
+        constants = self._constants
         self._look_again()
+        if same and bool((self.classes == self.classes[0]).all()):                     # what classes add is as it was
+            self._constants = constants
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
