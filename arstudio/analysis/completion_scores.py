@@ -204,8 +204,9 @@ def as_markdown(rows: Iterable[Score]) -> str:
 
 
 def plot(rows: Sequence[Score], title: str = "") -> Any:
-    """Bits per hidden site over the number of particles, a curve for each mask; clamping at the left, exact as a dashed line.
-    A Pillow image, 900×540. Its text is ASCII, as the font that comes with Pillow lacks other signs."""
+    """Nats over the number of particles, a curve for each mask, against those of clamping where there are any; clamping at the
+    left, `at_most` thin, exact as a dashed line. A Pillow image, 900×540. Its text is ASCII, as the font that comes with Pillow
+    lacks other signs."""
     from PIL import Image, ImageDraw, ImageFont
 
     from arstudio.image import colour_map
@@ -214,39 +215,41 @@ def plot(rows: Sequence[Score], title: str = "") -> Any:
     page = Image.new("RGB", (width, height), "white")
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
     masks = list(dict.fromkeys(row.mask for row in rows))
-    values = [row.bits_per_site for row in rows] + [_most_bits(row) for row in rows if not math.isnan(row.at_most)]
+    zero = {row.mask: row.nats for row in rows if row.method == "clamp"}
+    values = [nats - zero.get(row.mask, 0.0) for row in rows for nats in (row.nats, row.at_most) if not math.isnan(nats)]
     low, high = min(values), max(values)
-    margin = 0.08 * (high - low) or 0.01
+    margin = 0.08 * (high - low) or 0.1
     low, high = low - margin, high + margin
     counts = sorted({row.particles for row in rows if row.particles}) or [1]
     columns = [0, *counts]
 
-    def place(particles: int, bits: float) -> tuple[float, float]:
+    def place(particles: int, nats: float) -> tuple[float, float]:
         across = columns.index(particles) / max(1, len(columns) - 1)
-        return left + across * (width - left - right), top + (high - bits) / (high - low) * (height - top - bottom)
+        return left + across * (width - left - right), top + (high - nats) / (high - low) * (height - top - bottom)
 
     for k in range(5):
-        bits = low + (high - low) * k / 4
-        y = place(0, bits)[1]
+        nats = low + (high - low) * k / 4
+        y = place(0, nats)[1]
         draw.line((left, y, width - right, y), fill=(225, 225, 225))
-        draw.text((left - 8, y), f"{bits:.3f}", (90, 90, 90), font, anchor="rm")
+        draw.text((left - 8, y), f"{nats:.1f}", (90, 90, 90), font, anchor="rm")
     for n in columns:
         draw.text((place(n, low)[0], height - bottom + 8), f"{n:,}" if n else "clamp", (90, 90, 90), font, anchor="mt")
-    draw.text((left, 14), title or "bits per hidden site", (30, 30, 30), ImageFont.load_default(16))
+    draw.text((left, 14), title or "-log p(hidden | observed), nats", (30, 30, 30), ImageFont.load_default(16))
     draw.text(((left + width - right) / 2, height - 14), "particles", (90, 90, 90), font, anchor="mb")
     colours = [tuple(int(c) for c in colour) for colour in colour_map(np.linspace(0.0, 0.85, len(masks)))]
     for i, (mask, colour) in enumerate(zip(masks, colours, strict=True)):
         mine = sorted((r for r in rows if r.mask == mask and r.method != "exact"), key=lambda r: r.particles)
-        most = [place(r.particles, _most_bits(r)) for r in mine if not math.isnan(r.at_most)]
+        base = zero.get(mask, 0.0)
+        most = [place(r.particles, r.at_most - base) for r in mine if not math.isnan(r.at_most)]
         if len(most) > 1:
             draw.line(most, fill=tuple((c + 255) // 2 for c in colour), width=1)
-        points = [place(r.particles, r.bits_per_site) for r in mine]
+        points = [place(r.particles, r.nats - base) for r in mine]
         if len(points) > 1:
             draw.line(points, fill=colour, width=2)
         for x, y in points:
             draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour)
         for row in (r for r in rows if r.mask == mask and r.method == "exact"):
-            y = place(0, row.bits_per_site)[1]
+            y = place(0, row.nats - base)[1]
             for x in range(left, width - right, 12):
                 draw.line((x, y, x + 6, y), fill=colour, width=2)
         y = top + 22 * i
@@ -257,8 +260,3 @@ def plot(rows: Sequence[Score], title: str = "") -> Any:
     for k, words in enumerate(words for words, there in said if there):
         draw.text((width - right + 20, top + 22 * (len(masks) + k) + 8), words, (90, 90, 90), font, anchor="lm")
     return page
-
-
-def _most_bits(row: Score) -> float:
-    """`at_most` in bits per hidden site."""
-    return row.at_most / row.hidden_sites / math.log(2)

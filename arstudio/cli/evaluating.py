@@ -125,7 +125,7 @@ def completion(
     if csv is not None:
         write_atomically(csv, csv_text(rows).encode())
     if plot is not None:
-        write_atomically(plot, png_bytes(draw(rows, f"{card.name}: bits per hidden site, -log2 p(hidden | observed)")))
+        write_atomically(plot, png_bytes(draw(rows, f"{card.name}: -log p(hidden | observed), nats against clamping")))
     if json:
         show({"model": card.name, "protocol": protocol, "seconds": time.perf_counter() - started, "rows": rows})
     else:

@@ -225,6 +225,19 @@ def test_a_machine_too_slow_for_particles_clamps_unless_something_is_hinted_or_c
     assert panel.result.found.population.particles == 16
 
 
+def test_a_run_that_takes_too_long_gives_way_to_one_of_fewer_particles(qtbot, panel, held, monkeypatch):
+    monkeypatch.setattr(Pace, "took", PACE)
+    plans, start = [], panel.run.start
+    panel.run.start = lambda sheet, plan: (plans.append(plan), start(sheet, plan))
+    click(qtbot, panel.hide_bar.buttons["top"])
+    click(qtbot, panel.page.live)                      # and every run is held
+    qtbot.waitUntil(lambda: len(plans) == 3, timeout=10_000)
+    held.set()
+    qtbot.waitUntil(lambda: panel.canvas.haunted and not panel.running, timeout=20_000)
+    assert [plan.particles for plan in plans[:2]] == [32, 16]
+    assert plans[2].method == "clamp"
+
+
 def test_keep_takes_pixels_of_the_continuation_over(qtbot, panel):
     panel.new_blank()
     live(qtbot, panel)

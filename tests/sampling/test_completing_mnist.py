@@ -18,12 +18,13 @@ def digits():
 
 def test_particles_gain_nats_on_the_top_and_the_left_half_and_none_on_the_bottom(digits):
     model, (x, y) = load_model("mnist-gated")[0], digits
-    rows = score(model, x, y, ["top"], curve=(128,)) + score(model, x, None, ["left"], curve=(128,))
-    rows += score(model, x[:3], y[:3], ["bottom"], curve=(128,))
-    nats = {(row.mask, row.method): row.nats for row in rows}
-    assert nats["top", "clamp"] - nats["top", "particles"] >= 3
-    assert nats["left", "clamp"] - nats["left", "particles"] >= 1
-    assert nats["bottom", "particles"] == pytest.approx(nats["bottom", "clamp"], abs=0.01)
+    rows = score(model, x, y, ["top"], curve=(128,), bound=False) + score(model, x, None, ["left"], curve=(128,))
+    rows += score(model, x[:3], None, ["bottom"], curve=(128,))
+    found = {(row.mask, row.method): row for row in rows}
+    assert found["top", "clamp"].nats - found["top", "particles"].nats >= 3
+    assert found["left", "particles"].gain >= 1    # of the drawing by 128 particles itself, not of an estimate that favours few
+    assert found["bottom", "particles"].gain == pytest.approx(0.0, abs=0.01)
+    assert found["bottom", "particles"].nats == pytest.approx(found["bottom", "clamp"].nats, abs=0.01)
 
 
 def test_an_order_with_the_known_first_takes_less_processor_time_than_512_particles(digits):

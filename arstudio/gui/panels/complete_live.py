@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from arstudio.gui.panels.complete_run import CompletionRun, Plan
 from arstudio.gui.studio import Studio
@@ -59,6 +59,8 @@ class LiveSketch(QObject):
         canvas.stroked.connect(self._stroked)
         canvas.edited.connect(self.refresh)
         run.ended.connect(self._ran)
+        self._patience = QTimer(self, singleShot=True)
+        self._patience.timeout.connect(self._give_up)
 
     @Slot(bool)
     def switch(self, on: bool) -> None:
@@ -94,8 +96,19 @@ class LiveSketch(QObject):
         elif begins:
             self._run.drop()
 
+    @Slot()
+    def _give_up(self) -> None:
+        """A run takes far too long: begin anew with less, where there is less."""
+        before = self.pace.particles
+        if self.on and self._run.running:
+            self.pace.took(self._patience.interval() / 1000)
+            if self.pace.particles != before:
+                self._stale = True
+                self._run.drop()
+
     @Slot(object)
     def _ran(self, found: Completions | None) -> None:
+        self._patience.stop()
         if self.on and found is not None:
             self.pace.took(found.seconds)
 
@@ -111,5 +124,6 @@ class LiveSketch(QObject):
             self._canvas.show_ghost(None)
             return False
         self.pace.seconds = QUICK if self._canvas.spec.pixels <= SMALL else PATIENT
+        self._patience.start(round(1500 * self.pace.seconds))
         self._run.start(sheet, self.pace.plan(self.chosen, sheet))
         return True
