@@ -1,30 +1,50 @@
 """Photograph every panel of the real window: 1280×800 in dark and light, and 1024×700. Offscreen, about two minutes.
 
     python packaging/screenshots.py [DIR]          # default: packaging/screenshots
+    python packaging/screenshots.py --every DIR    # besides, every map and every step of the tour and the lessons, and in
+                                                   # DIR/200 all of it at twice the scale, dark; ten minutes, 60 MB
+    python packaging/screenshots.py --lessons DIR  # the tour and the lessons only
 
 The pictures in the README are made by this script on bundled models; nothing in them is drawn by hand.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+SCALE = "QT_SCALE_FACTOR"
 
 
 def main() -> None:
     """Drive the window and save the pictures."""
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "screenshots")
+    asked = argparse.ArgumentParser()
+    asked.add_argument("target", type=Path, nargs="?", default=Path(__file__).parent / "screenshots")
+    asked.add_argument("--every", action="store_true")
+    asked.add_argument("--lessons", action="store_true")
+    given = asked.parse_args()
+    target = given.target
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as private:
         from arstudio.gui.app import make_application, private_settings
 
         private_settings(private)
         make_application()
-        Camera(target).run()
+        camera = Camera(target, every=given.every)
+        if given.lessons:
+            camera.teach()
+        else:
+            camera.run()
+    if given.lessons or os.environ.get(SCALE):
+        return
+    if given.every:
+        again = [sys.executable, __file__, "--every", str(target / "200")]
+        subprocess.run(again, env={**os.environ, SCALE: "2"}, check=True)
     for name in ("fashion-gated", "emoji-gated", "mnist-gated", "digits-gated"):
         samples(name, target)
 
@@ -45,25 +65,27 @@ def samples(name: str, target: Path) -> None:
 class Camera:
     """The window and what it takes to photograph it."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, *, every: bool) -> None:
         from arstudio.gui.demo import Tour
         from arstudio.gui.main_window import MainWindow
         from arstudio.gui.studio import Studio
 
-        self.target = target
+        self.target, self.every = target, every
         self.window = MainWindow(Studio())
         self.studio = self.window.studio
         self.tour = Tour(self.window, target)
 
     def photograph(self, name: str) -> None:
-        """Dark, light, and small."""
+        """Dark, light, and small; at another scale dark only."""
         window = self.window
-        for scheme in ("dark", "light"):
+        for scheme in ("dark", "light") if not os.environ.get(SCALE) else ("dark",):
             window.choose_theme(scheme)
             window.resize(1280, 800)
             window.reset_layout()
             self.tour.pause(0.4)
             window.grab().save(str(self.target / f"{name}-{scheme}.png"))
+        if os.environ.get(SCALE):
+            return
         window.resize(1024, 700)
         window.reset_layout()
         self.tour.pause(0.4)
@@ -71,12 +93,34 @@ class Camera:
         window.resize(1280, 800)
         window.reset_layout()
 
+    def start(self) -> None:
+        """Until the first drawing is there."""
+        self.window.show()
+        self.window.complete_start()
+        self.tour.wait("the first drawing", self.tour.drawn)
+
+    def teach(self) -> None:
+        """Every step of the tour and the lessons."""
+        from arstudio.gui.lessons import LESSONS, TOUR
+
+        self.start()
+        self.lessons((TOUR, *LESSONS))
+        self.window.close()
+
+    def lessons(self, names: tuple[str, ...]) -> None:
+        """Step through lessons, each step photographed when all it does is done."""
+        teacher, tour = self.window.teacher, self.tour
+        for name in names:
+            teacher.begin_named(name)
+            while teacher.lesson is not None:
+                tour.wait(f"step {teacher.index + 1} of {name}", lambda: not teacher.busy)
+                self.photograph(f"lesson-{name}-{teacher.index + 1}")
+                teacher.next()
+
     def run(self) -> None:
         """Every panel."""
         window, studio, tour = self.window, self.studio, self.tour
-        window.show()
-        window.complete_start()
-        tour.wait("the first drawing", tour.drawn)
+        self.start()
         spec = studio.trace.spec
         studio.seek(int(spec.sites * 0.55))
         studio.select((0, spec.height // 2 - 2, spec.width // 2))
@@ -86,6 +130,15 @@ class Camera:
         self.inspect()
         self.complete()
         self.train()
+        if self.every:
+            from arstudio.gui.lessons import LESSONS, TOUR
+
+            window.show_generate()
+            window.presentation.toggle()
+            tour.pause(0.4)
+            window.grab().save(str(self.target / "presentation.png"))
+            window.presentation.toggle()
+            self.lessons((TOUR, *LESSONS))
         window.close()
 
     def train(self) -> None:
@@ -170,7 +223,8 @@ class Camera:
     def inspect(self) -> None:
         """Maps on the image, and a past pixel that might have been different."""
         window, studio, tour, inspector = self.window, self.studio, self.tour, self.window.inspector
-        for key in ("surprise", "error", "sees", "depends"):
+        more = ("entropy", "argmax", "expectation") if self.every else ()
+        for key in ("surprise", *more, "error", "sees", "depends"):
             tour.click(inspector.overlays.button(key))
             tour.wait(f"the map of {key}", lambda: window.generate_panel.view._overlay is not None and not inspector.maps.busy)
             self.photograph(f"inspect-{key}")

@@ -19,14 +19,12 @@ LESSONS = ("chain-rule", "why-mask", "blind-spot", "temperature", "likelihood")
 
 @dataclass(frozen=True)
 class Step:
-    """`point` names a part of the window (`teacher.PLACES`), `card` the one the words cover, if they must not stand beside
-    it; `do` holds verbs of `teacher.Teacher` with their arguments."""
+    """`point` names a part of the window (`teacher.PLACES`); `do` holds verbs of `teacher.Teacher` with their arguments."""
 
     title: str
     text: str
     point: str
     do: tuple[tuple[Any, ...], ...]
-    card: str = ""
 
 
 @dataclass(frozen=True)

@@ -175,19 +175,31 @@ class Teacher(QObject):
     def _point(self) -> None:
         """Ring and card at the part of the window the step speaks of."""
         step = self.lesson.steps[self.index]
-        place, cover = self._rect(step.point), self._rect(step.card)
+        place = self._rect(step.point)
         self.ring.setVisible(place.isValid())
         self.ring.setGeometry(place.adjusted(-4, -4, 4, 4).intersected(self.window.rect()))
         self.ring.raise_()
-        if cover.isValid():
-            self.card.place_over(cover)
-        else:
-            self.card.place_beside(place)
+        self.card.place_beside(place, self._kept(step.point))
         self.card.raise_()
+
+    def _kept(self, point: str) -> list[tuple[QRect, float]]:
+        """What the words should not cover: what they speak of, pictures and distributions before all else."""
+        window, panel = self.window, self.window.generate_panel
+        views = [v for v in panel.sides.views if v.isVisible() and v.image() is not None]
+        pictures = [QRect(v.mapTo(window, v.target().topLeft().toPoint()), v.target().size().toSize()) for v in views]
+        kept = [(picture, 3.0) for picture in pictures]
+        if point != "stage":    # of the stage only its pictures count
+            kept.append((self._rect(point), 2.0))
+        for name, cost in (("distribution", 3.0), ("sum", 1.0), ("timeline", 1.0), ("grid", 0.5), ("library", 0.2)):
+            kept.append((self._rect(name), cost))
+        others = (panel.draw_button, window.toolbar, window.tabs, window.inspector.figures)
+        return kept + [(self._rect_of(other), 1.0) for other in others]
 
     def _rect(self, name: str) -> QRect:
         """Where a part of the window is now; an invalid rectangle if it is not to be seen."""
-        widget = PLACES[name](self.window) if name else None
+        return self._rect_of(PLACES[name](self.window) if name else None)
+
+    def _rect_of(self, widget: QWidget | None) -> QRect:
         if widget is None or not widget.isVisibleTo(self.window):
             return QRect()
         return QRect(widget.mapTo(self.window, widget.rect().topLeft()), widget.size())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -11,6 +13,8 @@ from arstudio.gui.widgets.controls import icon_button, label
 
 WIDTH = 308
 GAP = 14    # between the card and what it points at
+STEP = 12    # between two places that are tried
+NEAR = 10.0    # a pixel of distance costs as much as so many that are covered
 
 
 class Ring(QWidget):
@@ -85,28 +89,24 @@ class CoachCard(QFrame):
         self.layout().activate()
         self.resize(WIDTH, self.layout().totalHeightForWidth(WIDTH))    # as high as the words need
 
-    def place_beside(self, target: QRect) -> None:
-        """Go where the window has room: right, left, below or above `target` (in the parent's coordinates), else its corner."""
-        self.move(_free_place(self.size(), target, self.parentWidget().rect().adjusted(GAP, GAP, -GAP, -GAP)))
-
-    def place_over(self, target: QRect) -> None:
-        """Go to the upper left corner of `target`, as far as the window allows."""
-        room = self.parentWidget().rect().adjusted(GAP, GAP, -GAP, -GAP)
-        left, top = room.right() - self.width(), room.bottom() - self.height()
-        self.move(max(room.left(), min(target.left(), left)), max(room.top(), min(target.top() + 4 * GAP, top)))
+    def place_beside(self, target: QRect, kept: list[tuple[QRect, float]]) -> None:
+        """Go where least is covered, near `target`: `kept` holds parts of the parent and what a covered square pixel of each
+        costs."""
+        self.move(best_place(self.size(), target, self.parentWidget().rect().adjusted(GAP, GAP, -GAP, -GAP), kept))
 
 
-def _free_place(size: QSize, target: QRect, room: QRect) -> QPoint:
-    def within(value: int, low: int, high: int) -> int:
-        return max(low, min(value, high))
+def best_place(size: QSize, target: QRect, room: QRect, kept: list[tuple[QRect, float]]) -> QPoint:
+    """Upper left corner inside `room` that covers least of what is kept; of equals the one nearest to `target`."""
+    boxes = [(r.left() - GAP, r.top() - GAP, r.right() + GAP, r.bottom() + GAP, cost) for r, cost in kept if r.isValid()]
+    wide, high, near = size.width(), size.height(), target.center()
 
-    across = within(target.top(), room.top(), room.bottom() - size.height())
-    along = within(target.center().x() - size.width() // 2, room.left(), room.right() - size.width())
-    choices = (
-        QPoint(target.right() + GAP, across), QPoint(target.left() - GAP - size.width(), across),
-        QPoint(along, target.bottom() + GAP), QPoint(along, target.top() - GAP - size.height()),
-    )
-    for point in choices:
-        if room.contains(QRect(point, size)):
-            return point
-    return QPoint(room.right() - size.width(), room.bottom() - size.height())
+    def cost(x: int, y: int) -> float:
+        covered = sum(
+            c * max(0, min(x + wide, right) - max(x, left)) * max(0, min(y + high, bottom) - max(y, top))
+            for left, top, right, bottom, c in boxes
+        )
+        return covered + NEAR * math.hypot(x + wide / 2 - near.x(), y + high / 2 - near.y())
+
+    xs = range(room.left(), max(room.right() - wide, room.left()) + 1, STEP)
+    ys = range(room.top(), max(room.bottom() - high, room.top()) + 1, STEP)
+    return QPoint(*min(((x, y) for x in xs for y in ys), key=lambda place: cost(*place)))
