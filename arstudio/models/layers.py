@@ -68,6 +68,9 @@ class Ready(nn.Module):
         """Forget what was prepared: the weights are new. Never on a network that is trained."""
         self.made: dict[str, Any] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "made": {}} if "made" in self.__dict__ else self.__dict__    # copies make their own
+
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """What `make` gives, made once in a frozen copy."""
         if name not in self.made:
