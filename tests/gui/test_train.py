@@ -133,6 +133,7 @@ def test_what_a_training_may_reach_is_read_from_measured_runs(qtbot, panel):
     expected = expectation(
         "gated_pixelcnn", "digits", probed.spec, probed.estimate.parameters, probed.passes(*panel.choices.budget())
     )
+    assert expected is not None, (probed.spec, probed.dataset, probed.passes(*panel.choices.budget()))
     assert shown.text("expected") == f"{probed.spec.bits_per_dim(expected.nats):.2f} bits/dim"
     panel.choices.choose_dataset("digits", 0)
     qtbot.waitUntil(lambda: panel.probed is not None and panel.probed.spec is not None
