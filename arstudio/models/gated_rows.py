@@ -58,7 +58,9 @@ def horizontal(
     (B, W, …), weights and bias, and columns of padding. `together` images, or as many pixels as their rows have, at once."""
     scattered = images.numel() > 0
     count = images.size(0) if scattered else (last - first) * (stop - start)
-    part = together * above[0].size(1) if scattered else together * (stop - start)     # pixels of a part
+    part = together * above[0].size(1)                                         # pixels, unless scattered of whole images
+    if not scattered:
+        part = max(part // (stop - start), 1) * (stop - start)
     h = torch.empty([count, outs[0].size(1)], dtype=above[0].dtype, device=above[0].device)
     for i in range(len(above)):
         end = 0
