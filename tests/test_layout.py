@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TOP = {"arstudio", "resources", "packaging", "tests", "pyproject.toml", "README.md", "LICENSE"}
 ROOMS = {
-    "__init__.py", "__main__.py", "py.typed", "image.py", "progress.py", "resources.py", "README.md",
+    "__init__.py", "__main__.py", "py.typed", "image.py", "openmp.py", "progress.py", "resources.py", "README.md",
     "models", "data", "training", "sampling", "analysis", "cli", "gui",
 }
 
