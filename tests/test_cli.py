@@ -28,8 +28,9 @@ from arstudio.models.modelfile import Facts
 from arstudio.sampling import Sampler, SampleSettings, sample
 from arstudio.sampling.export import read_info
 from arstudio.sampling.sampler import balanced_classes
+from arstudio.training.config import TrainConfig
 from arstudio.training.evaluation import evaluate
-from arstudio.training.loop import TrainConfig, Trainer
+from arstudio.training.loop import Trainer
 from arstudio.training.setup import DataView, new_trainer
 
 SPEC, RGB = ImageSpec(1, 8, 8, 17), ImageSpec(3, 5, 6, 4)

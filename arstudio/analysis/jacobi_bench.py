@@ -20,7 +20,7 @@ from arstudio.models import load_model, preset_settings
 from arstudio.models.base import AutoregressiveModel
 from arstudio.progress import Muted, Progress
 from arstudio.sampling import Sampler, SampleSettings
-from arstudio.training.loop import TrainConfig
+from arstudio.training.config import TrainConfig
 from arstudio.training.setup import DataView, new_trainer
 
 SIDES = (7, 14, 21, 28)

@@ -64,8 +64,9 @@ def measure(job: Job) -> Row:
 
     from arstudio.models import load_model, preset_settings
     from arstudio.sampling import SampleSettings, sample
+    from arstudio.training.config import TrainConfig
     from arstudio.training.evaluation import evaluate
-    from arstudio.training.loop import TrainConfig, machine
+    from arstudio.training.loop import machine
     from arstudio.training.setup import DataView, new_trainer
 
     view = DataView(dataset=job.dataset, levels=job.levels)

@@ -21,7 +21,8 @@ from arstudio.data import DatasetInfo, ImageDataset, Split
 from arstudio.image import ImageSpec
 from arstudio.models import threads
 from arstudio.progress import Progress
-from arstudio.training.loop import TrainConfig, Trainer, machine
+from arstudio.training.config import TrainConfig
+from arstudio.training.loop import Trainer, machine
 from arstudio.training.setup import build, pick_device
 
 

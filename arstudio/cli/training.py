@@ -101,8 +101,8 @@ def train(
         )
     from arstudio.models import preset_settings
     from arstudio.training import recipes
+    from arstudio.training.config import TrainConfig
     from arstudio.training.evaluation import units
-    from arstudio.training.loop import TrainConfig
     from arstudio.training.setup import DataView, new_trainer, resume_trainer
     from arstudio.training.workers import join
 

@@ -57,7 +57,7 @@ def _headless(choice: Any) -> float:
     from arstudio.gui.benchmark import in_thread
     from arstudio.gui.panels.train_session import draw_film
     from arstudio.progress import Progress
-    from arstudio.training.loop import TrainConfig
+    from arstudio.training.config import TrainConfig
     from arstudio.training.setup import new_trainer
 
     with tempfile.TemporaryDirectory() as place:

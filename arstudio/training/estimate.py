@@ -22,7 +22,8 @@ from torch import Tensor
 from arstudio.data import DatasetInfo, ImageDataset, Split
 from arstudio.image import ImageSpec
 from arstudio.progress import Progress
-from arstudio.training.loop import TrainConfig, Trainer
+from arstudio.training.config import TrainConfig
+from arstudio.training.loop import Trainer
 from arstudio.training.runs import RunError
 from arstudio.training.setup import build, pick_device
 

@@ -13,7 +13,7 @@ from arstudio.progress import Cancelled, Progress
 
 CHILD = """
 import resource, sys
-from arstudio.training.loop import TrainConfig
+from arstudio.training.config import TrainConfig
 from arstudio.training.setup import DataView, new_trainer
 from arstudio.progress import Progress
 

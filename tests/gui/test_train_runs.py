@@ -16,7 +16,7 @@ from arstudio.gui.panels import train_runs
 from arstudio.gui.panels.train_exports import DifferencesDialog
 from arstudio.gui.widgets.run_table import COLUMNS, NOTES, remarks_of, text_of
 from arstudio.models import load_model
-from arstudio.training.loop import TrainConfig
+from arstudio.training.config import TrainConfig
 from arstudio.training.places import runs_root
 from arstudio.training.runs import Remarks, Run
 from arstudio.training.setup import DataView, new_trainer
@@ -175,7 +175,7 @@ import sys, time
 from pathlib import Path
 from arstudio.progress import Progress
 from arstudio.sampling import SampleSettings, sample
-from arstudio.training.loop import TrainConfig
+from arstudio.training.config import TrainConfig
 from arstudio.training.setup import DataView, new_trainer
 
 class Until(Progress):

@@ -10,7 +10,7 @@ from arstudio.image import ImageSpec
 from arstudio.models import create
 from arstudio.models.orders import Order
 from arstudio.progress import Progress
-from arstudio.training.loop import TrainConfig
+from arstudio.training.config import TrainConfig
 from arstudio.training.setup import DataView, new_trainer, resume_trainer
 
 SPEC, TINY, RGB = ImageSpec(1, 3, 4, 3), ImageSpec(1, 2, 2, 3), ImageSpec(3, 1, 1, 3)

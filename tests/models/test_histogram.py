@@ -10,8 +10,8 @@ from arstudio.models import ClassRequired, ConfigError, create, load_model
 from arstudio.models.histogram import count_levels
 from arstudio.sampling import SampleSettings, sample
 from arstudio.training.baselines import histogram_nats
+from arstudio.training.config import TrainConfig
 from arstudio.training.evaluation import evaluate
-from arstudio.training.loop import TrainConfig
 from arstudio.training.setup import DataView, new_trainer, resume_trainer
 
 SPEC = ImageSpec(3, 2, 2, 3)

@@ -10,7 +10,7 @@ from arstudio.image import ImageSpec
 from arstudio.models import create, load_model, make_config, preset_settings, save_model
 from arstudio.models.attention import Memory, causal_attention
 from arstudio.models.tokens import SPREAD, spread_colours
-from arstudio.training.loop import TrainConfig
+from arstudio.training.config import TrainConfig
 from arstudio.training.setup import DataView, new_trainer, resume_trainer
 
 TINY = {"layers": 2, "width": 8, "heads": 2}

@@ -8,8 +8,8 @@ import torch
 from arstudio.data import load
 from arstudio.models import MODELS, create, load_model, preset_settings
 from arstudio.training.baselines import histogram_nats
+from arstudio.training.config import TrainConfig
 from arstudio.training.evaluation import evaluate
-from arstudio.training.loop import TrainConfig
 from arstudio.training.setup import DataView, new_trainer
 
 COUNTING = [name for name in sorted(MODELS) if MODELS[name].model.closed_form]

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reas
 LIVES = """
 import os, sys
 from pathlib import Path
-from arstudio.training.loop import TrainConfig
+from arstudio.training.config import TrainConfig
 from arstudio.training.setup import DataView, new_trainer, resume_trainer
 
 def live(path):

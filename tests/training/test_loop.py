@@ -20,8 +20,9 @@ from arstudio.models import create, load_model
 from arstudio.models.modelfile import WriteError
 from arstudio.progress import Progress
 from arstudio.sampling import SampleSettings, sample
+from arstudio.training.config import TrainConfig
 from arstudio.training.evaluation import evaluate
-from arstudio.training.loop import FILM, TrainConfig, Trainer, start_run
+from arstudio.training.loop import FILM, Trainer, start_run
 from arstudio.training.runs import Run, RunError
 from arstudio.training.setup import DataView, new_trainer, resume_trainer
 

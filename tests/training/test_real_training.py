@@ -8,8 +8,8 @@ import pytest
 from arstudio.data import load
 from arstudio.image import ImageSpec
 from arstudio.models import load_model
+from arstudio.training.config import TrainConfig
 from arstudio.training.evaluation import evaluate, units
-from arstudio.training.loop import TrainConfig
 from arstudio.training.recipes import levels_offered
 from arstudio.training.runs import Run
 from arstudio.training.setup import DataView, new_trainer

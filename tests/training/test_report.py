@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from arstudio.sampling import SampleSettings, sample
+from arstudio.training.config import TrainConfig
 from arstudio.training.differences import differences, settings_of
-from arstudio.training.loop import TrainConfig
 from arstudio.training.report import report_html
 from arstudio.training.runs import Remarks, Run, RunError
 from arstudio.training.setup import DataView, new_trainer

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from arstudio.data import DatasetError
 from arstudio.models import ConfigError, save_model
 from arstudio.models.modelfile import ModelFileError
-from arstudio.training.loop import TrainConfig
+from arstudio.training.config import TrainConfig
 from arstudio.training.runs import Point, Run, RunError, list_runs
 from arstudio.training.setup import DataView, build, new_trainer, pick_device, resume_trainer
 

@@ -8,8 +8,8 @@ import torch
 
 from arstudio.models import load_model
 from arstudio.progress import Progress
+from arstudio.training.config import TrainConfig
 from arstudio.training.evaluation import evaluate
-from arstudio.training.loop import TrainConfig
 from arstudio.training.runs import Remarks, Run, RunError
 from arstudio.training.setup import DataView, new_trainer, resume_trainer
 

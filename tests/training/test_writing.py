@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from arstudio.models import load_model
 from arstudio.models.modelfile import WriteError
 from arstudio.progress import Progress
+from arstudio.training.config import TrainConfig
 from arstudio.training.lock import NAME, SILENCE, RunBusy, WriterLock, writer_of
-from arstudio.training.loop import TrainConfig
 from arstudio.training.runs import Run, RunError
 from arstudio.training.setup import DataView, new_trainer, resume_trainer
 

@@ -206,7 +206,7 @@ def train(session: Session, choice: Choice, shelf: Shelf) -> Callable[[TaskProgr
     """The work of a new run; it returns a training.loop.Outcome and raises errors of one sentence."""
 
     def work(progress: TaskProgress) -> Any:
-        from arstudio.training.loop import TrainConfig
+        from arstudio.training.config import TrainConfig
         from arstudio.training.setup import new_trainer
 
         progress.report(None, "loading data and building the network")

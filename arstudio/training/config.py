@@ -1,0 +1,42 @@
+"""How a model is to be trained: what a person chooses before the start, checked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from arstudio.training.runs import RunError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How to train. Exactly one of `minutes` and `epochs` is the budget;
+    `patience` epochs without progress end it (0: never)."""
+
+    minutes: float = 0.0
+    epochs: float = 0.0
+    batch: int = 32
+    learning_rate: float = 2e-3
+    warmup: int = 50
+    final_share: float = 0.02
+    clip: float = 1.0
+    ema: float = 0.998
+    weight_decay: float = 0.0
+    patience: int = 0
+    seed: int = 0
+    validation_images: int = 1000
+    samples: int = 16
+    autosave: float = 60.0    # seconds between saves, besides those at every improvement
+
+    def __post_init__(self) -> None:
+        if (self.minutes > 0) == (self.epochs > 0):
+            raise RunError("Give the run one budget: minutes or epochs, more than 0.")
+        lows = {
+            "minutes": 0, "epochs": 0, "batch": 1, "learning_rate": 0, "warmup": 0, "final_share": 0,
+            "clip": 0, "weight_decay": 0, "autosave": 0, "patience": 0, "validation_images": 1, "samples": 1,
+        }
+        for name, low in lows.items():
+            if not low <= getattr(self, name) < math.inf:
+                raise RunError(f"{name} must be at least {low}, not {getattr(self, name)}.")
+        if not 0 <= self.ema < 1:
+            raise RunError(f"ema must be in [0, 1), not {self.ema}.")
