@@ -127,7 +127,7 @@ class AutoregressiveModel(nn.Module):
     any_order: ClassVar[bool] = False      # `reordered` gives a model of any other order with the same weights
     attends: ClassVar[bool] = False        # its layers call `attention.causal_attention`; see `attention_places`
     in_blocks: ClassVar[bool] = False      # its decoder has `look`: many pixels at once, with values guessed
-    shares_blocks = True                   # drawing large batches in blocks is faster on several threads
+    images_a_thread: int = 4     # drawing in blocks is faster on several threads where each has so many images
     blocks_below: int = 10**9    # so many images or more are drawn as fast site by site (measured at `small`)
     slow_exact: ClassVar[bool] = False     # `log_prob` takes a pass a pixel; training is watched by `validation_loss`
 

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from arstudio.models.gated_pixelcnn import GatedLayer, GatedPixelCNN
 
 SHARED = 16      # images a thread should have at least to enter a row
-MANY = 224
-MOST = 2048      # and where one plain product of them all is faster again
+MANY = 224       # pixels of a row in all images together from which tiled convolutions pay
 TOGETHER = 16    # images whose rows go through a layer together: what is between two products stays in a core's cache
 
 

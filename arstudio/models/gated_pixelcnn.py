@@ -180,15 +180,15 @@ class GatedPixelCNN(AutoregressiveModel):
         return self.head(h).reshape(len(x), self.spec.channels, -1)[:, channel]
 
     @property
-    def shares_blocks(self) -> bool:
-        """A narrow network's products are too short for two threads, which then wait for the interpreter's lock: measured
-        on 2 cores with 48 and 128 channels."""
-        return self.config.channels >= WIDE
+    def images_a_thread(self) -> int:
+        """A narrow network's products are short, and two threads soon wait for the interpreter's lock: measured on 2 cores
+        with 48 and 128 channels."""
+        return 4 if self.config.channels >= WIDE else 16
 
     @property
     def blocks_below(self) -> int:
         """Wide networks and binary images, whose guesses are mostly right, are faster in blocks however many there are."""
-        return 10**9 if self.config.channels >= WIDE or self.spec.levels == 2 else 6
+        return 10**9 if self.config.channels >= WIDE or self.spec.levels == 2 else 12
 
     def decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
         return GatedPixelCNNDecoder(self, batch, y)

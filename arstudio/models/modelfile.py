@@ -17,6 +17,7 @@ import json
 import math
 import os
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -205,9 +206,11 @@ def find_model(text: str | Path) -> Path:
     try:
         return resource("models", f"{text}.safetensors")
     except FileNotFoundError:
-        names = ", ".join(card.name for card in bundled_models())
+        names = [card.name for card in bundled_models()]
+        near = get_close_matches(str(text), names, 3, 0.5) or names[:3]
         raise ModelFileError(
-            f"There is no model {str(text)!r}: give a model file, a run directory or one of {names}."
+            f"There is no model {str(text)!r}: give a model file, a run directory or one of the {len(names)} that "
+            f"`arstudio models` lists, such as {', '.join(near)}."
         ) from None
 
 

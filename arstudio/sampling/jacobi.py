@@ -30,8 +30,6 @@ from arstudio.sampling.draw import decide
 from arstudio.sampling.sampler import Sampler
 from arstudio.sampling.trace import DRAWN, Trace
 
-SHARED = 4    # images a thread should have at least
-
 
 class JacobiSampler(Sampler):
     """A Sampler whose `step` settles a run of sites by one look. `iterations` counts the looks, `looked` the pixels in them.
@@ -65,7 +63,7 @@ class JacobiSampler(Sampler):
     def _run(self, progress: Progress | None, until: int | None) -> Trace:
         progress, sites = progress or Progress(), self.trace.spec.sites
         end = sites if until is None else min(until, sites)
-        parts = min(threads.ALL, len(self._rows) // SHARED) if self.model.shares_blocks else 1
+        parts = min(threads.ALL, len(self._rows) // self.model.images_a_thread)
         shares = np.array_split(self._rows, max(1, parts))
         if self.method != "blocks" or len(shares) < 2:
             return super()._run(progress, until)

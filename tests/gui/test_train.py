@@ -126,6 +126,7 @@ def test_what_a_training_may_reach_is_read_from_measured_runs(qtbot, panel):
     from arstudio.training.expectations import expectation
 
     panel.show()
+    panel.choices.choose_minutes(30)    # more passes than the shortest measured run, on any machine
     choose(panel.choices.model, "gated_pixelcnn")
     qtbot.waitUntil(lambda: panel.probed is not None and panel.probed.model == "gated_pixelcnn"
                     and panel.probed.estimate is not None, timeout=WAIT)

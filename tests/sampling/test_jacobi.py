@@ -8,7 +8,8 @@ from arstudio.image import ImageSpec
 from arstudio.models import threads
 from arstudio.progress import Cancelled, Progress
 from arstudio.sampling import Sampler, SampleSettings, choose, sample
-from arstudio.sampling.jacobi import SHARED
+
+SHARED = 4    # images a thread
 
 GREY, RGB, REAL = ImageSpec(1, 5, 6, 4), ImageSpec(3, 3, 4, 4), ImageSpec(1, 3, 4, 0)
 GATED = {"channels": 9, "dilations": (1, 2, 1), "head": 9}
@@ -112,7 +113,7 @@ class Slow(Progress):
 
 def test_images_shared_between_threads_come_out_the_same_and_can_be_stopped(grey, monkeypatch):
     monkeypatch.setattr(threads, "ALL", 3)
-    monkeypatch.setattr(type(grey), "shares_blocks", True)
+    monkeypatch.setattr(type(grey), "images_a_thread", SHARED)
     count, way = 3 * SHARED + 1, SampleSettings(seed=5)
     alone = sample(grey, count, way, method="incremental")
     sampler, progress = Sampler(grey, way, count, method="blocks"), Slow(8)
@@ -130,7 +131,7 @@ def test_images_shared_between_threads_come_out_the_same_and_can_be_stopped(grey
 
 def test_a_failure_in_a_thread_ends_the_others_and_is_told(grey, monkeypatch):
     monkeypatch.setattr(threads, "ALL", 2)
-    monkeypatch.setattr(type(grey), "shares_blocks", True)
+    monkeypatch.setattr(type(grey), "images_a_thread", SHARED)
     sampler = Sampler(grey, SampleSettings(seed=5), 2 * SHARED, method="blocks")
     advance = sampler._advance
 
