@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 def arstudio(*arguments, cwd):
     env = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     return subprocess.run(
-        [sys.executable, "-m", "arstudio", *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=280
+        [sys.executable, "-m", "arstudio", *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=600
     )
 
 
