@@ -140,7 +140,7 @@ class GatedPixelCNNDecoder(Decoder):
             TOGETHER, part.start, part.stop, row,
         )
 
-    def _constants_of(self, part: slice, row: int) -> list[tuple[Array, Array]]:
+    def _constants_of(self, part: slice, row: int) -> list[tuple[Tensor, Tensor]]:
         """What classes and places add in each layer of some images: see `Prepared.constants`."""
         if self.model.context_bias is not None:
             biases = self.model.located([bias[part, None] for bias in self.biases], self.context[part, row])
