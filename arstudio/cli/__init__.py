@@ -2,9 +2,10 @@
 
     console.py    what all commands share: bars, JSON, sentences for errors, Ctrl-C
     options.py    options that several commands take, described once
-    training.py   train                    drawing.py   sample, complete
-    reading.py    inspect, the likelihood  lists.py     models, datasets
-    evaluating.py evaluate: likelihood, completion
+    training.py   train                    drawing.py     sample
+    completing.py complete                 reading.py     inspect
+    evaluating.py evaluate: likelihood,    likelihood.py  the likelihood of a dataset
+                  completion               lists.py       models, datasets
     shows.py      demo, bench
 
 Nothing here is imported with torch or Qt: a command loads its room when it runs, so `arstudio --help` stays
@@ -22,8 +23,9 @@ from typing import Annotated
 import typer
 
 from arstudio import __version__
+from arstudio.cli.completing import complete
 from arstudio.cli.console import Commands
-from arstudio.cli.drawing import complete, sample
+from arstudio.cli.drawing import sample
 from arstudio.cli.evaluating import evaluations
 from arstudio.cli.lists import datasets, models
 from arstudio.cli.reading import inspect

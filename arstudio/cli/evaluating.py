@@ -11,9 +11,8 @@ import typer
 from typer.core import TyperGroup
 
 from arstudio.cli.console import Bar, UsageSentence, destination, open_model, say, show
+from arstudio.cli.likelihood import likelihood, origin_of, view_for
 from arstudio.cli.options import Device, Json, Model
-from arstudio.cli.reading import evaluate as likelihood
-from arstudio.cli.reading import origin_of, view_for
 
 
 class Evaluations(TyperGroup):

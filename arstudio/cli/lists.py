@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from arstudio.cli.console import UsageSentence, show, tables
 from arstudio.cli.options import Json
+
+if TYPE_CHECKING:
+    from arstudio.models.modelfile import ModelCard
+    from arstudio.models.registry import ModelEntry
 
 
 def models(
@@ -40,49 +44,16 @@ def models(
         return
     cards = bundled_models()
     if json:
-        show(
-            {
-                "bundled": [
-                    {
-                        "name": c.name,
-                        "architecture": c.model,
-                        "title": c.title,
-                        "kind": c.kind,
-                        "spec": c.spec,
-                        "config": c.config,
-                        "num_classes": c.num_classes,
-                        "class_names": c.class_names,
-                        "facts": c.facts,
-                        "path": c.path,
-                        "bytes": c.path.stat().st_size,
-                    }
-                    for c in cards
-                ],
-                "architectures": [
-                    {
-                        "name": entry.name,
-                        "title": entry.title,
-                        "paper": entry.paper,
-                        "summary": entry.summary,
-                        "settings": {f.name: f.default for f in dataclasses.fields(entry.config)},
-                    }
-                    for entry in MODELS.values()
-                ],
-            }
-        )
+        show({"bundled": [_bundled(card) for card in cards], "architectures": [_architecture(e) for e in MODELS.values()]})
         return
     from rich.table import Table
 
-    table = Table(
-        "Bundled", "Model", "Images", "Classes", "Nats", "Bits/dim", "Split", box=None, header_style="bold"
-    )
+    table = Table("Bundled", "Model", "Images", "Classes", "Nats", "Bits/dim", "Split", box=None, header_style="bold")
     for c in cards:
         facts = c.facts
         nats = "" if facts.nats is None else f"{facts.nats:.2f}"
         bits = "" if facts.bits_per_dim is None else f"{facts.bits_per_dim:.3f}"
-        table.add_row(
-            c.name, c.title, f"{facts.dataset} {c.spec}", str(c.num_classes or ""), nats, bits, facts.split
-        )
+        table.add_row(c.name, c.title, f"{facts.dataset} {c.spec}", str(c.num_classes or ""), nats, bits, facts.split)
     known = Table("For train --model", "Title", "Source", "What", box=None, header_style="bold")
     for entry in MODELS.values():
         known.add_row(entry.name, entry.title, entry.paper, entry.summary)
@@ -90,6 +61,27 @@ def models(
     console.print(table if cards else "No models are bundled with this installation.")
     console.print()
     console.print(known)
+
+
+def _bundled(card: ModelCard) -> dict[str, Any]:
+    return {
+        "name": card.name,
+        "architecture": card.model,
+        "title": card.title,
+        "kind": card.kind,
+        "spec": card.spec,
+        "config": card.config,
+        "num_classes": card.num_classes,
+        "class_names": card.class_names,
+        "facts": card.facts,
+        "path": card.path,
+        "bytes": card.path.stat().st_size,
+    }
+
+
+def _architecture(entry: ModelEntry) -> dict[str, Any]:
+    settings = {f.name: f.default for f in dataclasses.fields(entry.config)}
+    return {"name": entry.name, "title": entry.title, "paper": entry.paper, "summary": entry.summary, "settings": settings}
 
 
 def _explain(name: str, dataset: str, levels: int, json: bool) -> None:
