@@ -19,7 +19,7 @@ from arstudio.progress import Progress
 
 new_trainer(sys.argv[2] + "/small", DataView(dataset="digits"), "fvsbn", TrainConfig(epochs=0.1), device="cpu").fit()
 used = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmData")) * 1024
-resource.setrlimit(resource.RLIMIT_DATA, (used + 64 * 2**20,) * 2)    # 47 are used; the images are 78, their split as much again
+resource.setrlimit(resource.RLIMIT_DATA, (used + 64 * 2**20,) * 2)    # 47 are used; the images are 78, as is their split
 try:
     bytearray(78 * 10**6)
 except MemoryError:
