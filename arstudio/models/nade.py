@@ -8,7 +8,7 @@ Larochelle & Murray 2011, "The Neural Autoregressive Distribution Estimator". W 
 and g is the sigmoid (`units`).
 Deviations: more than two levels by a softmax with φ the indicator vector of the level; an optional class adds
 a bias to a_1; binary inputs are ±1 instead of 0/1, which only moves constants into c. `small` and `medium` have rectified
-linear units, g(a) = max(0, a), which learn far more in the first minutes: see "Every system" in the README.
+linear units, g(a) = max(0, a), which learn far more in the first minutes: see tests/benchmarks/README.md.
 
 Shapes: φ (B, D, E), activations (B, D, H), logits (B, D, P), sites *in order*.
 """
