@@ -119,6 +119,9 @@ def private_settings(folder: str | Path) -> None:
     QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(folder))
 
 
+IMPORTED = 100    # modules more than before that are worth leaving out of collections
+
+
 class Health:
     """Keeps cyclic garbage collection on the GUI thread, and turns uncaught errors into one message and a log entry."""
 
@@ -129,6 +132,7 @@ class Health:
             happened = Signal(str)
 
         gc.disable()
+        self._modules = 0
         sys.setswitchinterval(0.001)    # the drawing thread and this one hand over more often: less lag, faster drawing
         self.timer = QTimer(interval=1000)
         self.timer.timeout.connect(self.collect)
@@ -141,9 +145,12 @@ class Health:
         sys.excepthook = self._hook
         threading.excepthook = lambda args: self._hook(args.exc_type, args.exc_value, args.exc_traceback)
 
-    @staticmethod
-    def collect() -> None:
-        """Collect as often as the counters ask for, here and nowhere else."""
+    def collect(self) -> None:
+        """Collect as often as the counters ask for, here and nowhere else. What imports have brought stays for good, and
+        going through it would stop the window for a tenth of a second, so it is left out."""
+        if len(sys.modules) > self._modules + IMPORTED:
+            self._modules = len(sys.modules)
+            gc.freeze()
         counts, limits = gc.get_count(), gc.get_threshold()
         for generation in (2, 1, 0):
             if counts[generation] > limits[generation]:

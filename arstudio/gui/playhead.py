@@ -9,13 +9,14 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, SignalInstance, Slot
 
 if TYPE_CHECKING:
     from arstudio.sampling import Trace
 
 FULL_SPEED = math.inf
 SMOOTH, FOLLOWING = 16, 31    # ms between two looks at the trace; while following, every look costs the drawing time
+LAST = 8    # ms between the last turns of what is read, when all is shown
 READ, READ_FOLLOWING = 0.08, 0.2    # seconds between two times when figures and words are due
 
 
@@ -23,14 +24,17 @@ class Playhead(QObject):
     """`position` counts the steps shown of `trace`. `marks` are pixel ranks in drawing order; `loop` is a pair of ranks,
     begin and end, or None.
 
-    `position_changed` is for what is watched, at every look while the playhead moves; `figures_due` for what is read: now
-    and then while it moves, and once whenever it rests or was put somewhere. `trace_changed`: another trace, or another of
-    its images, with all that belongs to it; no `position_changed` comes besides.
+    `position_changed` is for what is watched, at every look while the playhead moves. What is read has its turn now and
+    then while it moves, one at a look, so that no look takes long, and all together when it was put somewhere:
+    `figures_due` (of a pixel), `curve_due` (over the order), `words_due` (lines of text). `trace_changed`: another trace, or
+    another of its images, with all that belongs to it; no `position_changed` comes besides.
     """
 
     trace_changed = Signal()
     position_changed = Signal()
     figures_due = Signal()
+    curve_due = Signal()
+    words_due = Signal()
     playing_changed = Signal()
     marks_changed = Signal()
 
@@ -46,8 +50,9 @@ class Playhead(QObject):
         self._seen = -1
         self._exact = 0.0
         self._last = 0.0
-        self._read = 0.0           # when figures were due last
+        self._read = 0.0           # when the turns of what is read began last
         self._unread = False       # something moved since
+        self._turns: list[SignalInstance] = []     # what is to be read at the next looks
         self._clock = QTimer(self, interval=16)
         self._clock.setTimerType(Qt.TimerType.PreciseTimer)
         self._clock.timeout.connect(self._tick)
@@ -78,7 +83,10 @@ class Playhead(QObject):
         self.playing = False
         self._clock.stop()
         self.playing_changed.emit()
-        self._figures()
+        if self._unread or self._turns:
+            self._figures()
+        else:
+            self.figures_due.emit()    # some are known at rest only
 
     def toggle(self) -> None:
         """Play or pause."""
@@ -127,8 +135,14 @@ class Playhead(QObject):
             self._figures()
 
     def _figures(self) -> None:
+        """Everything that is read, now."""
+        self._begin_turns()
+        while self._turns:
+            self._turns.pop(0).emit()
+
+    def _begin_turns(self) -> None:
         self._read, self._unread = time.perf_counter(), False
-        self.figures_due.emit()
+        self._turns = [self.figures_due, self.curve_due, self.words_due]
 
     @Slot()
     def _tick(self) -> None:
@@ -149,9 +163,14 @@ class Playhead(QObject):
         if (position, cursor) != (self.position, self._seen):
             self.position, self._seen, self._unread = position, cursor, True
             self.position_changed.emit()
-        if self._unread and now - self._read >= (READ_FOLLOWING if math.isinf(self.speed) else READ):
-            self._figures()
-        if position >= trace.spec.sites and not self.drawing and self.loop is None:
+        ended = position >= trace.spec.sites and not self.drawing and self.loop is None
+        if ended:
+            self._clock.setInterval(LAST)
+        if self._turns:
+            self._turns.pop(0).emit()
+        elif self._unread and (ended or now - self._read >= (READ_FOLLOWING if math.isinf(self.speed) else READ)):
+            self._begin_turns()
+        elif ended:
             self.pause()
 
     # -- marks and loop -------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ class StatusLine(QStatusBar):
         self._shown = 0.0
         self.show_work("", None)
         studio.status.connect(self.show_work)
-        studio.figures_due.connect(self.show_likelihood)
+        studio.words_due.connect(self.show_likelihood)
 
     @Slot(str, object)
     def show_work(self, text: str, fraction: float | None) -> None:

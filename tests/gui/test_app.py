@@ -69,6 +69,32 @@ def test_an_uncaught_error_becomes_one_sentence_and_a_log_entry(qtbot, studio, m
         health.timer.stop()
 
 
+def test_collections_leave_out_what_imports_have_brought(studio, monkeypatch, tmp_path):
+    import gc
+    import threading
+    import types
+
+    from arstudio.gui import app
+
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    health = app.Health(studio, tmp_path)
+    try:
+        health.collect()
+        frozen = gc.get_freeze_count()
+        assert frozen > 1000
+        health.collect()
+        assert gc.get_freeze_count() == frozen    # nothing was imported meanwhile
+        many = {f"imported_{i}": types.ModuleType(f"imported_{i}") for i in range(app.IMPORTED + 1)}
+        for name, module in many.items():
+            monkeypatch.setitem(sys.modules, name, module)
+        health.collect()
+        assert gc.get_freeze_count() >= frozen + len(many)
+    finally:
+        health.timer.stop()
+        gc.unfreeze()
+
+
 LOADED = """
 import sys
 from arstudio.gui.app import main, private_settings

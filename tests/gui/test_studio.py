@@ -55,6 +55,25 @@ def test_playing_moves_the_playhead_at_the_chosen_speed_and_pausing_holds_it(qtb
     assert drawn.position == held
 
 
+def test_what_is_read_comes_one_at_a_look_and_all_of_it_before_the_playhead_rests(qtbot, drawn):
+    looks, heard = [0], []
+    names = ("figures_due", "curve_due", "words_due")
+    drawn._clock.timeout.connect(lambda: looks.append(len(looks)))
+    drawn.set_speed(math.inf)
+    drawn.seek(0)
+    for name in names:
+        getattr(drawn, name).connect(lambda name=name: heard.append((looks[-1], name, drawn.position, drawn.playing)))
+    drawn.play()
+    qtbot.waitUntil(lambda: not drawn.playing, timeout=5_000)
+    moving = [(look, name) for look, name, _, playing in heard if playing]
+    assert len({look for look, _ in moving}) == len(moving)
+    assert [name for _, name, at, playing in heard if at == drawn.trace.spec.sites and playing][-3:] == list(names)
+    assert [name for _, name, _, playing in heard if not playing] == ["figures_due"]
+    heard.clear()
+    drawn.seek(20)
+    assert [name for _, name, *_ in heard] == list(names)
+
+
 def test_a_forced_value_keeps_the_past_and_redraws_the_future(qtbot, drawn):
     before = drawn.trace.values.copy()
     forced = (before[0, 20] + 5) % 17

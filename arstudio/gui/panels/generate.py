@@ -117,7 +117,7 @@ class GeneratePanel(QWidget):
         self.extra_overlay: tuple[np.ndarray, float, float] | None = None
         studio.trace_changed.connect(self._trace_changed)
         studio.position_changed.connect(self.refresh)
-        for signal in (studio.figures_due, studio.branches_changed, studio.comparison_changed):
+        for signal in (studio.words_due, studio.branches_changed, studio.comparison_changed):
             signal.connect(self._say)
         studio.selection_changed.connect(self.refresh)
         studio.hover_changed.connect(self._mark)

@@ -58,7 +58,7 @@ class TimelineStrip(QWidget):
         column.addLayout(head)
         column.addWidget(self.lanes)
         column.addWidget(self.timeline, 1)
-        for signal in (studio.figures_due, studio.selection_changed, studio.branches_changed, studio.marks_changed):
+        for signal in (studio.curve_due, studio.selection_changed, studio.branches_changed, studio.marks_changed):
             signal.connect(self.refresh)
 
     @Slot(int)

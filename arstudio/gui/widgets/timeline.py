@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -12,6 +12,8 @@ from arstudio.gui import theme
 
 if TYPE_CHECKING:
     import numpy as np
+
+EDGE = 8    # widget pixels that the playhead's marks reach beyond its place
 
 
 class Timeline(QWidget):
@@ -28,6 +30,7 @@ class Timeline(QWidget):
         self._mark: int | None = None
         self._row = 1
         self._ghost: np.ndarray | None = None
+        self._top = 0.5
         self._marks: list[int] = []
         self._loop: tuple[int, int] | None = None
         self.setMinimumHeight(64)
@@ -46,8 +49,26 @@ class Timeline(QWidget):
     ) -> None:
         """bits (P,) per pixel rank, playhead after `rank` pixels, selected rank or None, pixels per image row, and the
         bits (P,) of the drawing beside this one."""
+        was, rank_was = (len(self._bits), self._top, self._mark, self._row), self._rank
+        grown = ghost is None and self._ghost is None and self._agrees(bits, min(rank, rank_was))
         self._bits, self._rank, self._mark, self._row, self._ghost = bits, rank, mark, max(row, 1), ghost
-        self.update()
+        self._top = self._highest()
+        if not grown or was != (len(bits), self._top, mark, self._row):
+            self.update()
+        elif rank != rank_was:    # only the piece between two places of the playhead
+            left, right = (self.x_of(r) for r in sorted((rank, rank_was)))
+            self.update(QRect(int(left) - EDGE, 0, int(right - left) + 2 * EDGE + 1, self.height()))
+
+    def _agrees(self, bits: np.ndarray, count: int) -> bool:
+        """True if the first bits are those that are shown."""
+        return len(bits) == len(self._bits) > 0 and bool((bits[:count] == self._bits[:count]).all())
+
+    def _highest(self) -> float:
+        """Bits at the upper edge."""
+        import numpy as np
+
+        shown = [bits for bits in (self._bits, self._ghost) if bits is not None and len(bits)]
+        return max([0.5, *(float(np.nanmax(bits)) for bits in shown if not np.isnan(bits).all())])
 
     def show_marks(self, marks: list[int], loop: tuple[int, int] | None) -> None:
         """Pixel ranks with a mark, and the ranks between which the playhead loops."""
@@ -91,7 +112,7 @@ class Timeline(QWidget):
         """Arrow keys belong to the transport actions."""
         event.ignore()
 
-    def paintEvent(self, _event: QPaintEvent) -> None:
+    def paintEvent(self, event: QPaintEvent) -> None:
         """Area under the bits, row ticks, playhead, mark."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -109,7 +130,7 @@ class Timeline(QWidget):
             begin, end = (self.x_of(rank) for rank in self._loop)
             painter.fillRect(QRectF(begin, area.top(), end - begin, area.height()), theme.colour("accent", 0.12))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)    # steps are upright; smoothing them costs time
-        self._paint_bits(painter, area, count)
+        self._paint_bits(painter, area, event.rect())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for mark in self._marks:
             self._paint_mark(painter, area, self.x_of(mark))
@@ -132,18 +153,16 @@ class Timeline(QWidget):
         top = area.top()
         painter.drawPolygon(QPolygonF([QPointF(x, top), QPointF(x + 8, top + 4), QPointF(x, top + 8)]))
 
-    def _paint_bits(self, painter: QPainter, area: QRectF, count: int) -> None:
-        import numpy as np
-
-        shown = [self._bits] if self._ghost is None or len(self._ghost) != count else [self._bits, self._ghost]
-        drawn = np.concatenate([bits[~np.isnan(bits)] for bits in shown])
-        top = max(float(drawn.max()) if len(drawn) else 1.0, 0.5)
-        if len(shown) > 1 and self._rank:
-            painter.setPen(QPen(theme.colour("dim"), 1, Qt.PenStyle.DotLine))
-            painter.drawPolyline(self._outline(self._ghost[:self._rank], area, count, top))
-        if not self._rank or not len(self._bits[:self._rank]):
+    def _paint_bits(self, painter: QPainter, area: QRectF, part: QRect) -> None:
+        """What of the bits lies in a part of the widget."""
+        first = max(self.rank_at(part.left() - EDGE) - 1, 0)
+        end = min(self._rank, self.rank_at(part.right() + EDGE) + 1)
+        if first >= end:
             return
-        line = self._outline(self._bits[:self._rank], area, count, top)
+        if self._ghost is not None and len(self._ghost) == len(self._bits):
+            painter.setPen(QPen(theme.colour("dim"), 1, Qt.PenStyle.DotLine))
+            painter.drawPolyline(self._outline(self._ghost, 0, self._rank, area))    # dots go on from its beginning
+        line = self._outline(self._bits, first, end, area)
         shape = QPolygonF(line)
         shape.append(QPointF(line.last().x(), area.bottom()))
         shape.prepend(QPointF(line.first().x(), area.bottom()))
@@ -153,20 +172,20 @@ class Timeline(QWidget):
         painter.setPen(QPen(theme.colour("accent"), 1))
         painter.drawPolyline(line)
 
-    @staticmethod
-    def _outline(seen: np.ndarray, area: QRectF, count: int, top: float) -> QPolygonF:
-        """The upper edge of the bits seen so far."""
+    def _outline(self, bits: np.ndarray, first: int, end: int, area: QRectF) -> QPolygonF:
+        """The upper edge of some of the bits."""
         import numpy as np
 
-        columns = int(area.width())
+        count, columns = len(bits), int(area.width())
         if count > columns:    # keep peaks: the largest value of each screen column
-            at = np.minimum((np.arange(len(seen)) * columns) // count, columns - 1)
+            column = first * columns // count
+            seen = bits[-(-column * count // columns):end]
+            at = np.minimum(np.arange(end - len(seen), end) * columns // count, columns - 1) - column
             heights = np.zeros(at[-1] + 1)
             np.maximum.at(heights, at, np.nan_to_num(seen))
-            xs = area.left() + np.arange(len(heights)) * area.width() / columns
+            xs = area.left() + np.arange(column, column + len(heights)) * area.width() / columns
         else:
-            heights = np.repeat(np.nan_to_num(seen), 2).clip(0)    # a sure real may cost less than nothing
-            edges = np.arange(len(seen) + 1)
-            xs = area.left() + np.repeat(edges, 2)[1:-1] / count * area.width()
-        ys = area.bottom() - heights / top * (area.height() - 6)
+            heights = np.repeat(np.nan_to_num(bits[first:end]), 2).clip(0)    # a sure real may cost less than nothing
+            xs = area.left() + np.repeat(np.arange(first, end + 1), 2)[1:-1] / count * area.width()
+        ys = area.bottom() - heights / self._top * (area.height() - 6)
         return QPolygonF([QPointF(x, y) for x, y in zip(xs.tolist(), ys.tolist(), strict=True)])
