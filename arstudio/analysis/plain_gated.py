@@ -1,4 +1,4 @@
-"""The yardstick of `arstudio bench training`: Gated PixelCNN as public code writes it, from the same weights.
+"""The first yardstick of `arstudio bench training`: Gated PixelCNN as the paper has it, written plainly, with our weights.
 
     vertical     conv k×k · mask               gate(z^v)                  convolutions on (B, C, H, W), padded all round,
     horizontal   conv 1×k · mask + 1×1(z^v)    h + 1×1(gate(z^h))         kernels with masked places that are multiplied by 0
@@ -83,10 +83,14 @@ class PlainGated(nn.Module):
 
     def nats(self, x: Tensor) -> Tensor:
         """Mean −log p of (B, 1, H, W) levels in nats per image."""
-        logits = self(x)
-        if logits.shape[1] == 1:
-            return F.binary_cross_entropy_with_logits(logits, x.to(logits.dtype), reduction="sum") / len(x)
-        return F.cross_entropy(logits, x[:, 0].long(), reduction="sum") / len(x)
+        return image_nats(self(x), x)
+
+
+def image_nats(logits: Tensor, x: Tensor) -> Tensor:
+    """Mean −log p in nats per image of (B, 1, H, W) levels under (B, L', H, W) logits, L' = 1 for two levels."""
+    if logits.shape[1] == 1:
+        return F.binary_cross_entropy_with_logits(logits, x.to(logits.dtype), reduction="sum") / len(x)
+    return F.cross_entropy(logits, x[:, 0].long(), reduction="sum") / len(x)
 
 
 def weights_that_count(network: nn.Module) -> int:

@@ -220,10 +220,12 @@ def training(
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
-    """Time a training step against Gated PixelCNN as public code writes it.
+    """Time a training step against Gated PixelCNN written in two other ways:
+    the paper in plain masked convolutions, and the arrangement of public code.
 
-    Both have seven layers, the same weights and see the same pixels, and their
-    steps take turns in one process. Leave the machine alone meanwhile.
+    All have seven layers and as many parameters; the plain one sees the same
+    pixels, the public one a part of them. Their steps take turns in one process.
+    Leave the machine alone meanwhile.
 
     Examples:
 
@@ -244,10 +246,10 @@ def training(
         return
     from rich.table import Table
 
-    table = Table("Channels", "Parameters", "Ours s", "Plain s", "Times faster", "Images/s", box=None, header_style="bold")
+    table = Table("Channels", "Network", "Parameters", "Seconds", "Images/s", "Times ours", box=None, header_style="bold")
     for row in result.rows:
-        times = f"{row.seconds:.3f}", f"{row.plain_seconds:.3f}", f"{row.ratio:.2f}"
-        table.add_row(str(row.channels), f"{row.parameters:,}", *times, f"{row.images_per_second:,.0f}")
+        figures = f"{row.parameters:,}", f"{row.seconds:.3f}", f"{row.images_per_second:,.0f}", f"{row.times_ours:.2f}"
+        table.add_row(str(row.channels), row.network, *figures)
     console = tables()
     console.print(table)
     console.print(result.protocol)

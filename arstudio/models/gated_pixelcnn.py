@@ -31,6 +31,7 @@ from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
 from arstudio.models.convolutions import RowConv, SiteConv
 from arstudio.models.gated_decoder import GatedPixelCNNDecoder
+from arstudio.models.gated_step import GatedStep, Shape
 from arstudio.models.layers import ALWAYS, Head, MaskedLinear, gate, groups, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
@@ -99,10 +100,25 @@ class GatedLayer(nn.Module):
         inputs = image if first else hidden
         self.horizontal_conv = SiteConv(inputs, doubled, k, dilation=dilation, strict=first)
         self.out = MaskedLinear(hidden, hidden)
+        self.shape = Shape(self.vertical_conv.padding, self.horizontal_conv.padding, dilation, first)
 
-    def vertical(self, v: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, v: Tensor, h: Tensor, bias_v: Tensor | None, bias_h: Tensor | None) -> tuple[Tensor, Tensor]:
+        """v and h (B, H, W, ·) and what the class and the context add, (B, 1 or H, 1 or W, 2p) or None -> next v and h."""
+        if torch.is_grad_enabled() and v.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+            rows, row = self.vertical_conv, self.horizontal_conv
+            keep = self._drop(v.new_ones(*v.shape[:3], self.out.in_features)) if self.training and self.dropout else None
+            v, h = GatedStep.apply(
+                v, h, rows.masked_weight(), rows.bias, self.link.weight, row.masked_weight(), row.bias + self.link.bias,
+                self.out.masked_weight(), self.out.bias, bias_v, bias_h, keep, self.shape,
+            )
+            return self._drop(v), h
+        v, link = self.vertical(v, bias_v)
+        return v, self.horizontal(h, link if bias_h is None else link + bias_h)
+
+    def vertical(self, v: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
         """v (B, H, W, p) -> (next v, contribution to the horizontal stack)."""
-        z = self.vertical_conv(v) + bias                                            # (B, H, W, 2p)
+        z = self.vertical_conv(v)                                                   # (B, H, W, 2p)
+        z = z if bias is None else z + bias
         return self._drop(gate(z)), self.link(z)
 
     def horizontal(self, h: Tensor, from_above: Tensor) -> Tensor:
@@ -153,12 +169,13 @@ class GatedPixelCNN(AutoregressiveModel):
     def network(self, e: Tensor, y: Tensor, context: Tensor | None = None) -> Tensor:
         """`context` (B, H, W, features) may know any pixel that is drawn before all others."""
         v = h = with_ones(e)                                                        # (B, H, W, C + 1)
-        biases = [bias[:, None, None] for pair in self.class_biases(y) for bias in pair]
+        biases: list[Tensor | None] = [None] * (2 * len(self.layers))
+        if self.class_bias is not None or context is not None:
+            biases = [bias[:, None, None] for pair in self.class_biases(y) for bias in pair]
         if context is not None:
             biases = self.located(biases, context)
         for layer, bias_v, bias_h in zip(self.layers, biases[::2], biases[1::2], strict=True):
-            v, link = layer.vertical(v, bias_v)
-            h = layer.horizontal(h, link + bias_h)
+            v, h = layer(v, h, bias_v, bias_h)
         params = self.head(h).unflatten(-1, (self.spec.channels, -1))               # (B, H, W, C, P)
         return params.permute(0, 4, 3, 1, 2)
 

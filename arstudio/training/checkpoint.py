@@ -120,7 +120,8 @@ def unpack(trainer: Trainer, path: Path) -> None:
         for i, p in enumerate(trainer.model.parameters()):
             state = {n.rpartition(".")[2]: t for n, t in tensors.items() if n.startswith(f"adam.{i}.")}
             if state:
-                count = state.pop("step")    # Adam keeps its step count on the CPU
+                count = state.pop("step")    # which Adam keeps on the CPU, unless it is fused
+                count = count.to(p.device) if trainer.optimiser.defaults["fused"] else count
                 trainer.optimiser.state[p] = {"step": count} | {k: t.to(p.device) for k, t in state.items()}
         torch.set_rng_state(tensors["rng.torch"])
         trainer.noise.set_state(tensors["rng.noise"])

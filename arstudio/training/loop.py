@@ -29,10 +29,9 @@ from torch import Tensor
 
 from arstudio.data import ImageDataset
 from arstudio.image import grid
-from arstudio.models import threads
+from arstudio.models import memory, threads
 from arstudio.models.base import AutoregressiveModel
 from arstudio.models.checkpoint import card_of, encode_model
-from arstudio.models.memory import out_of_memory
 from arstudio.models.modelfile import Facts, ModelCard, WriteError
 from arstudio.progress import Cancelled, Muted, Progress
 from arstudio.training.baselines import baseline_nats
@@ -82,7 +81,8 @@ class Trainer:
         self.y = torch.from_numpy(data.train.y).to(device) if labelled else None
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.optimiser = torch.optim.Adam(
-            model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+            model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay,
+            fused=device.type in ("cpu", "cuda"),
         )
         self.live = Live(uniform_nats=model.spec.sites * math.log(model.spec.levels or 1))
         self.native = data.info.spec.levels    # what reals were dequantised from
@@ -116,9 +116,11 @@ class Trainer:
             return self._fit(progress or Progress())
         finally:
             self.store.release()
+            memory.give_back()
 
     def _fit(self, progress: Progress) -> Outcome:
         threads.use_all()
+        memory.reuse()
         if self.workers.first:
             self._put({"status": "training"})
         status, norm, last_check, last_save = "finished", math.nan, self.clock(), self.clock()
@@ -242,7 +244,7 @@ class Trainer:
                     nats += float(loss.detach())
                 return self.workers.add_up(self.model.parameters(), nats)
             except Exception as error:
-                if not out_of_memory(error) or self.part == 1:
+                if not memory.out_of_memory(error) or self.part == 1:
                     raise
             self.part = (min(self.part, len(x)) + 1) // 2    # outside the except block, so that its tensors are gone
             self.optimiser.zero_grad(set_to_none=True)
