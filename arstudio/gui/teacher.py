@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QRect, QSettings, QTimer, Slot
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QScrollArea, QWidget
 
 from arstudio.gui.lessons import TOUR, Lesson, lesson
 from arstudio.gui.playhead import FULL_SPEED
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from arstudio.gui.main_window import MainWindow
 
 SEEN = "tour/seen"
+MARGIN = 26    # of a heading above what is scrolled to
 Ready = Callable[[], bool]
 
 PLACES: dict[str, Callable[[Any], QWidget]] = {
@@ -32,7 +33,7 @@ PLACES: dict[str, Callable[[Any], QWidget]] = {
     "inspector": lambda window: window.docks.by_name["inspector"],
     "distribution": lambda window: window.inspector.plot,
     "sum": lambda window: window.inspector.sum,
-    "overlays": lambda window: window.inspector.overlays,
+    "overlays": lambda window: window.inspector.maps,
     "timeline": lambda window: window.docks.by_name["timeline"],
     "transport": lambda window: window.toolbar.transport["toggle"],
     "temperature": lambda window: window.toolbar.temperature,
@@ -61,7 +62,8 @@ class Teacher(QObject):
         self._before: tuple[Settings, bool, str] | None = None
         self._timer = QTimer(self, interval=30)
         self._timer.timeout.connect(self._work)
-        window.installEventFilter(self)
+        self._watched: set[QWidget] = set()
+        window.inspector.area.verticalScrollBar().valueChanged.connect(self._follow)
 
     @property
     def busy(self) -> bool:
@@ -89,6 +91,9 @@ class Teacher(QObject):
         if chosen.name == TOUR:
             QSettings().setValue(SEEN, "true")
         self._before = self.studio.settings, self.studio.autoplay, self.window.inspector.overlays.key()
+        self._watched = {self.window, *(place(self.window) for place in PLACES.values())}
+        for part in self._watched:
+            part.installEventFilter(self)
         self.studio.autoplay = False
         self.lesson, self._drawn = chosen, ()
         self._show(0)
@@ -114,6 +119,8 @@ class Teacher(QObject):
         if self.lesson is None:
             return
         self._timer.stop()
+        for part in self._watched:
+            part.removeEventFilter(self)
         self._todo.clear()
         self._ready, self.lesson = None, None
         self.card.hide()
@@ -148,6 +155,7 @@ class Teacher(QObject):
         self._timer.stop()
         if self.lesson is not None:
             self._write()
+            self._reveal()
             self._point()
 
     def _write(self, unknown: str = "") -> None:
@@ -172,6 +180,15 @@ class Teacher(QObject):
 
     # -- where it points ------------------------------------------------------------------------------------
 
+    def _reveal(self) -> None:
+        """Scroll to what the step speaks of."""
+        name = self.lesson.steps[self.index].point
+        place = PLACES[name](self.window) if name else None
+        area = _scrolled(place)
+        if area is not None and place.isVisibleTo(area):
+            area.widget().layout().activate()
+            area.ensureWidgetVisible(place, 0, MARGIN)
+
     def _point(self) -> None:
         """Ring and card at the part of the window the step speaks of."""
         step = self.lesson.steps[self.index]
@@ -189,7 +206,7 @@ class Teacher(QObject):
         pictures = [QRect(v.mapTo(window, v.target().topLeft().toPoint()), v.target().size().toSize()) for v in views]
         kept = [(picture, 3.0) for picture in pictures]
         if point != "stage":    # of the stage only its pictures count
-            kept.append((self._rect(point), 8.0))
+            kept.append((self._rect(point), 4.0))
         for name, cost in (("distribution", 3.0), ("sum", 1.0), ("timeline", 1.0), ("grid", 0.5), ("library", 0.2)):
             kept.append((self._rect(name), cost))
         others = (panel.draw_button, window.toolbar, window.tabs, window.inspector.figures)
@@ -202,13 +219,24 @@ class Teacher(QObject):
     def _rect_of(self, widget: QWidget | None) -> QRect:
         if widget is None or not widget.isVisibleTo(self.window):
             return QRect()
-        return QRect(widget.mapTo(self.window, widget.rect().topLeft()), widget.size())
+        seen, area = widget.rect(), _scrolled(widget)
+        if area is not None:
+            shown = area.viewport()
+            seen = seen.intersected(QRect(widget.mapFrom(shown, shown.rect().topLeft()), shown.size()))
+        return QRect(widget.mapTo(self.window, seen.topLeft()), seen.size())
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """The window was resized: point again."""
-        if event.type() == QEvent.Type.Resize and self.lesson is not None:
-            QTimer.singleShot(0, self._follow)
+        """The window or a part of it found another place: point again."""
+        if self.lesson is not None and event.type() in (QEvent.Type.Resize, QEvent.Type.Move):
+            QTimer.singleShot(0, self._settle)
         return super().eventFilter(watched, event)
+
+    @Slot()
+    def _settle(self) -> None:
+        """What a step speaks of has changed its size, as words arrive or pictures make room."""
+        if self.lesson is not None and not self.busy:
+            self._reveal()
+        self._follow()
 
     @Slot()
     def _follow(self) -> None:
@@ -284,6 +312,13 @@ class Teacher(QObject):
         if overlays.key() != key:
             overlays.set_key(key)
             overlays.chosen.emit(key)
+
+
+def _scrolled(widget: QWidget | None) -> QScrollArea | None:
+    """The area a part of the window scrolls in, if any."""
+    while widget is not None and not isinstance(widget.parentWidget(), QScrollArea):
+        widget = widget.parentWidget()
+    return widget and widget.parentWidget()
 
 
 class _Figures(dict):

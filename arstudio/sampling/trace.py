@@ -108,7 +108,7 @@ class Trace:
     def nats(self, index: int, cursor: int | None = None) -> float:
         """−log p of what an image holds before `cursor`, in nats; −log density of reals."""
         end = self.cursor if cursor is None else min(cursor, self.cursor)
-        return float(-self.log_probs[index, :end].sum())
+        return float(0.0 - self.log_probs[index, :end].sum())    # of nothing it is 0, not −0
 
     def bits(self, index: int, cursor: int | None = None) -> float:
         """What an image holds before `cursor`, in bits; of reals at a precision of 1/256, as in `map`."""

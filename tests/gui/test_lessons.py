@@ -137,3 +137,28 @@ def test_the_card_covers_what_costs_least_and_of_equals_the_nearest():
     narrow = QRect(0, 0, 480, 300)
     place = QRect(best_place(size, QRect(), narrow, [(QRect(0, 0, 480, 300), 1.0), (QRect(0, 0, 240, 300), 3.0)]), size)
     assert place.right() >= 460, "where everything is in use, what is worth least is covered"
+
+
+def test_what_a_step_speaks_of_is_scrolled_into_sight_and_framed_where_it_is(qtbot, window):
+    window.resize(1024, 700)
+    inspector, teacher = window.inspector, window.teacher
+    teacher.begin_named("chain-rule")
+    qtbot.waitUntil(lambda: not teacher.busy, timeout=100_000)
+    area = inspector.area
+    inspector.fold_past.header.setChecked(True)
+    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > inspector.sum.y())
+    area.verticalScrollBar().setValue(area.verticalScrollBar().maximum())
+    while teacher.lesson.steps[teacher.index].point != "sum":
+        qtbot.mouseClick(teacher.card.next_button, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: not teacher.busy, timeout=100_000)
+
+    def framed():
+        there, shown = inspector.sum.rect(), area.viewport()
+        ring = teacher.ring.geometry()
+        seen = shown.rect().contains(there.translated(inspector.sum.mapTo(shown, there.topLeft())))
+        return seen and ring.contains(there.translated(inspector.sum.mapTo(window, there.topLeft())))
+
+    qtbot.waitUntil(framed)
+    area.verticalScrollBar().setValue(area.verticalScrollBar().maximum())
+    qtbot.waitUntil(lambda: not framed())    # the frame does not lie on what has taken its place
+    teacher.end()

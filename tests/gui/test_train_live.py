@@ -47,8 +47,7 @@ def test_the_learning_rate_changes_while_it_trains(qtbot, training, messages):
     said = "The learning rate was set to 0.0003 at step "
     qtbot.waitUntil(lambda: training.cost.text.toolTip().startswith(said), timeout=WAIT)
     assert training.cost.text.isVisible()
-    assert messages[-1][0] == "info"
-    assert messages[-1][1].startswith(said)
+    assert not any(words.startswith(said) for _, words in messages), "once is enough"
     qtbot.waitUntil(lambda: training.session.live.learning_rate <= 0.0003, timeout=WAIT)
     qtbot.waitUntil(lambda: float(training.side.figures.text("rate")) <= 0.0003, timeout=WAIT)
 

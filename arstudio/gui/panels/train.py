@@ -416,7 +416,8 @@ class TrainPanel(StoredRuns):
         if len(live.notes) > self._told:
             self._told = len(live.notes)
             self.cost.tell(live.notes)
-            self.studio.message.emit("info", live.notes[-1])
+            if not self.isVisible():    # here it stands above the curves
+                self.studio.message.emit("info", live.notes[-1])
         if live.shared is not None:
             model, card = live.shared
             live.shared = None

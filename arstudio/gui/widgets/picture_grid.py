@@ -201,7 +201,8 @@ class FittingGrid(PictureGrid):
         return self._layout[1]
 
     def _best_layout(self, count: int) -> tuple[int, float]:
-        best, gap, ratio = (1, 0.0), self.GAP, self.devicePixelRatioF()
+        best, gap, ratio = (0.0, 0, 0), self.GAP, self.devicePixelRatioF()
+        chosen = 1
         wide, high = self._spec.width, self._spec.height
         for columns in range(1, count + 1):
             rows = -(-count // columns)
@@ -210,9 +211,10 @@ class FittingGrid(PictureGrid):
             )
             unit = min(unit, self.LARGEST / max(wide, high))
             unit = int(unit * ratio) / ratio if unit * ratio >= 1 else unit
-            if unit > best[1]:
-                best = (columns, unit)
-        return best
+            fit = (unit, -rows * columns, -abs(rows - columns))    # of equals the one without gaps, then the squarest
+            if fit > best:
+                best, chosen = fit, columns
+        return chosen, best[0]
 
     def columns(self) -> int:
         return self.layout_of(self.count())[0]
