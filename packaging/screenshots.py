@@ -250,6 +250,8 @@ class Camera:
         tour.wait("the page that fits it", lambda: panel.fitting.incoming is not None)
         self.photograph("complete-fit")
         panel.cancel()
+        if self.every:
+            self.hard_to_complete()
         studio.open_model("mnist-gated")
         tour.wait("the model", lambda: panel.canvas.spec.levels == 2)
         studio.set(class_index=7)
@@ -262,6 +264,26 @@ class Camera:
         window.notice.hide()
         self.photograph("complete-sketch")
         tour.click(panel.page.live)
+
+    def hard_to_complete(self) -> None:
+        """A printer's picture of other proportions being fitted, and a run that was stopped half-way."""
+        from PIL import Image
+
+        panel, tour = self.window.complete, self.tour
+        with tempfile.TemporaryDirectory() as place:
+            photo = Path(place) / "poster.jpg"
+            icon = Image.open(Path(__file__).parent / "icons" / "arstudio-256.png").convert("RGB")
+            icon.resize((900, 300)).convert("CMYK").save(photo)
+            panel.open_file(photo)
+            tour.wait("the page that fits it", lambda: panel.fitting.incoming is not None)
+            self.photograph("complete-fit-cmyk")
+            panel.cancel()
+        panel.hide_part("top")
+        panel.complete()
+        tour.wait("a part of it", lambda: panel.run.trace is not None and panel.run.trace.cursor > 100)
+        panel.cancel()
+        tour.wait("the stop", lambda: not panel.running)
+        self.photograph("complete-stopped")
 
 
 if __name__ == "__main__":

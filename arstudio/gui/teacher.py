@@ -206,7 +206,7 @@ class Teacher(QObject):
         pictures = [QRect(v.mapTo(window, v.target().topLeft().toPoint()), v.target().size().toSize()) for v in views]
         kept = [(picture, 3.0) for picture in pictures]
         if point != "stage":    # of the stage only its pictures count
-            kept.append((self._rect(point), 4.0))
+            kept.append((self._rect(point), 2.0))
         for name, cost in (("distribution", 3.0), ("sum", 1.0), ("timeline", 1.0), ("grid", 0.5), ("library", 0.2)):
             kept.append((self._rect(name), cost))
         others = (panel.draw_button, window.toolbar, window.tabs, window.inspector.figures)
