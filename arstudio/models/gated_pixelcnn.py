@@ -115,11 +115,11 @@ class GatedLayer(nn.Module):
         v, link = self.vertical(v, bias_v)
         return v, self.horizontal(h, link if bias_h is None else link + bias_h)
 
-    def vertical(self, v: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-        """v (B, H, W, p) -> (next v, contribution to the horizontal stack)."""
+    def vertical(self, v: Tensor, bias: Tensor | None, linked: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """v (B, H, W, p) -> (next v, contribution to the horizontal stack in the rows `linked`)."""
         z = self.vertical_conv(v)                                                   # (B, H, W, 2p)
         z = z if bias is None else z + bias
-        return self._drop(gate(z)), self.link(z)
+        return self._drop(gate(z)), self.link(z[:, linked])
 
     def horizontal(self, h: Tensor, from_above: Tensor) -> Tensor:
         """h (B, H, W, p) and what the vertical stack and the class add -> next h."""
@@ -180,20 +180,23 @@ class GatedPixelCNN(AutoregressiveModel):
         return params.permute(0, 4, 3, 1, 2)
 
     def conditional(self, x: Tensor, y: Tensor | int | None, site: tuple[int, int, int]) -> Tensor:
-        """From the patch of x that the site can see; each layer only where the layers after it look."""
+        """From the patch of x that the site can see; each layer only where the layers after it look, and in the horizontal
+        stack that is the site's own row."""
         self.spec.check(x)
         channel, row, column = site
         reach = self.config.kernel // 2 * sum(self.config.dilations)
         top, left = max(row - reach, 0), max(column - reach, 0)
-        v = h = with_ones(self.encode(x[:, :, top:row + 1, left:column + reach + 1]))
+        v = with_ones(self.encode(x[:, :, top:row + 1, left:column + reach + 1]))
+        h, own = v[:, -1:], slice(-1, None)
         biases = self.class_biases(self.class_index(y, len(x)))[:, :, :, None, None]    # (layers, 2, B, 1, 1, 2p)
         for layer, (bias_v, bias_h), dilation in zip(self.layers, biases, self.config.dilations, strict=True):
-            v, link = layer.vertical(v, bias_v)
+            v, link = layer.vertical(v, bias_v, own)
             h = layer.horizontal(h, link + bias_h)
             reach -= self.config.kernel // 2 * dilation
             down, right = max(row - reach - top, 0), max(column - reach - left, 0)
             top, left = top + down, left + right
-            v, h = (part[:, down:, right:column + reach + 1 - left + right] for part in (v, h))
+            columns = slice(right, column + reach + 1 - left + right)
+            v, h = v[:, down:, columns], h[:, :, columns]
         return self.head(h).reshape(len(x), self.spec.channels, -1)[:, channel]
 
     @property

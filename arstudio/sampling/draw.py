@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from arstudio.models.base import AutoregressiveModel
 from arstudio.models.likelihoods import FAR, Mixture, log_softmax
@@ -182,8 +182,7 @@ class Referee:
         (2B, P), those without a class behind."""
         with self._lock:
             if self._model is None:
-                twin = copy.deepcopy(self._source).eval().requires_grad_(False)
-                self._model = (twin.cpu() if twin.device.type == "mps" else twin).double()
+                self._model = _wide(self._source)
             self.referred += len(x)
         model = self._model
         none = model.num_classes
@@ -191,3 +190,14 @@ class Referee:
         if guided:
             x, y = torch.cat([x, x]), torch.cat([y, torch.full_like(y, -1)])
         return model.conditional(x.to(model.device), y, site)
+
+
+def _wide(model: AutoregressiveModel) -> AutoregressiveModel:
+    """A float64 copy for evaluation, on the CPU where the device has no float64, without one of float32 in between."""
+    device = torch.device("cpu") if model.device.type == "mps" else model.device
+    wide = {}
+    for t in (*model.parameters(), *model.buffers()):
+        order = torch.channels_last if t.dim() == 4 else torch.preserve_format    # convolutions would order them every time
+        wide[id(t)] = t.detach().to(device, torch.float64 if t.is_floating_point() else t.dtype, memory_format=order)
+    parts = {id(t): nn.Parameter(wide[id(t)], requires_grad=False) for t in model.parameters()}
+    return copy.deepcopy(model, {**wide, **parts}).eval().double()
