@@ -12,7 +12,9 @@ tests/exactness hold it to `GatedPixelCNN.forward`:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 
 SHARED = 16      # images a thread should have at least to enter a row
 MANY = 224       # pixels of a row in all images together from which tiled convolutions pay
-TOGETHER = 16    # images whose rows go through a layer together: what is between two products stays in a core's cache
+TOGETHER = 32    # images whose rows go through a layer together: what is between two products stays in a core's cache
+CYCLE = 7        # rows that a tiled convolution keeps before it begins anew at the top of its buffer
 
 
 class Prepared:
@@ -70,12 +73,13 @@ class Prepared:
 class GatedPixelCNNDecoder(Decoder):
     """Vertical stack once a row, horizontal stack once a pixel, or for many pixels at once with values guessed.
 
-    State of each image: `rows`, the padded input of every vertical convolution, for the whole image; `lines`, the padded
-    input of every horizontal convolution, for the current row; `above`, what the vertical stack adds to that row.
+    State of each image: `rows`, the padded input of every vertical convolution, for the whole image, of tiled ones for the
+    last few rows; `lines`, the padded input of every horizontal convolution, for the current row; `above`, what the vertical
+    stack adds to that row; `entered`, the row. Where rows were let go, going back enters as many before as a row can see.
     """
 
     model: GatedPixelCNN
-    batched = ("x", "rows", "lines", "above", "biases", "context", "ahead")
+    batched = ("x", "rows", "lines", "above", "biases", "context", "ahead", "entered")
     counters = ("position", "ready", "done", "kept")
 
     def __init__(
@@ -86,16 +90,20 @@ class GatedPixelCNNDecoder(Decoder):
         height, width, p = self.spec.height, self.spec.width, self.model.config.channels
         self.block = width
 
-        def zeros(*shape: int) -> Tensor:
-            return _zeros(like, batch, *shape)
-
         tiled = like.device.type == "cpu" and width % TILE == 0 and batch * width >= MANY
         self.prepared = [Prepared(layer, layer is layers[-1], tiled) for layer in layers]
-        convs = zip(self.prepared, (layer.vertical_conv for layer in layers), strict=True)
-        self.rows = [zeros(*buffer_shape(c.padding[0] + height, width, c.padding[1], p.tiled), c.inputs) for p, c in convs]
-        self.lines = [zeros(c.padding[1] + width, c.inputs) for c in (m.horizontal_conv for m in layers)]
+        self._shapes = [[*p.shape, min(CYCLE, height) if p.tiled else height] for p in self.prepared]
+        buffers = [
+            (*buffer_shape(top + cycle, width, side, p.tiled), layer.vertical_conv.inputs)
+            for p, layer, (*_, side, top, cycle) in zip(self.prepared, layers, self._shapes, strict=True)
+        ]
+        lines = [(conv.padding[1] + width, conv.inputs) for conv in (layer.horizontal_conv for layer in layers)]
+        state = _zeros(like, [(batch, *shape) for shape in (*buffers, *lines, *[(width, 2 * p)] * len(layers))])
+        self.rows, self.lines, self.above = (state[i * len(layers):(i + 1) * len(layers)] for i in range(3))
+        some_tiled = any(p.tiled for p in self.prepared)
+        self._reach = self.model.config.kernel // 2 * sum(self.model.config.dilations) if some_tiled else 0    # rows
+        self.entered = torch.full((batch,), -1, device=like.device)
         self.lines[0][:, layers[0].horizontal_conv.padding[1]:, -1] = 1
-        self.above = [zeros(width, 2 * p) for _ in layers]
         with torch.inference_mode():
             biases = self.model.class_biases(self.classes)
         self.biases = [row.clone() for pair in biases for row in pair]                 # 2 per layer, (B, 2p)
@@ -106,8 +114,9 @@ class GatedPixelCNNDecoder(Decoder):
         self.kept = 0                                                                  # first row that can be entered again
         weights = [[p.conv, p.joined, p.link, p.taps.tensor, p.out.tensor, p.out.shift] for p in self.prepared]
         self._convs, self._joined, self._links, self._taps, self._outs, self._shifts = map(list, zip(*weights, strict=True))
-        self._shapes, self._pads = [p.shape for p in self.prepared], [p.pad for p in self.prepared]
+        self._pads = [p.pad for p in self.prepared]
         self._sums, self._all = [BT.to(like), AT.to(like)], torch.zeros(0, dtype=torch.long, device=like.device)
+        self._spare: list[list[Tensor]] = []
         self._look_again()
 
     def _look_again(self) -> None:
@@ -125,6 +134,13 @@ class GatedPixelCNNDecoder(Decoder):
 
     @torch.inference_mode()
     def enter(self, images: np.ndarray, block: int) -> None:
+        if self._reach:
+            entered = at_site(self.entered)
+            lost = images[(entered[images] != block - 1) & (entered[images] != block)]
+            for row in range(max(block - self._reach, 0), block if len(lost) else 0):
+                for part in _runs(lost):
+                    self._enter(part, row)
+            entered[images] = block
         for part in _runs(images):
             self._enter(part, block)
 
@@ -135,10 +151,23 @@ class GatedPixelCNNDecoder(Decoder):
             above[..., :-1] = self.model.scaled(self.x[part, :, row - 1]).transpose(1, 2)
             above[..., -1] = 1
         shifts, added = map(list, zip(*self._constants_of(part, row), strict=True))
-        vertical(
-            self.rows, self.above, self._convs, self._joined, self._links, shifts, added, self._shapes, self._sums,
-            TOGETHER, part.start, part.stop, row,
-        )
+        with self._spaces() as spaces:
+            vertical(
+                self.rows, self.above, self._convs, self._joined, self._links, shifts, added, self._shapes, self._sums,
+                spaces, TOGETHER, part.start, part.stop, row,
+            )
+
+    @contextmanager
+    def _spaces(self) -> Iterator[list[Tensor]]:
+        """Two flat tensors for a thread to work in, kept for the next one."""
+        try:
+            spaces = self._spare.pop()
+        except IndexError:
+            layers, p, width = self.model.layers, self.model.config.channels, self.spec.width
+            most = max(3 * p, *(math.prod(c.kernel) * c.inputs for m in layers for c in (m.vertical_conv, m.horizontal_conv)))
+            spaces = _zeros(self.model.head[1].weight, [(TOGETHER * width * most,)] * 2)
+        yield spaces
+        self._spare.append(spaces)
 
     def _constants_of(self, part: slice, row: int) -> list[tuple[Tensor, Tensor]]:
         """What classes and places add in each layer of some images: see `Prepared.constants`."""
@@ -165,10 +194,11 @@ class GatedPixelCNNDecoder(Decoder):
         if len(images) <= FEW and self.x.device.type == "cpu":
             h = self._few(images, columns)
         else:
-            h = horizontal(
-                self.above, self.lines, self._windows, self._taps, self._outs, self._shifts, self._pads, TOGETHER,
-                *self._places(images, columns)
-            )
+            with self._spaces() as spaces:
+                h = horizontal(
+                    self.above, self.lines, self._windows, self._taps, self._outs, self._shifts, self._pads, spaces, TOGETHER,
+                    *self._places(images, columns)
+                )
         inner, outer = self.model.head[1], self.model.head[3]
         return outer(relu(inner(relu(h))))
 
@@ -271,9 +301,9 @@ class GatedPixelCNNDecoder(Decoder):
             self.rows = []
             self.select(index)
             moved, source = slice(None), index
-            self.rows = [_zeros(old, len(index), *old.shape[1:]) for old in rows]
-        for layer, old, new in zip(self.model.layers, rows, self.rows, strict=True):
-            read = slice(row + under_way, row + layer.vertical_conv.padding[0] + 1)    # by the rows to be entered
+            self.rows = _zeros(rows[0], [(len(index), *old.shape[1:]) for old in rows])
+        for p, (*_, top, _), old, new in zip(self.prepared, self._shapes, rows, self.rows, strict=True):
+            read = slice(None) if p.tiled else slice(row + under_way, row + top + 1)   # by the rows to be entered
             new[moved, read] = old[source, read]
         constants = self._constants
         self._look_again()
@@ -293,11 +323,14 @@ class GatedPixelCNNDecoder(Decoder):
         return row * self.spec.width * self.spec.channels
 
 
-def _zeros(like: Tensor, *shape: int) -> Tensor:
-    """Zeros of the type and place of `like`; on a CPU NumPy's, which asks for large pages, and only when they are used."""
+def _zeros(like: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:
+    """Zeros of the type and place of `like`; on a CPU in one piece of memory, NumPy's, which asks for large pages. So much
+    at once comes zeroed from the system, and only where it is used."""
     if like.device.type != "cpu":
-        return like.new_zeros(shape)
-    return torch.from_numpy(np.zeros(shape, at_site(like[:0]).dtype))
+        return [like.new_zeros(shape) for shape in shapes]
+    sizes = [-(-math.prod(shape) // 16) * 16 for shape in shapes]                       # each begins a line of the cache
+    parts = torch.from_numpy(np.zeros(sum(sizes), at_site(like[:0]).dtype)).split(sizes)
+    return [part[:math.prod(shape)].view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def _runs(images: np.ndarray) -> Iterator[slice]:

@@ -93,28 +93,44 @@ def arranged(row: Tensor, like: Tensor) -> Tensor:
     return row.unflatten(1, [-1, 4]).permute(2, 0, 1, 3)    # TILE; scripts know no globals
 
 
-def convolve(rows: Tensor, weight: Tensor, shape: list[int], row: int, shift: Tensor, sums: list[Tensor]) -> Tensor:
-    """The (R, …) images' part of a buffer from a row on, a weight, (kh, kw, dilation), what is added, (R, 1 or W, out), and
-    [Bᵀ, Aᵀ] in its type -> a row, arranged as the buffer is."""
+def taken(space: Tensor, shape: list[int]) -> Tensor:
+    """The beginning of a flat tensor as one of some shape."""
+    count = 1
+    for size in shape:
+        count *= size
+    return space[:count].view(shape)
+
+
+def convolve(
+    rows: Tensor, weight: Tensor, shape: list[int], row: int, shift: Tensor, sums: list[Tensor], spaces: list[Tensor]
+) -> Tensor:
+    """The (R, …) images' part of a buffer from a row on, a weight, (kh, kw, dilation), what is added, (R, 1 or W, out),
+    [Bᵀ, Aᵀ] in its type and two flat tensors to work in -> a row, arranged as the buffer is, in the second of them."""
     height, width, dilation = shape[0], shape[1], shape[2]
     if rows.dim() == 4:
         some = rows[:, row:row + (height - 1) * dilation + 1:dilation]
         images, columns, inputs = some.size(0), some.size(2) - (width - 1) * dilation, some.size(3)
         a, b, c, d = some.stride(0), some.stride(1), some.stride(2), some.stride(3)
         near = some.as_strided([images, columns, height, width, inputs], [a, c, b, c * dilation, d], some.storage_offset())
-        z = torch.mm(near.reshape(images * columns, -1), weight[0]).view(images, columns, -1)
-        return z.add_(shift)
+        beside = taken(spaces[0], near.size())
+        beside.copy_(near)
+        z = taken(spaces[1], [images * columns, weight.size(2)])
+        torch.mm(beside.view(images * columns, -1), weight[0], out=z)
+        return z.view(images, columns, -1).add_(shift)
     some = rows[:, row:row + height].permute(2, 0, 3, 1, 4)                          # (TILE, R, tiles, kh, in)
     images, tiles = some.size(1), some.size(2) - 2
-    d = torch.empty([6, images, tiles, height, some.size(4)], dtype=some.dtype, device=some.device)
+    d = taken(spaces[0], [6, images, tiles, height, some.size(4)])
     d[0].copy_(some[3, :, :-2])
     d[1:5].copy_(some[:, :, 1:-1])
     d[5].copy_(some[0, :, 2:])
-    u = torch.mm(sums[0], d.view(6, -1)).view(6, images * tiles, -1)
-    m = torch.bmm(u, weight)                                                         # (6, R·W / TILE, out)
+    u = taken(spaces[1], d.size())
+    torch.mm(sums[0], d.view(6, -1), out=u.view(6, -1))
+    m = taken(spaces[0], [6, images * tiles, weight.size(2)])
+    torch.bmm(u.view(6, images * tiles, -1), weight, out=m)
     if shift.size(1) == 1:
         m[1].view(images, tiles, -1).add_(shift)                                     # m1 enters all four with weight 1
-    y = torch.mm(sums[1], m.view(6, -1)).view(4, images, tiles, -1)
+    y = taken(spaces[1], [4, images, tiles, weight.size(2)])
+    torch.mm(sums[1], m.view(6, -1), out=y.view(4, -1))
     if shift.size(1) > 1:
         y.add_(arranged(shift, y))
     return y

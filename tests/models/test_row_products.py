@@ -7,7 +7,7 @@ import torch
 from arstudio.image import ImageSpec
 from arstudio.models import gated_decoder
 from arstudio.models.row_products import AT, BT, arranged, buffer_shape, convolve, dense_weight, place, tiled_weight
-from arstudio.sampling import SampleSettings, sample
+from arstudio.sampling import Sampler, SampleSettings, sample
 
 
 def rows_of(x, tiled):
@@ -35,7 +35,8 @@ def test_tiles_give_the_dense_convolution(dtype, tolerance, images, kh, width, s
     windows = np.stack([padded[:, :, j:j + width] for j in range(3)], axis=3)              # (R, kh, W, 3, in)
     expected = np.einsum("rhwki,hkio->rwo", windows, kernel.double().numpy()) + shift.double().numpy()
     for tiled, weight in ((False, dense_weight(kernel)), (True, tiled_weight(kernel))):
-        z = convolve(rows_of(x, tiled), weight, [kh, 3, 1], 0, shift, [BT.to(dtype), AT.to(dtype)])
+        spaces = [x.new_full((images * width * kh * 3 * 6,), np.nan) for _ in range(2)]
+        z = convolve(rows_of(x, tiled), weight, [kh, 3, 1], 0, shift, [BT.to(dtype), AT.to(dtype)], spaces)
         assert z.dim() == (4 if tiled else 3)
         np.testing.assert_allclose(z, arranged(torch.from_numpy(expected), z), rtol=tolerance, atol=tolerance)
 
@@ -68,3 +69,46 @@ def test_either_draws_the_same_images(random_model, monkeypatch):
         monkeypatch.setattr(gated_decoder, "MANY", many)
         drawn.append(sample(model, 9, SampleSettings(seed=3), method="blocks").values)
     assert np.array_equal(*drawn)
+
+
+@pytest.mark.parametrize("dilations", [(1, 1, 1), (1, 2, 1), (1, 1, 3)])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_rows_that_were_let_go_are_entered_again(kernel, dilations, random_model, monkeypatch):
+    monkeypatch.setattr(gated_decoder, "MANY", 1)
+    monkeypatch.setattr(gated_decoder, "CYCLE", 2)
+    spec, rng = ImageSpec(1, 9, 4, 3), np.random.default_rng(0)
+    model = random_model("gated_pixelcnn", spec, 2, channels=6, kernel=kernel, dilations=dilations, head=6, dtype=torch.float64)
+    decoder = model.decoder(5, torch.arange(5) % 2)
+
+    def draw(rows, images):
+        for row in rows:
+            decoder.enter(images, row)
+            decoder.x[images, :, row] = torch.from_numpy(rng.integers(0, 3, (len(images), 1, 4)))
+            seen = decoder.look(np.repeat(images, 4), np.tile(np.arange(4) + 4 * row, len(images)))
+            expected = model(decoder.x, decoder.classes).detach()[images][:, :, 0, row].transpose(1, 2).flatten(0, 1)
+            torch.testing.assert_close(seen[:, 0], expected, rtol=1e-9, atol=1e-9)
+
+    everybody = np.arange(5)
+    draw(range(9), everybody)
+    draw([5, 6], np.array([1, 2, 4]))                     # some go back, each further than the buffer remembers
+    draw([2, 3, 4], np.array([0, 3]))
+    before = decoder.snapshot()
+    draw([4, 5, 6], everybody)
+    decoder.select(torch.tensor([4, 0, 0, 2, 1]))
+    draw([7, 8, 0, 1, 2], everybody)
+    decoder.restore(before)
+    draw([7, 8], np.array([1, 2, 4]))
+    draw([5], np.array([0, 3]))
+
+
+def test_a_change_far_above_gives_what_drawing_from_the_start_gives(random_model, monkeypatch):
+    model = random_model("gated_pixelcnn", ImageSpec(1, 12, 8, 2), channels=8, dilations=(1, 1, 1), head=8)
+    images = []
+    for many in (1, 10**9):
+        monkeypatch.setattr(gated_decoder, "MANY", many)
+        sampler = Sampler(model, SampleSettings(seed=5), 6, method="blocks")
+        for index, step in ((2, 70), (4, 9)):
+            sampler.run()
+            sampler.change(index, step, 1 - sampler.trace.values[index, step])
+        images.append(sampler.run().values)
+    assert np.array_equal(*images)
