@@ -129,6 +129,8 @@ class AutoregressiveModel(nn.Module):
     in_blocks: ClassVar[bool] = False      # its decoder has `look`: many pixels at once, with values guessed
     images_a_thread: int = 4     # drawing in blocks is faster on several threads where each has so many images
     blocks_below: int = 10**9    # so many images or more are drawn as fast site by site (measured at `small`)
+    lag: int = 0                 # columns by which each row must stay behind the one above in a wavefront; 0: it cannot be one
+    wave_from: int = 1           # so many images or more are drawn faster by a wavefront than in blocks
     slow_exact: ClassVar[bool] = False     # `log_prob` takes a pass a pixel; training is watched by `validation_loss`
 
     def __init__(self, spec: ImageSpec, config: ModelConfig, num_classes: int = 0) -> None:
@@ -388,6 +390,15 @@ class Decoder:
         The images are sorted, and each was made ready for the one block that all the pixels lie in; its pixels follow one
         another. A pixel of the block before its first was looked at before, with the same values before it in `x`.
         """
+        raise NotImplementedError
+
+    def visit(self, images: np.ndarray, pixels: np.ndarray) -> Tensor:
+        """Evaluate (N,) pixels of (N,) images, anywhere, of models with a `lag` -> (N, C, P) parameters. What the model sees
+        of each image before them was visited before, and its values told."""
+        raise NotImplementedError
+
+    def tell(self, images: np.ndarray, pixels: np.ndarray, channel: int, values: np.ndarray) -> None:
+        """Give the (N,) levels of one channel of pixels visited."""
         raise NotImplementedError
 
     def select(self, index: Tensor) -> None:

@@ -19,7 +19,8 @@ from arstudio.models.layers import Array, Ready, at_site, centre_mask, times
 
 class Place:
     """Where a decoder evaluates: (N,) pixels of one row, at `columns` of `images`, or, without columns, that row of images as
-    a whole. Images are in ascending order; on another device than the CPU both become tensors.
+    a whole; with an array of N rows, pixels anywhere. Images are in ascending order; on another device than the CPU both
+    become tensors.
 
     `at` (image, row, column) and `beside` (image, column) are what arrays of all places are indexed with. Pixels of a single
     image follow one another: a slice, which gives a view instead of a copy.
@@ -27,15 +28,22 @@ class Place:
 
     __slots__ = ("_images", "at", "beside", "columns", "images", "row")
 
-    def __init__(self, row: int, images: np.ndarray, columns: np.ndarray | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self, row: int | np.ndarray, images: np.ndarray, columns: np.ndarray | None = None, device: str = "cpu"
+    ) -> None:
         self.row, self.images, self.columns, self._images = row, images, columns, images
         if device != "cpu":
             self.images = torch.from_numpy(images).to(device)
             self.columns = None if columns is None else torch.from_numpy(columns).to(device)
         self.at, self.beside = (self.images, row, self.columns), (self.images, self.columns)
-        if columns is not None and images[0] == images[-1]:
+        if columns is not None and images[0] == images[-1] and self.in_one_row:
             run = slice(int(columns[0]), int(columns[-1]) + 1)
             self.at, self.beside = (int(images[0]), row, run), (int(images[0]), run)
+
+    @property
+    def in_one_row(self) -> bool:
+        """Whether what rows above add is the same sums for all the pixels."""
+        return not isinstance(self.row, np.ndarray)
 
     @property
     def some(self) -> np.ndarray | slice:
@@ -225,12 +233,15 @@ class SiteConv(_CausalConv):
         elif isinstance(left, np.ndarray):
             left = np.ascontiguousarray(left)    # neighbours overlap in a view
         z = times(left, self.matrix)
-        z += rows.sums[place.beside]
+        z += rows.sums[place.beside] if place.in_one_row else self.from_above(rows.around[place.at])
         return z
+
+    def from_above(self, near: Array) -> Array:
+        """Neighbours in the rows above (…, rows − 1, taps, in) -> (…, out), what they contribute, and the bias."""
+        return (near.reshape(-1, len(self.upper)) @ self.upper + self.shift).reshape(*near.shape[:-3], -1)
 
     def begin_row(self, cache: Cache) -> None:
         """Sum once, for all sites of a row, what the rows above contribute, and the bias."""
         if len(self.upper):
             rows, place = cache
-            near = rows.around[place.some, place.row]                                 # (R, W, rows − 1, taps, in)
-            rows.sums[place.some] = (near.reshape(-1, len(self.upper)) @ self.upper + self.shift).reshape(*near.shape[:2], -1)
+            rows.sums[place.some] = self.from_above(rows.around[place.some, place.row])    # (R, W, out)

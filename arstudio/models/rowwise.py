@@ -82,6 +82,17 @@ class RowDecoder(Decoder):
         seen = self.caches[0].line[place.images, place.row, place.columns, :colours]
         return couple(torch.as_tensor(outputs), torch.as_tensor(seen), self.model.likelihood).transpose(1, 2)
 
+    @torch.inference_mode()
+    def visit(self, images: np.ndarray, pixels: np.ndarray) -> Tensor:
+        rows, columns = np.divmod(pixels, self.spec.width)
+        outputs = self._evaluate(Place(rows, images, columns))
+        return torch.as_tensor(outputs).view(len(images), self.spec.channels, -1)
+
+    def tell(self, images: np.ndarray, pixels: np.ndarray, channel: int, values: np.ndarray) -> None:
+        rows, columns = np.divmod(pixels, self.spec.width)
+        at_site(self.x)[images, channel, rows, columns] = values
+        self.caches[0].line[images, rows, columns, channel] = self.model.scaled(values)
+
     def _see(self, place: Place) -> None:
         """Write the values of a row of some images into the first cache."""
         values = self.model.scaled(at_site(self.x)[place.some, :, place.row])         # (R, C, W)

@@ -17,12 +17,17 @@ class Choice:
 
 def methods(model: AutoregressiveModel) -> tuple[str, ...]:
     """Names of the ways in which a model can be drawn where it is, without "auto"."""
-    blocks = model.in_blocks and model.device.type == "cpu"
-    return ("incremental", *(["blocks"] if blocks else []), "jacobi", "naive")
+    ways = (("blocks", model.in_blocks), ("wavefront", model.lag > 0))
+    return ("incremental", *(way for way, has in ways if has and model.device.type == "cpu"), "jacobi", "naive")
 
 
 def choose(model: AutoregressiveModel, count: int) -> Choice:
     """The fastest exact way to draw `count` images, from what is known before. All give the same pixels."""
+    if "wavefront" in methods(model) and count >= model.wave_from:
+        return Choice(
+            "wavefront", "This model sees so little of the rows above that pixels of many rows are drawn together, none of "
+            "them guessed."
+        )
     if "blocks" not in methods(model):
         return Choice("incremental", "The decoder of this model computes every feature once, one site after the other.")
     if count >= model.blocks_below:

@@ -2,7 +2,8 @@
 
     incremental   the model's own decoder, site by site; every feature is computed once
     blocks        the model's own decoder, a run of sites at a time, guessed and corrected (`jacobi.py`)
-    jacobi        the same with the whole image as one run, and a full forward pass to look at it
+    wavefront     the model's own decoder, all pixels at once that do not see each other (`wavefront.py`)
+    jacobi        blocks with the whole image as one run, and a full forward pass to look at it
     naive         one full forward pass per site; the reference, for comparison
     auto          the fastest of these for the model, the batch and the device (`choice.py`)
 
@@ -41,7 +42,7 @@ from arstudio.sampling.draw import (
 )
 from arstudio.sampling.trace import DRAWN, FORCED, KNOWN, Trace
 
-METHODS = ("auto", "incremental", "blocks", "jacobi", "naive")
+METHODS = ("auto", "incremental", "blocks", "wavefront", "jacobi", "naive")
 
 
 class Sampler:
@@ -60,10 +61,15 @@ class Sampler:
         **options: Any
     ) -> Sampler:
         """The kind of sampler that `method` asks for."""
-        if cls is Sampler and (choose(model, count).method if method == "auto" else method) in ("blocks", "jacobi"):
+        way = choose(model, count).method if method == "auto" else method
+        if cls is Sampler and way in ("blocks", "jacobi"):
             from arstudio.sampling.jacobi import JacobiSampler
 
             return super().__new__(JacobiSampler)
+        if cls is Sampler and way == "wavefront":
+            from arstudio.sampling.wavefront import WavefrontSampler
+
+            return super().__new__(WavefrontSampler)
         return super().__new__(cls)
 
     def __init__(
@@ -85,7 +91,7 @@ class Sampler:
             y = _with_and_without(model, y, count)
         drawer = copy.deepcopy(model).to(self._wide(model.device), torch.float64) if real else model
         if method not in methods(model):
-            raise SettingsError(f"{model.title} draws one site at a time; choose incremental instead of blocks.")
+            raise SettingsError(f"{model.title} cannot be drawn by {method}; choose one of {', '.join(methods(model))}.")
         passes, self.drawn = method in ("naive", "jacobi"), drawer.frozen()    # so the original may go on training
         self.decoder: Decoder | None = None
         try:
@@ -217,7 +223,7 @@ class Sampler:
         progress = progress or Progress()
         sites = self.trace.spec.sites
         end = sites if until is None else min(until, sites)
-        with threads.single() if self.method in ("incremental", "blocks") else nullcontext():
+        with threads.single() if self.method in ("incremental", "blocks", "wavefront") else nullcontext():
             while self.trace.cursor < end:
                 progress.check()
                 progress.pause_point()

@@ -20,7 +20,7 @@ def model(random_model):
 
 
 def full(monkeypatch, model, most, error, where):
-    """Let decoders for more than `most` images fail when they are made, or at their second site or look."""
+    """Let decoders for more than `most` images fail when they are made, or at their second site, look or visit."""
     made, calls = type(model).decoder, Counter()
 
     def fail(decoder):
@@ -32,7 +32,7 @@ def full(monkeypatch, model, most, error, where):
         if batch > most and where == "making":
             raise error
         found = made(self, batch, y)
-        for name in ("params", "look"):
+        for name in ("params", "look", "visit"):
             inner = getattr(found, name)
             setattr(found, name, lambda *args, inner=inner: (fail(found), inner(*args))[1])
         return found
@@ -41,7 +41,7 @@ def full(monkeypatch, model, most, error, where):
 
 
 @pytest.mark.parametrize("where", ["making", "drawing"])
-@pytest.mark.parametrize("method", ["incremental", "blocks"])
+@pytest.mark.parametrize("method", ["incremental", "blocks", "wavefront"])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_the_batch_is_halved_until_it_fits_and_the_images_stay_the_same(model, error, method, where, monkeypatch):
     y, way = torch.arange(7) % 3, SampleSettings(seed=3, guidance=1.0)
@@ -73,7 +73,7 @@ def test_what_is_known_changed_or_drawn_anew_is_so_in_parts_too(model, monkeypat
 
     whole = job("incremental").trace
     full(monkeypatch, model, 2, MemoryError(), "drawing")
-    for method in ("incremental", "blocks"):
+    for method in ("incremental", "blocks", "wavefront"):
         sampler = job(method)
         assert sampler.size == 2
         assert np.array_equal(sampler.trace.values, whole.values)

@@ -64,7 +64,7 @@ def test_going_back_and_on_again_changes_nothing(model):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_changed_pixel_keeps_the_past_and_the_other_images(model, method):
     if method not in ("auto", *methods(model)):
-        with pytest.raises(SettingsError, match=r"draws one site at a time; choose incremental instead of blocks\."):
+        with pytest.raises(SettingsError, match=rf"cannot be drawn by {method}; choose one of incremental, "):
             Sampler(model, SampleSettings(), method=method)
         return
     sampler = Sampler(model, SampleSettings(seed=3), 4, method=method)
