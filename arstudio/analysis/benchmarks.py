@@ -41,7 +41,7 @@ from arstudio.models.base import AutoregressiveModel, Decoder
 from arstudio.progress import Muted, Progress
 from arstudio.sampling import Sampler, SampleSettings
 from arstudio.sampling.sampler import balanced_classes
-from arstudio.training.loop import machine
+from arstudio.training.record import machine
 
 AFFORDABLE = 60.0  # seconds of naive drawing, all repeats together, above which it is extrapolated
 

@@ -66,7 +66,7 @@ def measure(job: Job) -> Row:
     from arstudio.sampling import SampleSettings, sample
     from arstudio.training.config import TrainConfig
     from arstudio.training.evaluation import evaluate
-    from arstudio.training.loop import machine
+    from arstudio.training.record import machine
     from arstudio.training.setup import DataView, new_trainer
 
     view = DataView(dataset=job.dataset, levels=job.levels)

@@ -25,7 +25,8 @@ from arstudio.image import ImageSpec
 from arstudio.models import memory, threads
 from arstudio.progress import Progress
 from arstudio.training.config import TrainConfig
-from arstudio.training.loop import Trainer, machine
+from arstudio.training.loop import Trainer
+from arstudio.training.record import machine
 from arstudio.training.setup import build, pick_device
 
 HEAD = 32    # features before the output

@@ -1,4 +1,4 @@
-"""The training loop: Adam on −log p, warm-up and cosine decay, clipping, an average of the weights (EMA).
+"""The training loop: which batch next and how fast (warm-up and cosine decay), when to measure, save, draw, go back and end.
 
 The loss is −log p(x | y) per site, the very `log_prob` that evaluation and samplers use. Validation runs on
 the EMA weights, which are also what `best.safetensors` holds. A budget is minutes or epochs; the schedule
@@ -12,9 +12,7 @@ watcher asks for (`change_rate`, `snapshot`, `share`) is done between two steps.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import math
-import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,13 +29,14 @@ from arstudio.data import ImageDataset
 from arstudio.image import grid
 from arstudio.models import memory, threads
 from arstudio.models.base import AutoregressiveModel
-from arstudio.models.checkpoint import card_of, encode_model
-from arstudio.models.modelfile import Facts, ModelCard, WriteError
+from arstudio.models.checkpoint import encode_model
+from arstudio.models.modelfile import ModelCard, WriteError
 from arstudio.progress import Cancelled, Muted, Progress
-from arstudio.training.baselines import baseline_nats
 from arstudio.training.checkpoint import Store, named, pack, unpack
 from arstudio.training.config import TrainConfig
-from arstudio.training.evaluation import Evaluation, evaluate, units
+from arstudio.training.descent import Descent
+from arstudio.training.evaluation import evaluate, loss_map, raw_nats
+from arstudio.training.record import card_so_far
 from arstudio.training.runs import Point, Run, RunError
 from arstudio.training.watch import Live
 from arstudio.training.workers import ALONE, Workers
@@ -46,7 +45,6 @@ Draw = Callable[[AutoregressiveModel, int, int], np.ndarray]    # model, count, 
 RECOVERIES = 3    # times a run that diverged goes back and on with a smaller step
 FILM = (0.0, 0.02, 0.06, 0.12, 0.25, 0.45, 0.7, 1.0)    # shares of the budget at which samples are drawn
 HELD = 0.25       # share of a GPU's free memory that the images may take
-RAW = 200         # validation images on which the weights are compared with their average
 WARM = 0.05    # share of the budget after which the learning rate is warm, however slow the steps
 ASLEEP = 5.0, 20.0    # a step longer than so many seconds and so many usual steps: the process was stopped meanwhile
 
@@ -79,11 +77,8 @@ class Trainer:
             self.x = self.x.to(device)    # once; more images than that go over batch by batch
         labelled = data.train.y is not None and model.num_classes > 0
         self.y = torch.from_numpy(data.train.y).to(device) if labelled else None
-        self.average = copy.deepcopy(model).eval().requires_grad_(False)
-        self.optimiser = torch.optim.Adam(
-            model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay,
-            fused=device.type in ("cpu", "cuda"),
-        )
+        self.descent = Descent(model, config, workers)
+        self.average, self.optimiser = self.descent.average, self.descent.optimiser
         self.live = Live(uniform_nats=model.spec.sites * math.log(model.spec.levels or 1))
         self.native = data.info.spec.levels    # what reals were dequantised from
         self.position = 0          # images of this epoch already used
@@ -94,7 +89,6 @@ class Trainer:
         self.noise = torch.Generator().manual_seed(config.seed)    # class dropout
         self.rate_scale = 1.0      # a third of it each time the run diverged
         self.recoveries = 0
-        self.part = config.batch   # images that fit the memory at once; less than a batch are added up
         self._recent: list[float] = []
         self._validation_seconds = 0.0
         self._wishes: SimpleQueue[Callable[[Progress], None]] = SimpleQueue()
@@ -212,55 +206,17 @@ class Trainer:
             yield self.x[rows.to(self.x.device)].to(self.model.device), y
 
     def _step(self, x: Tensor, y: Tensor | None) -> tuple[float, float]:
-        """One Adam step -> (nats per image, gradient norm); a model with a closed form counts the batch instead."""
-        self.model.train()
-        if self.model.closed_form:
-            return self._count(x, y), 0.0
-        self.live.learning_rate = self.learning_rate()
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.live.learning_rate
-        nats = self._descend(x, y)
-        clip = self.config.clip or math.inf
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip))
-        if math.isfinite(nats) and math.isfinite(norm):
-            self.optimiser.step()
-            decay = min(self.config.ema, (1 + self.live.step) / (10 + self.live.step))
-            with torch.no_grad():
-                for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                    mean.lerp_(value, 1 - decay)
-        return nats, norm
-
-    def _descend(self, x: Tensor, y: Tensor | None) -> float:
-        """Gradients of a batch, in as many parts as its memory needs -> nats per image."""
-        whole, x, y = len(x), self.workers.share(x), None if y is None else self.workers.share(y)
-        while True:
-            try:
-                self.optimiser.zero_grad(set_to_none=True)
-                nats = 0.0
-                for start in range(0, len(x), self.part):
-                    rows = slice(start, start + self.part)
-                    loss = self.model.loss(x[rows], None if y is None else y[rows]).sum() / whole
-                    (loss / self.model.spec.sites).backward()
-                    nats += float(loss.detach())
-                return self.workers.add_up(self.model.parameters(), nats)
-            except Exception as error:
-                if not memory.out_of_memory(error) or self.part == 1:
-                    raise
-            self.part = (min(self.part, len(x)) + 1) // 2    # outside the except block, so that its tensors are gone
-            self.optimiser.zero_grad(set_to_none=True)
-            if self.x.device.type == "cuda":
-                torch.cuda.empty_cache()
+        """One step on a batch -> (nats per image, gradient norm)."""
+        if not self.model.closed_form:
+            self.live.learning_rate = self.learning_rate()
+        part = self.descent.part
+        found = self.descent.step(x, y, self.live.learning_rate, self.live.step)
+        if self.descent.part < part:
             self._note(
-                f"Memory ran out at step {self.live.step + 1}: each batch is computed {self.part} images at a time, with the "
-                "same result."
+                f"Memory ran out at step {self.live.step + 1}: each batch is computed {self.descent.part} images at a time, "
+                "with the same result."
             )
-
-    @torch.no_grad()
-    def _count(self, x: Tensor, y: Tensor | None) -> float:
-        nats = -float(self.model.log_prob(x, y).mean())    # before it has seen them
-        self.model.learn(x, y)
-        self.average.load_state_dict(self.model.state_dict())
-        return nats
+        return found
 
     def learning_rate(self) -> float:
         """Linear warm-up over `warmup` steps or WARM of the budget, whichever is over first, then a cosine from 1 to
@@ -384,7 +340,7 @@ class Trainer:
         y = split.y[:limit] if self.y is not None and split.y is not None else None
         quiet = Muted(progress) if self.workers.size == 1 else Progress()    # others wait in the next step: stop there
         figure = evaluate(self.average, split.x[:limit], y, progress=quiet, native=self.native, exact=False)
-        raw = self._raw_nats(figure, quiet)
+        raw = raw_nats(self.model, figure, split.x, y, quiet, self.native) if self.config.ema else math.nan
         live = self.live
         self._validation_seconds = self.clock() - started
         live.seconds += self._validation_seconds
@@ -394,7 +350,7 @@ class Trainer:
             self.learning_rate(), norm, live.images_per_second, raw,
         )
         if figure.site_nats is not None:
-            live.loss_map = self._loss_map(figure.site_nats)
+            live.loss_map = loss_map(figure.site_nats, self.model.spec, self.native)
             self.store.beside(partial(self.run.save_loss_map, live.loss_map))
         better = figure.nats < live.best_nats
         if better:
@@ -408,21 +364,6 @@ class Trainer:
         progress.publish(live)
         self._film()
 
-    def _raw_nats(self, figure: Evaluation, progress: Progress) -> float:
-        """Validation of the weights without averaging: the figure of the average and the mean difference on the first RAW
-        images, which is far steadier than a figure of those images alone. NaN where there is no average."""
-        if self.model.closed_form or not self.config.ema:
-            return math.nan
-        count, split = min(RAW, figure.images), self.data.validation
-        y = split.y[:count] if self.y is not None and split.y is not None else None
-        raw = evaluate(self.model, split.x[:count], y, progress=progress, native=self.native, exact=False)
-        return figure.nats + raw.nats - float(figure.each[:count].mean())
-
-    def _loss_map(self, site_nats: np.ndarray) -> np.ndarray:
-        """(C, H, W) nats of sites -> (H, W) bits of pixels, of reals the bound on those of the native levels."""
-        native = math.log(self.native) if self.native and not self.model.spec.levels else 0.0
-        return (site_nats + native).sum(0) / math.log(2)
-
     def _film(self) -> None:
         """Draw on the fixed seed when the next share of the budget is reached."""
         if self.draw is None or self.film_index >= len(FILM) or self.live.fraction < FILM[self.film_index]:
@@ -435,17 +376,9 @@ class Trainer:
 
     def card(self, nats: float | None = None) -> ModelCard:
         """Card of the model as trained so far, with its best validation figure or the one that is given."""
-        nats = self.live.best_nats if nats is None else nats
-        facts = Facts(
-            dataset=self.data.info.name, protocol=self.data.protocol + units(self.model.spec, self.native),
-            split="validation, estimated" if self.model.slow_exact else "validation",
-            nats=nats, bits_per_dim=self.bits_per_dim(nats),
-            images=min(self.config.validation_images, len(self.data.validation.x)),
-            command=self.run.record.get("command", ""), seed=self.config.seed,
-            epochs=round(self.live.epoch, 2), seconds=round(self.live.seconds, 1),
-            machine=machine(), licence=self.data.info.licence,
-        )
-        return card_of(self.model, tuple(self.data.classes) if self.model.num_classes else (), facts)
+        nats, live = self.live.best_nats if nats is None else nats, self.live
+        command = self.run.record.get("command", "")
+        return card_so_far(self.model, self.data, self.config, nats, epochs=live.epoch, seconds=live.seconds, command=command)
 
     # -- disk -----------------------------------------------------------------------------------------------
 
@@ -519,25 +452,3 @@ class Trainer:
         if progress is not None:
             progress.publish(live)
         return Outcome(status, sentence, live.best_nats)
-
-
-def start_run(
-    path: Any, model: AutoregressiveModel, data: ImageDataset, config: TrainConfig, **more: Any
-) -> Run:
-    """Make the run directory of a new training; `more` is recorded as it is (command, dataset view, …)."""
-    return Run.new(path, {
-        "status": "new", "started": datetime.now(UTC).isoformat(timespec="seconds"), "model": model.name,
-        "config": dataclasses.asdict(model.config), "spec": model.spec.to_dict(),
-        "num_classes": model.num_classes,
-        "dataset": data.info.name, "protocol": data.protocol, "native_levels": data.info.spec.levels,
-        "training": dataclasses.asdict(config),
-        "baselines": baseline_nats(data, config.validation_images),
-        "parameters": model.num_parameters, "machine": machine(), **more,
-    })
-
-
-def machine() -> str:
-    """Processor or GPU and threads, for records."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name(0)
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"

@@ -16,7 +16,8 @@ from arstudio.models import create
 from arstudio.models.base import AutoregressiveModel, ConfigError
 from arstudio.models.registry import make_config
 from arstudio.training.config import TrainConfig
-from arstudio.training.loop import Draw, Trainer, start_run
+from arstudio.training.loop import Draw, Trainer
+from arstudio.training.record import start_run
 from arstudio.training.runs import Run, RunError
 from arstudio.training.workers import ALONE, Workers
 
