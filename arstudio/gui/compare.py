@@ -98,10 +98,13 @@ class Comparison(QObject):
     # -- changing -------------------------------------------------------------------------------------------
 
     def add(self) -> None:
-        """Another lane, like the one in focus but a step colder."""
+        """Another lane, like the one in focus but colder than it by as many steps as no lane is yet."""
         if len(self.lanes) < MOST:
             like = self.lane
-            self.lanes.append(replace(like, temperature=round(max(like.temperature - 0.25, 0.0), 2), tree=None, error=""))
+            there = [lane.temperature for lane in self.lanes if (lane.card, lane.method) == (like.card, like.method)]
+            steps = (round(max(like.temperature - 0.25 * k, 0.0), 2) for k in range(1, MOST + 1))
+            wanted = next((t for t in steps if t not in there), like.temperature + 0.25)
+            self.lanes.append(replace(like, temperature=wanted, tree=None, error=""))
             self.draw()
 
     def remove(self, index: int) -> None:

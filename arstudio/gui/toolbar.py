@@ -57,9 +57,9 @@ class Toolbar(QToolBar):
         self.classes = QComboBox()
         self.classes.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.classes.currentIndexChanged.connect(self._class_chosen)
-        self.class_field = Field(self.tr("Class"), self.classes)
-        self.class_field.setToolTip(self.tr("Draw from p(x | class), or from p(x) with “any”"))
-        self.class_action = self.addWidget(self.class_field)
+        class_field = Field(self.tr("Class"), self.classes)
+        class_field.setToolTip(self.tr("Draw from p(x | class), or from p(x) with “any”"))
+        self.class_action = self.addWidget(class_field)
 
         self.seed = QLineEdit(str(studio.settings.seed))
         self.seed.setFixedWidth(74)
@@ -71,7 +71,7 @@ class Toolbar(QToolBar):
         self.dice.clicked.connect(self.new_seed)
         self.lock = icon_button("unlock", self.tr("Keep this seed when generating again"), checkable=True, kind="quiet")
         self.lock.toggled.connect(self._lock_toggled)
-        seed_field = self.seed_field = Field(self.tr("Seed"), self.seed, self.dice, self.lock)
+        seed_field = Field(self.tr("Seed"), self.seed, self.dice, self.lock)
         seed_field.setToolTip(self.tr("One seed, one result: every pixel owns one random number drawn from it"))
         self.addWidget(seed_field)
 
@@ -83,19 +83,19 @@ class Toolbar(QToolBar):
         self.temperature.sliderReleased.connect(self._apply_temperature)
         self.degrees = label("1.00", "value")
         self.degrees.setFixedWidth(30)
-        field = self.temperature_field = Field(self.tr("T"), self.temperature, self.degrees)
-        field.setToolTip(self.tr("Temperature: draw from p(x)^(1/T). Below 1 safer, above 1 wilder, 0 always the likeliest"))
-        self.temperature.setAccessibleName(self.tr("Temperature"))
-        self.addWidget(field)
+        temperature_field = Field(self.tr("Temperature"), self.temperature, self.degrees)
+        temperature_field.setToolTip(self.tr("Temperature: draw from p(x)^(1/T). Below 1 safer, above 1 wilder, 0 always the likeliest"))
+        self.addWidget(temperature_field)
 
         self.guidance = QDoubleSpinBox(decimals=1, minimum=0, maximum=10, singleStep=0.5)
         self.guidance.setSpecialValueText(self.tr("off"))
         self.guidance.setKeyboardTracking(False)
         self.guidance.setFixedWidth(44)
-        self.guidance.setAccessibleName(self.tr("Guidance"))
         self.guidance.valueChanged.connect(self._guidance_chosen)
-        self.guidance_field = Field(self.tr("Guide"), self.guidance)
+        self.guidance_field = Field(self.tr("Guidance"), self.guidance)
         self.guidance_action = self.addWidget(self.guidance_field)
+        for field in (class_field, seed_field, temperature_field, self.guidance_field):
+            field.stack()
 
         self.advanced = AdvancedButton(studio)
         self.advanced.changed.connect(self.redraw_wanted)
@@ -267,17 +267,11 @@ class Toolbar(QToolBar):
         self.studio.set_speed(value, rows=unit == "row")
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """On a narrow window captions stand above their controls, and the model's data is in its tooltip."""
+        """On a narrow window the model's data is in its tooltip."""
         super().resizeEvent(event)
         compact = self.width() < 1220
         if compact != self._compact:
             self._compact = compact
-            for field in (self.class_field, self.seed_field, self.temperature_field, self.guidance_field):
-                field.stack(compact)
-            self.temperature_field.caption.setText(self.tr("Temperature") if compact else self.tr("T"))
-            self.guidance_field.caption.setText(self.tr("Guidance") if compact else self.tr("Guide"))
-            for field in (self.temperature_field, self.guidance_field):
-                field.caption.adjustSize()
             self.temperature.setFixedWidth(46 if compact else 72)
             self.seed.setFixedWidth(62 if compact else 74)
             self.refresh()

@@ -61,6 +61,8 @@ def test_samplers_draw_the_same_pixels_and_lanes_come_and_go(qtbot, compared, st
         qtbot.mouseClick(panel.add_button, Qt.MouseButton.LeftButton)
         wait_drawn(qtbot, studio)
         assert panel.sides.count == count
+    temperatures = [lane.temperature for lane in studio.comparison.lanes]
+    assert temperatures == [1.0, 1.0, 0.75, 0.5], "a new lane shows something new"
     assert not panel.add_button.isVisible(), "four are enough"
     qtbot.mouseClick(panel.heads[1].cross, Qt.MouseButton.LeftButton)
     assert panel.sides.count == 3

@@ -111,7 +111,7 @@ def test_the_running_sum_ends_at_the_log_likelihood_with_this_term_highlighted(q
     studio.model.float()
     for row, column in [(0, 0), (3, 6), (7, 7)]:
         click_pixel(qtbot, ready.generate_panel.view, row, column)
-        step, text = studio.trace.step(0, row, column), ready.inspector.sum.text()
+        step, text = studio.trace.step(0, row, column), ready.inspector.sum.text().replace("\u00a0", " ")
         terms = sites.flatten()[: step + 1]
         assert f"= {float(terms.sum()):.2f} nats".replace("-", "−") in text
         highlighted = re.search(r"<b[^>]*>(.*)</b>", text)[1]

@@ -333,7 +333,7 @@ class GeneratePanel(QWidget):
                 tree.current.name, tree.current.parent.name, row, column
             )
         if position >= trace.spec.sites:
-            return self.tr("click a pixel or a bar")
+            return self.tr("click a pixel to see its distribution, a bar to give the pixel that value")
         _, row, column = trace.site(position)
         return self.tr("row {0}, column {1} comes next").format(row, column)
 

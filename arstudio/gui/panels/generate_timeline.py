@@ -50,6 +50,7 @@ class TimelineStrip(QWidget):
         head = QHBoxLayout()
         head.addWidget(self.heading, 1)
         head.addWidget(self.figures)
+        head.addSpacing(6)
         for button in (self.beside, self.mark, self.loop):
             head.addWidget(button)
         column = QVBoxLayout(self)

@@ -358,7 +358,7 @@ class InspectPanel(QWidget):
             whole = f"<br>log p(x) = {_signed(-trace.nats(focus))} nats in all"
         self.sum.setText(
             f"log p(x<sub>≤{step}</sub>) = {_signed(before)} <b style='color:{colour}'>{_term(term)}</b>"
-            f"<br>= {_signed(before + term)} nats{whole}"
+            f" =\u00a0{_signed(before + term)}\u00a0nats{whole}"
         )
 
     # -- acting ---------------------------------------------------------------------------------------------
@@ -436,4 +436,4 @@ def _signed(value: float, digits: int = 2) -> str:
 
 
 def _term(value: float) -> str:
-    return f"{'+' if value >= 0 else '−'} {abs(value):.3f}"
+    return f"{'+' if value >= 0 else '−'}\u00a0{abs(value):.3f}"    # the sign stays with its figure

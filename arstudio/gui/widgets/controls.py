@@ -47,31 +47,21 @@ class Field(QFrame):
         row.setSpacing(6)
         self.caption = QLabel(caption)
         self.caption.setBuddy(control)
-        self._stacked = False
         row.addWidget(self.caption)
         for widget in (control, *more):
             row.addWidget(widget)
             if not widget.accessibleName():
                 widget.setAccessibleName(caption)
 
-
-    def stack(self, stacked: bool) -> None:
-        """The caption small above the control, for narrow windows, or beside it."""
-        if stacked == self._stacked:
-            return
-        self._stacked = stacked
-        if stacked:
-            self._row.removeWidget(self.caption)
-        else:
-            self._row.insertWidget(0, self.caption)
-        self._row.setContentsMargins(*(10, 12, 6, 0) if stacked else (10, 0, 6, 0))
-        self.setFixedHeight(38 if stacked else 32)
-        self.caption.setObjectName("stacked" if stacked else "")
-        self.caption.style().unpolish(self.caption)
-        self.caption.style().polish(self.caption)
-        if stacked:
-            self.caption.adjustSize()
-            self.caption.move(10, 2)
+    def stack(self) -> None:
+        """The caption small above the control, where many stand side by side."""
+        self._row.removeWidget(self.caption)
+        self._row.setContentsMargins(10, 12, 6, 0)
+        self.setFixedHeight(38)
+        self.caption.setObjectName("stacked")
+        self.caption.ensurePolished()
+        self.caption.adjustSize()
+        self.caption.move(10, 2)
 
 
 class Segmented(QFrame):

@@ -205,7 +205,7 @@ class RunTable(QWidget):
         if keep != self.selection():
             self.select(*keep)
         self.empty.setVisible(not rows)
-        self.hint.setVisible(bool(rows))
+        self.hint.setText(self._hint())
         self.table.setVisible(bool(rows))
         self._enable()
 
@@ -274,6 +274,8 @@ class RunTable(QWidget):
             self.remarked.emit(self._rows[item.row()].path, remarks_of(item.text()))
 
     def _hint(self) -> str:
+        if not self._rows:
+            return ""
         return self.tr("double-click draws · Ctrl+click compares") if self.width() >= NARROW else self.tr("Runs")
 
     @Slot()
