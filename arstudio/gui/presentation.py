@@ -46,6 +46,8 @@ class Presentation(QObject):
             docks[name].show()
             docks[name].setTitleBarWidget(QWidget())
         theme.set_type_size(TYPE)
+        window.inspector.area.verticalScrollBar().setValue(0)
+        window.studio.message.emit("info", self.tr("Esc or F5 ends the presentation."))
         window.resizeDocks([docks["inspector"]], [int(window.width() * INSPECTOR)], Qt.Orientation.Horizontal)
 
     def _leave(self) -> None:

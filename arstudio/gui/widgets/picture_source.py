@@ -155,7 +155,7 @@ def test_image(card: ModelCard, shelf: Any, draw: int) -> tuple[Any, np.ndarray,
     data = shelf[1]
     index = draw % len(data.test)
     y = -1 if data.test.y is None else int(data.test.y[index])
-    words = f"{data.info.title} test image {index}" + (f" · class {card.class_name(y)}" if y >= 0 else "")
+    words = f"{data.info.title.split(' (')[0]} test image {index}" + (f" · class {card.class_name(y)}" if y >= 0 else "")
     return shelf, data.test.x[index].astype(card.spec.dtype), y, words
 
 

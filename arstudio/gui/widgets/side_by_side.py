@@ -53,7 +53,7 @@ class SideBySide(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(GAP)
         self._columns = 0
-        self._words: tuple = ([("", "")], 0)    # as they stand
+        self._words: tuple = ()    # as they stand, once something was shown
         for index in range(MOST):
             self._add_cell(index)
         self._arrange(1)
