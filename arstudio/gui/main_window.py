@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QSettings, Qt, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QIcon, QUndoGroup
 from PySide6.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QMainWindow,
     QMessageBox,
@@ -121,7 +120,7 @@ class MainWindow(QMainWindow):
         for widget in self._waiting:
             widget.setAlignment(Qt.AlignmentFlag.AlignCenter)
             self.stack.addWidget(widget)
-        self.notice = Notice()
+        self.notice = Notice(stage, self.tabs)
         column = QVBoxLayout(stage)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -129,14 +128,7 @@ class MainWindow(QMainWindow):
         tab_row.setContentsMargins(24, 4, 24, 0)
         tab_row.addWidget(self.tabs)
         tab_row.addStretch(1)
-        line = QFrame()
-        line.setFixedHeight(1)
-        line.setObjectName("hairline")
         column.addLayout(tab_row)
-        notice_row = QHBoxLayout()
-        notice_row.setContentsMargins(24, 0, 24, 0)
-        notice_row.addWidget(self.notice)
-        column.addLayout(notice_row)
         column.addWidget(self.stack, 1)
         self.tabs.currentChanged.connect(self._job_changed)
 

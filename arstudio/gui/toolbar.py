@@ -83,9 +83,9 @@ class Toolbar(QToolBar):
         self.temperature.sliderReleased.connect(self._apply_temperature)
         self.degrees = label("1.00", "value")
         self.degrees.setFixedWidth(30)
-        temperature_field = Field(self.tr("Temperature"), self.temperature, self.degrees)
-        temperature_field.setToolTip(self.tr("Temperature: draw from p(x)^(1/T). Below 1 safer, above 1 wilder, 0 always the likeliest"))
-        self.addWidget(temperature_field)
+        heat = Field(self.tr("Temperature"), self.temperature, self.degrees)
+        heat.setToolTip(self.tr("Temperature: draw from p(x)^(1/T). Below 1 safer, above 1 wilder, 0 always the likeliest"))
+        self.addWidget(heat)
 
         self.guidance = QDoubleSpinBox(decimals=1, minimum=0, maximum=10, singleStep=0.5)
         self.guidance.setSpecialValueText(self.tr("off"))
@@ -94,7 +94,7 @@ class Toolbar(QToolBar):
         self.guidance.valueChanged.connect(self._guidance_chosen)
         self.guidance_field = Field(self.tr("Guidance"), self.guidance)
         self.guidance_action = self.addWidget(self.guidance_field)
-        for field in (class_field, seed_field, temperature_field, self.guidance_field):
+        for field in (class_field, seed_field, heat, self.guidance_field):
             field.stack()
 
         self.advanced = AdvancedButton(studio)

@@ -138,6 +138,17 @@ def test_the_three_rankings(qtbot, panel):
     assert from_first[order[1]] == from_first.max()
 
 
+def test_a_gallery_holds_from_4_to_64(qtbot, panel):
+    count, known = panel.page.count, ~panel.canvas.sheet.hidden
+    given = panel.canvas.sheet.content[:, known]
+    count.setFocus()
+    for key, number in ((Qt.Key.Key_Home, 4), (Qt.Key.Key_End, 64)):
+        qtbot.keyClick(count, key)
+        found = complete(qtbot, panel)
+        assert len(found.images) == len(panel.gallery.order) == number
+        assert (found.images[:, :, known] == given).all()
+
+
 def test_the_agreement_map_is_the_entropy_over_the_completions(qtbot, panel):
     found = complete(qtbot, panel)
     bits, high = found.agreement()

@@ -105,6 +105,18 @@ def test_space_arrows_home_and_end_drive_the_playhead(qtbot, ready, studio):
     assert not studio.playing
 
 
+def test_the_speed_is_chosen_in_the_toolbar_from_a_pixel_a_second_to_full(qtbot, ready, studio):
+    speed, seen = ready.toolbar.speed, []
+    speed.setFocus()
+    qtbot.keyClick(speed, Qt.Key.Key_Home)
+    for _ in range(speed.count()):
+        seen.append((speed.currentText(), studio.speed, studio.speed_in_rows))
+        qtbot.keyClick(speed, Qt.Key.Key_Down)
+    assert seen[0] == ("1 pixel/s", 1.0, False)
+    assert ("1 row/s", 1.0, True) in seen
+    assert seen[-1][:2] == ("Full speed", float("inf"))
+
+
 def test_keys_typed_into_a_field_do_not_move_the_playhead(qtbot, ready, studio):
     studio.seek(30)
     ready.toolbar.seed.setFocus()

@@ -209,6 +209,24 @@ def test_the_blind_spot_of_pixelcnn_is_tinted_and_counted(qtbot, window, studio)
     assert view._blind is None
 
 
+def test_row_lstm_sees_a_triangle(qtbot, window, studio):
+    kernels = {"first_kernel": 3, "input_kernel": 1, "state_kernel": 3}
+    model = random("row_lstm", ImageSpec(1, 7, 8, 2), hidden=6, layers=1, head=8, **kernels)
+    draw_with(qtbot, studio, model)
+    click_pixel(qtbot, window.generate_panel.view, 6, 4)
+    choose(qtbot, window.inspector, "sees")
+    view = window.generate_panel.view
+    qtbot.waitUntil(lambda: view._overlay is not None, timeout=10_000)
+    row, column = np.mgrid[:7, :8]
+    up = 6 - row    # rows above; the first layer reaches one pixel to the left and one row up with its neighbours
+    triangle = (up > 0) & (column >= 3 - up) & (column <= 4 + up)
+    triangle[6, 3] = True
+    past = (row < 6) | (column < 4)
+    assert np.array_equal(view._blind, past & ~triangle)
+    assert np.array_equal(~np.isnan(view._overlay), triangle)
+    assert f"can see {int(triangle.sum())} of 52 past pixels" in window.inspector.legend.text()
+
+
 def test_depends_shows_the_gradient_then_the_exact_bits(qtbot, ready, studio):
     from arstudio.analysis.depends import depends, depends_gradient
 

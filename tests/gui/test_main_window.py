@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QSettings, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
+from PySide6.QtWidgets import QPushButton
 
 from arstudio.gui import theme
 
@@ -83,6 +84,23 @@ def test_a_place_that_cannot_be_written_gives_a_sentence(window, drawn, tmp_path
     window.files.write_picture(tmp_path / "missing" / "x.png")
     assert window.notice.isVisibleTo(window)
     assert "could not be written" in window.notice.text.text()
+
+
+@pytest.mark.parametrize("wide", [1280, 1024])
+def test_a_message_moves_nothing_and_leaves_the_tabs_free(qtbot, window, drawn, wide):
+    window.resize(wide, 700)
+    view, before = window.generate_panel.view, []
+    qtbot.waitUntil(lambda: window.width() == wide)
+    before = view.mapTo(window, view.rect().topLeft()), view.size()
+    sentence = "The picture could not be written: there is no room left on the disk, so nothing of it was changed."
+    window.studio.message.emit("error", sentence)
+    assert window.notice.isVisible()
+    assert (view.mapTo(window, view.rect().topLeft()), view.size()) == before
+    assert not window.notice.geometry().intersects(window.tabs.geometry())
+    words = window.notice.text
+    assert words.height() >= words.heightForWidth(words.width()), "all of the sentence can be read"
+    qtbot.mouseClick(window.notice.findChild(QPushButton), Qt.MouseButton.LeftButton)
+    assert not window.notice.isVisible()
 
 
 def test_the_model_can_be_saved_and_opened_again(qtbot, window, studio, tmp_path, monkeypatch):

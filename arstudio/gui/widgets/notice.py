@@ -1,30 +1,34 @@
-"""The one place for messages: a sentence above the stage."""
+"""The one place for messages: a sentence beside the tabs, over the stage, so that nothing moves under the hand that draws."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer, Slot
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Slot
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
 
 from arstudio.gui.widgets.controls import label
 
+MARGIN, TOP, GAP = 24, 6, 16
+
 
 class Notice(QFrame):
-    """One sentence above the stage; errors stay until closed, news goes by itself."""
+    """One sentence at the top of `stage`, right of `tabs`; errors stay until closed, news goes by itself."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, stage: QWidget, tabs: QWidget) -> None:
+        super().__init__(stage)
+        self._tabs = tabs
         self.setObjectName("notice")
         self.text = label("", "value", wrap=True)
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        close = QPushButton(self.tr("Dismiss"))
-        close.setObjectName("quiet")
-        close.clicked.connect(self.hide)
+        self._close = QPushButton(self.tr("Dismiss"))
+        self._close.setObjectName("quiet")
+        self._close.clicked.connect(self.hide)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 6, 6, 6)
         row.addWidget(self.text, 1)
-        row.addWidget(close)
+        row.addWidget(self._close)
         self._timer = QTimer(self, singleShot=True, interval=8000)
         self._timer.timeout.connect(self.hide)
+        stage.installEventFilter(self)
         self.hide()
 
     @Slot(str, str)
@@ -34,8 +38,26 @@ class Notice(QFrame):
         self.setProperty("kind", kind)
         self.style().unpolish(self)
         self.style().polish(self)
+        self._place()
         self.show()
         if kind == "error":
             self._timer.stop()
         else:
             self._timer.start()
+
+    def _place(self) -> None:
+        """As wide as the sentence, where there is room, and as high as it then needs."""
+        stage, row = self.parentWidget(), self.layout()
+        left = self._tabs.geometry().right() + GAP if self._tabs.isVisible() else MARGIN
+        around = row.contentsMargins().left() + row.contentsMargins().right() + row.spacing() + self._close.sizeHint().width()
+        line = self.text.fontMetrics().horizontalAdvance(self.text.text()) + 4
+        wide = min(line + around, stage.width() - MARGIN - left)
+        row.activate()
+        self.setGeometry(stage.width() - MARGIN - wide, TOP, wide, row.totalHeightForWidth(wide))
+        self.raise_()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The stage has another size."""
+        if event.type() == QEvent.Type.Resize and not self.isHidden():
+            self._place()
+        return super().eventFilter(watched, event)
