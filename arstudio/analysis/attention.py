@@ -14,6 +14,7 @@ import torch
 from arstudio.analysis.conditionals import as_batch, check_site
 from arstudio.models.attention import watched
 from arstudio.models.base import AutoregressiveModel
+from arstudio.models.layers import wide
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ def attention_maps(
     found = []
     for layer, (q, k, strict) in enumerate(seen):
         keys = query if strict else query + 1
-        scores = (k[0, :, :keys] @ q[0, :, query, :, None])[..., 0].double() / q.shape[-1] ** 0.5
+        scores = wide((k[0, :, :keys] @ q[0, :, query, :, None])[..., 0]) / q.shape[-1] ** 0.5
         for head, weights in enumerate(scores.softmax(-1).cpu().numpy()):                   # (heads, keys)
             flat = np.zeros(spec.sites + 1)
             np.add.at(flat, places[:keys], (weights * share[:keys])[:, None])

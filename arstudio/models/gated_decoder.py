@@ -24,7 +24,7 @@ from torch import Tensor
 from arstudio.models import threads
 from arstudio.models.base import Decoder
 from arstudio.models.gated_rows import horizontal, vertical
-from arstudio.models.layers import Array, at_site, relu
+from arstudio.models.layers import Array, at_site, relu, wide
 from arstudio.models.row_products import AT, BT, FEW, TILE, Matrix, buffer_shape, dense_weight, place, tiled_weight
 
 if TYPE_CHECKING:
@@ -51,22 +51,22 @@ class Prepared:
         link = layer.link.weight.T * half                                               # (2p, 2p)
         self._links, none = layer.first or last, like.new_zeros(0)
         self.conv = none if last else ready(kernel * inside)
-        self.joined = ready((kernel.double() @ link.double() * inside[0].double()).to(like)) if self._links else none
+        self.joined = ready((wide(kernel) @ wide(link) * wide(inside[0])).to(like)) if self._links else none
         self.link = none if self._links else link / half[:, None]
         self.shape = [*kernel.shape[:2], vertical.dilation, vertical.padding[1], vertical.padding[0]]
         self.pad = horizontal.padding[1]
         self.taps = Matrix(horizontal.left_taps * half)
         self.out = Matrix(layer.out.weight.T * 0.5, layer.out.bias)
-        self._half, self._link = half.double(), link
-        self._shifts = vertical.bias.double(), layer.link.bias.double() + horizontal.bias.double()
+        self._half, self._link = wide(half), link
+        self._shifts = wide(vertical.bias), wide(layer.link.bias) + wide(horizontal.bias)
 
     def constants(self, vertical: Tensor, horizontal: Tensor) -> tuple[Tensor, Tensor]:
         """Biases (…, 2p) that classes and places add to the two stacks -> what is added to the vertical gate and, where the
         link has not seen that, to what enters the horizontal stack from above."""
         a, b = self._shifts
-        z, enters = vertical.double() + a, (horizontal.double() + b) * self._half
+        z, enters = wide(vertical) + a, (wide(horizontal) + b) * self._half
         if self._links:
-            enters = enters + z @ self._link.double()
+            enters = enters + z @ wide(self._link)
         return (z * self._half).to(vertical), enters.to(vertical)
 
 
@@ -115,7 +115,8 @@ class GatedPixelCNNDecoder(Decoder):
         weights = [[p.conv, p.joined, p.link, p.taps.tensor, p.out.tensor, p.out.shift] for p in self.prepared]
         self._convs, self._joined, self._links, self._taps, self._outs, self._shifts = map(list, zip(*weights, strict=True))
         self._pads = [p.pad for p in self.prepared]
-        self._sums, self._all = [BT.to(like), AT.to(like)], torch.zeros(0, dtype=torch.long, device=like.device)
+        self._sums = [t.to(like.dtype).to(like.device) for t in (BT, AT)]
+        self._all = torch.zeros(0, dtype=torch.long, device=like.device)
         self._spare: list[list[Tensor]] = []
         self._look_again()
 

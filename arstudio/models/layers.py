@@ -42,6 +42,11 @@ def at_site(x: Tensor) -> Array:
     return x.numpy() if x.device.type == "cpu" else x
 
 
+def wide(x: Tensor) -> Tensor:
+    """x in float64, on the CPU where its device has none."""
+    return (x.cpu() if x.device.type == "mps" else x).double()
+
+
 def joined(*parts: Array) -> Array:
     """Features side by side."""
     return np.concatenate(parts, axis=-1) if isinstance(parts[0], np.ndarray) else torch.cat(parts, dim=-1)
