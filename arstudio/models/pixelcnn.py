@@ -137,8 +137,8 @@ class PixelCNN(AutoregressiveModel):
 
     @property
     def wave_from(self) -> int:
-        """Of few binary images most guesses are right, and blocks are faster."""
-        return 4 if self.spec.levels == 2 else 1
+        """Of few images, binary ones above all, most guesses are right, and blocks are as fast (measured on bundled models)."""
+        return 4 if self.spec.levels == 2 else 2
 
     @property
     def lag(self) -> int:

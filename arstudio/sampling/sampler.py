@@ -61,12 +61,14 @@ class Sampler:
         **options: Any
     ) -> Sampler:
         """The kind of sampler that `method` asks for."""
+        if cls is not Sampler:
+            return super().__new__(cls)
         way = choose(model, count).method if method == "auto" else method
-        if cls is Sampler and way in ("blocks", "jacobi"):
+        if way in ("blocks", "jacobi"):
             from arstudio.sampling.jacobi import JacobiSampler
 
             return super().__new__(JacobiSampler)
-        if cls is Sampler and way == "wavefront":
+        if way == "wavefront":
             from arstudio.sampling.wavefront import WavefrontSampler
 
             return super().__new__(WavefrontSampler)
