@@ -75,11 +75,14 @@ def bench_training(
     place, spec = pick_device(device), ImageSpec(1, side, side, levels)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     work = [_Contest(spec, width, batch, dilations, place) for width in channels]
-    for repeat in range(-2, repeats):    # two to warm up
-        for contest in work:
-            progress.check()
-            progress.report((repeat + 2) / (repeats + 2), f"{contest.channels} channels")
-            contest.measure(keep=repeat >= 0)
+    try:
+        for repeat in range(-2, repeats):    # two to warm up
+            for contest in work:
+                progress.check()
+                progress.report((repeat + 2) / (repeats + 2), f"{contest.channels} channels")
+                contest.measure(keep=repeat >= 0)
+    finally:
+        memory.give_back()
     protocol = (
         f"Gated PixelCNN, {len(dilations)} layers, ours and plain with dilations {','.join(map(str, dilations))}, {HEAD} "
         f"features before the output, {spec}, batches of {batch}, float32, {place}, {torch.get_num_threads()} threads, torch "
