@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+CROPS = {    # share of what is cut away that lies to the left, and above; a wide picture loses its sides, a tall one its ends
+    "middle": (0.5, 0.5), "left": (0.0, 0.5), "right": (1.0, 0.5), "top": (0.5, 0.0), "bottom": (0.5, 1.0),
+}
 SHOWN_BINS = 256    # equal bins of [0, 1] in which distributions of reals are shown
 
 
@@ -267,11 +270,11 @@ def flattened(picture: Any) -> Any:
     return picture if picture.mode in ("L", "RGB") else picture.convert("RGB")
 
 
-def from_pil(picture: Any, spec: ImageSpec, *, fit: bool = False) -> np.ndarray:
+def from_pil(picture: Any, spec: ImageSpec, *, fit: bool = False, crop: str = "middle") -> np.ndarray:
     """Pillow image -> levels (C, H, W) for `spec`, read as `flattened` says.
 
     Without `fit` the size and the colour must already be right: a picture of another size, or a coloured one for a
-    grey model, raises SpecMismatch. With `fit` it is cropped to the middle, resized with a box filter and made grey
+    grey model, raises SpecMismatch. With `fit` it is cropped to one of CROPS, resized with a box filter and made grey
     as needed.
     """
     import numpy as np
@@ -285,7 +288,7 @@ def from_pil(picture: Any, spec: ImageSpec, *, fit: bool = False) -> np.ndarray:
                 f"The picture is {width}×{height} pixels but the model draws {spec.width}×{spec.height}; "
                 "resize it, or ask for fitting (--fit on the command line)."
             )
-        box = middle_box(width, height, spec)
+        box = cropped_box(width, height, spec, crop)
         picture = picture.resize((spec.width, spec.height), Image.Resampling.BOX, box=box)
     array = np.asarray(picture)
     if array.ndim == 2:
@@ -304,12 +307,13 @@ def from_pil(picture: Any, spec: ImageSpec, *, fit: bool = False) -> np.ndarray:
     return requantise(array.astype(np.uint8), 256, spec.levels)
 
 
-def middle_box(width: int, height: int, spec: ImageSpec) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) of the largest part in the middle of a picture that has the proportions of `spec`."""
+def cropped_box(width: int, height: int, spec: ImageSpec, crop: str = "middle") -> tuple[float, float, float, float]:
+    """(left, top, right, bottom) of the largest part of a picture that has the proportions of `spec`, where CROPS says."""
     across, down = width * spec.height, height * spec.width    # one side is taken whole, without a rounding error
     crop_w = width if across <= down else min(width, down / spec.height)
     crop_h = height if down <= across else min(height, across / spec.width)
-    left, top = (width - crop_w) / 2, (height - crop_h) / 2
+    across_share, down_share = CROPS[crop]
+    left, top = (width - crop_w) * across_share, (height - crop_h) * down_share
     return left, top, min(width, left + crop_w), min(height, top + crop_h)
 
 

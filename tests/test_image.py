@@ -8,15 +8,16 @@ import pytest
 from PIL import Image
 
 from arstudio.image import (
+    CROPS,
     ImageError,
     ImageSpec,
     SpecMismatch,
     binarise,
+    cropped_box,
     dequantise,
     from_pil,
     grid,
     load_levels,
-    middle_box,
     open_picture,
     quantise,
     requantise,
@@ -236,12 +237,13 @@ def test_damaged_pictures_never_escape_as_another_error(tmp_path, suffix):
             continue
 
 
-def test_every_size_is_cropped_to_the_middle_inside_the_picture():
+def test_every_size_is_cropped_inside_the_picture():
     for spec in (ImageSpec(1, 28, 28, 2), ImageSpec(1, 6, 5, 2), ImageSpec(1, 11, 12, 2)):
         for k in range(1, 200):
             for width, height in ((k, k), (k, 2 * k), (3 * k, k + 1)):
-                left, top, right, bottom = middle_box(width, height, spec)
-                assert 0 <= left < right <= width, (spec, width, height)
-                assert 0 <= top < bottom <= height, (spec, width, height)
-                assert (right - left) * spec.height == pytest.approx((bottom - top) * spec.width)
+                for crop in CROPS:
+                    left, top, right, bottom = cropped_box(width, height, spec, crop)
+                    assert 0 <= left < right <= width, (spec, width, height)
+                    assert 0 <= top < bottom <= height, (spec, width, height)
+                    assert (right - left) * spec.height == pytest.approx((bottom - top) * spec.width)
     assert from_pil(Image.new("L", (29, 29), 255), ImageSpec(1, 28, 28, 2), fit=True).min() == 1

@@ -146,7 +146,10 @@ def view_for(card: ModelCard, view: DataView, split: str, classes: bool) -> Imag
         raise UsageSentence(f"There is no split {split!r}; choose {', '.join(SPLITS)}.")
     spec = card.spec
     size = (spec.height, spec.width)
-    data = load(view.dataset, levels=spec.levels, size=size, binarise=view.binarise, seed=view.seed, cell=view.cell)
+    data = load(
+        view.dataset, levels=spec.levels, size=size, binarise=view.binarise, seed=view.seed, cell=view.cell, grey=view.grey,
+        crop=view.crop,
+    )
     if data.spec != spec:
         raise UsageSentence(
             f"{card.name} draws {spec}, but {data.info.title} seen so is {data.spec}; choose another dataset."

@@ -59,6 +59,13 @@ def train(
     cell: Annotated[
         int, typer.Option(help="Cut one picture, a sprite sheet, into images of this many pixels a side.")
     ] = 0,
+    crop: Annotated[
+        str,
+        typer.Option(
+            metavar="middle|left|right|top|bottom",
+            help="The part of a folder's pictures that is kept where they are not square.",
+        ),
+    ] = "middle",
     grey: Annotated[bool, typer.Option("--grey", help="View coloured images by their brightness.")] = False,
     binarise: Annotated[
         str,
@@ -87,7 +94,7 @@ def train(
         arstudio train --dataset digits --model gated_pixelcnn --minutes 2
         arstudio train --dataset mnist --levels 2 --model nade --epochs 20
         arstudio train --dataset emoji --size 16 --levels 16 --minutes 30
-        arstudio train --dataset icons/ --size 24 --levels 8 --minutes 10
+        arstudio train --dataset icons/ --size 24 --crop top --minutes 10
         arstudio train --dataset sprites.png --cell 16 --levels 16 --minutes 10
         arstudio train --dataset fashion --set channels=48 --epochs 9 --out RUN
         arstudio train --resume RUN --epochs 3
@@ -133,7 +140,7 @@ def train(
             patience = patience if told("patience") else followed.patience
         view = DataView(
             dataset=dataset, levels=None if levels == -1 else levels, size=size or None, binarise=binarise,
-            cell=cell or None, grey=grey,
+            cell=cell or None, grey=grey, crop=crop,
         )
         config = TrainConfig(
             minutes=minutes,

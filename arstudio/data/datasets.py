@@ -15,7 +15,7 @@ from arstudio.data.idx import idx_files, is_idx, read_idx_folder, read_idx_image
 from arstudio.data.mapped import cache_root, empty
 from arstudio.data.sheet import read_sheet
 from arstudio.data.views import SPLITS, DatasetError, DatasetInfo, ImageDataset, Split, batches, view
-from arstudio.image import ImageSpec
+from arstudio.image import CROPS, ImageSpec
 from arstudio.progress import Progress
 from arstudio.resources import resource
 
@@ -33,12 +33,13 @@ class DataView:
     seed: int = 0
     cell: int | None = None
     grey: bool = False
+    crop: str = "middle"
 
     def load(self, progress: Progress | None = None) -> ImageDataset:
         """The dataset. Raises DatasetError with one sentence, Cancelled."""
         return load(
             self.dataset, levels=self.levels, size=self.size, binarise=self.binarise, seed=self.seed, cell=self.cell,
-            grey=self.grey, progress=progress,
+            grey=self.grey, crop=self.crop, progress=progress,
         )
 
 
@@ -81,6 +82,7 @@ def load(
     seed: int = 0,
     cell: tuple[int, int] | int | None = None,
     grey: bool = False,
+    crop: str = "middle",
     progress: Progress | None = None,
 ) -> ImageDataset:
     """A dataset in the view asked for: a bundled one by name, a well-known one that is fetched (`downloads.SOURCES`), a
@@ -90,21 +92,24 @@ def load(
     levels: None native, 0 continuous in [0, 1], 2 binary (`binarise`: "static" draws each site once with its
     brightness as probability, "threshold" cuts at half), else equal-width bins. size: one side or (height,
     width), no larger than native; a folder's pictures are cropped and resized to it. seed: of random views
-    and, where the source has no splits of its own, of the 80/10/10 split. grey: colours become brightness. progress: told
-    how far reading a folder or fetching is. Raises DatasetError with one sentence.
+    and, where the source has no splits of its own, of the 80/10/10 split. grey: colours become brightness. crop: the part of
+    a folder's pictures that is kept, one of `image.CROPS`. progress: told how far reading a folder or fetching is. Raises
+    DatasetError with one sentence.
     """
     try:
-        return _load(name_or_path, levels, size, binarise, seed, cell, grey, progress)
+        return _load(name_or_path, levels, size, binarise, seed, cell, grey, crop, progress)
     except OSError as error:    # of the files that large data are mapped to
         raise DatasetError(f"The images could not be kept in {cache_root()} ({error.strerror or error}).") from None
 
 
 def _load(
     name_or_path: str | Path, levels: int | None, size: tuple[int, int] | int | None, binarise: str, seed: int,
-    cell: tuple[int, int] | int | None, grey: bool, progress: Progress | None,
+    cell: tuple[int, int] | int | None, grey: bool, crop: str, progress: Progress | None,
 ) -> ImageDataset:
+    if crop not in CROPS:
+        raise DatasetError(f"crop is {', '.join(list(CROPS)[:-1])} or {list(CROPS)[-1]}, not {crop!r}.")
     if grey:
-        colours = load(name_or_path, size=size, seed=seed, cell=cell, progress=progress)
+        colours = load(name_or_path, size=size, seed=seed, cell=cell, crop=crop, progress=progress)
         return seen_as(colours, levels=levels, binarise=binarise, seed=seed, grey=True)
     path = Path(name_or_path).expanduser()
     if isinstance(name_or_path, str):
@@ -125,7 +130,7 @@ def _load(
         card = own_card(path, splits, tuple(str(i) for i in range(1 + max(labels))) if labels else (), 256)
         return view(card, splits, levels=levels, size=size, binarise_how=binarise, seed=seed)
     if path.is_dir():
-        return load_folder(path, levels=levels, size=size, binarise=binarise, seed=seed, progress=progress)
+        return load_folder(path, levels=levels, size=size, binarise=binarise, seed=seed, crop=crop, progress=progress)
     if not path.exists():
         raise DatasetError(f"There is no folder or file {path}.")
     if is_idx(path):

@@ -42,18 +42,19 @@ def load_folder(
     size: tuple[int, int] | int | None = None,
     binarise: str = "static",
     seed: int = 0,
+    crop: str = "middle",
     progress: Progress | None = None,
 ) -> ImageDataset:
     """A folder of pictures as a dataset; see `load` for the view.
 
-    With `size`, (height, width) or one side, pictures are cropped to the middle and resized; without it all
+    With `size`, (height, width) or one side, pictures are cropped to one of `image.CROPS` and resized; without it all
     must have the same size. Raises DatasetError when fewer than 3 pictures can be read, sizes differ, or the
     pictures would take more than the disk of the cache has, and Cancelled when `progress` asks to stop.
     """
     path = Path(path).expanduser()
     files, classes, notes = _list(path)
     wanted = check_size(size)
-    x, found = _pictures(path, [file for file, _ in files], wanted, progress or Progress())
+    x, found = _pictures(path, [file for file, _ in files], wanted, crop, progress or Progress())
     labels, skipped, count = [files[i][1] for i in found["kept"]], found["skipped"], len(found["kept"])
     if skipped:
         few = ", ".join(skipped[:NAMED]) + (f" and {len(skipped) - NAMED:,} more" if len(skipped) > NAMED else "")
@@ -70,15 +71,16 @@ def load_folder(
             notes.append(f"Left out, as no picture in them could be read: {unused}.")
         classes, y = tuple(classes[i] for i in used), np.searchsorted(used, y)
     made = own_dataset(path, x, y, classes, 256, levels, wanted, binarise, seed, notes)
-    return replace(made, skipped=tuple(skipped))
+    cut = "" if wanted is None or crop == "middle" else f", pictures cropped to the {crop}"
+    return replace(made, skipped=tuple(skipped), protocol=made.protocol + cut)
 
 
 def _pictures(
-    folder: Path, files: list[Path], wanted: tuple[int, int] | None, progress: Progress
+    folder: Path, files: list[Path], wanted: tuple[int, int] | None, crop: str, progress: Progress
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Files -> (at least as many as are `kept`, 3, H, W) uint8, and what was found: the numbers of the files `kept`, names
     `skipped`, how many were `enlarged`, whether all are `grey`. Many pictures are decoded once and mapped from then on."""
-    decoded = Decoded(folder, files, wanted)
+    decoded = Decoded(folder, files, (wanted, crop))
     before = decoded.read()
     if before is not None:
         return before
@@ -98,7 +100,7 @@ def _pictures(
                     x = _place(folder, (len(files), 3, h, w), decoded)
                 sizes[height, width] += 1
                 if len(sizes) == 1 or wanted is not None:    # else only to name the sizes below
-                    one = from_pil(picture, ImageSpec(3, h, w, 256), fit=True)
+                    one = from_pil(picture, ImageSpec(3, h, w, 256), fit=True, crop=crop)
                     x[len(kept)] = one
                     grey = grey and bool((one == one[:1]).all())
                     enlarged += height < h or width < w

@@ -110,13 +110,14 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 class Decoded:
-    """Decoded pictures (N, 3, H, W) of a folder, kept in the cache: made once, and again when a file of the folder changed.
+    """Decoded pictures (N, 3, H, W) of a folder, `how` as words say, kept in the cache: made once, and again when a file of the
+    folder changed.
 
     `fill` gives a writable array; `keep` makes it last, with words (JSON) of what was found.
     """
 
-    def __init__(self, folder: Path, files: list[Path], size: tuple[int, int] | None) -> None:
-        name = hashlib.sha256(f"{folder.resolve()}|{size}".encode()).hexdigest()[:24]
+    def __init__(self, folder: Path, files: list[Path], how: object) -> None:
+        name = hashlib.sha256(f"{folder.resolve()}|{how}".encode()).hexdigest()[:24]
         self.path = cache_root() / "decoded" / f"{name}.npy"
         seen = hashlib.sha256()
         for file in files:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arstudio.data import DatasetError, load, load_arrays, load_folder
+from arstudio.data import DatasetError, DataView, load, load_arrays, load_folder
 from arstudio.data import folder as room
 from arstudio.image import ImageSpec
 from arstudio.progress import Cancelled, Progress
@@ -110,6 +110,27 @@ def test_fitting_crops_to_the_middle(tmp_path):
     for i in range(3):
         Image.fromarray(wide).save(tmp_path / f"{i}.png")
     assert (load(tmp_path, size=4).train.x == 255).all()
+
+
+@pytest.mark.parametrize(("crop", "wide", "tall"), [
+    ("middle", 1, 1), ("left", 0, 1), ("right", 2, 1), ("top", 1, 0), ("bottom", 1, 2),
+])
+def test_the_part_that_is_kept_can_be_chosen(tmp_path, crop, wide, tall):
+    brightness = np.repeat(np.array([0, 100, 200], np.uint8), 4)
+    for i in range(4):
+        Image.fromarray(np.tile(brightness, (4, 1))).save(tmp_path / f"wide{i}.png")
+        Image.fromarray(np.tile(brightness[:, None], (1, 4))).save(tmp_path / f"tall{i}.png")
+    view = DataView(dataset=str(tmp_path), size=4, levels=16, crop=crop)
+    data = view.load()
+    values = [int(x[0, 0, 0]) for split in data.splits.values() for x in split.x]
+    assert sorted(values) == sorted(4 * [(0, 6, 12)[wide]] + 4 * [(0, 6, 12)[tall]])
+    assert all((x == x[0, 0, 0]).all() for split in data.splits.values() for x in split.x)
+    assert data.protocol.endswith(f", pictures cropped to the {crop}") == (crop != "middle")
+
+
+def test_a_part_nobody_knows_is_refused(greys):
+    with pytest.raises(DatasetError, match=r"crop is middle, left, right, top or bottom, not 'centre'"):
+        load(greys, size=4, crop="centre")
 
 
 @pytest.mark.parametrize("files", [0, 1, 2])

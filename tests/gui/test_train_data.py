@@ -73,6 +73,20 @@ def test_a_dropped_folder_is_shown_as_the_model_gets_it_and_chosen(qtbot, window
     assert window.train.stack.currentWidget() is window.train.page
 
 
+def test_the_part_of_pictures_that_is_kept_can_be_chosen(qtbot, window, page, pictures, tmp_path):
+    drop(window, pictures)
+    shown(qtbot, page)
+    page.side.setValue(6)
+    qtbot.waitUntil(lambda: page.data is not None and page.data.spec.width == 6 and not page.busy, timeout=WAIT)
+    choose(page.crop, "top")
+    qtbot.waitUntil(lambda: page.data.protocol.endswith("cropped to the top") and not page.busy, timeout=WAIT)
+    np.testing.assert_array_equal(page.grid._images, load(pictures, size=6, levels=16, crop="top").train.x)
+    click(qtbot, page.use)
+    assert window.train.choices.view().crop == "top"
+    page.side.setValue(0)
+    qtbot.waitUntil(lambda: page._fields["crop"].isHidden(), timeout=WAIT)
+
+
 def test_files_left_out_are_counted_and_named(qtbot, window, page, pictures):
     drop(window, pictures)
     shown(qtbot, page)

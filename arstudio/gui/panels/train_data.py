@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 
 from arstudio.data import SOURCES, DataView, ImageDataset, Shelf
 from arstudio.data.downloads import begun, missing
+from arstudio.data.idx import idx_files
 from arstudio.data.mapped import cache_root
 from arstudio.gui.tasks import Latest, TaskProgress
 from arstudio.gui.widgets.controls import EmptyState, Field, label, section
@@ -52,6 +53,7 @@ class DataPage(QWidget):
         self.shelf = shelf
         self.data: ImageDataset | None = None
         self._view = DataView(dataset="")
+        self._folder = False    # pictures of any size, which may have to be cropped
         self._reader = Latest(self, "read images")
         self._settle = QTimer(self, interval=SETTLE, singleShot=True)
         self.title = label("", "title")
@@ -61,6 +63,7 @@ class DataPage(QWidget):
         self.levels = QComboBox()
         self.binarise = QComboBox()
         self.grey = QToolButton(text=self.tr("Grey"), checkable=True)
+        self.crop = QComboBox()
         self.grid = FittingGrid(self.tr("Images as the model will get them"))
         self.count = label("", "value", wrap=True)
         self.notes = label("", "small", wrap=True)
@@ -80,6 +83,7 @@ class DataPage(QWidget):
             box.valueChanged.connect(self._settle.start)
         self.levels.currentIndexChanged.connect(self._changed)
         self.binarise.currentIndexChanged.connect(self._changed)
+        self.crop.currentIndexChanged.connect(self._changed)
         self.grey.toggled.connect(self._changed)
         self.state.acted.connect(self._read)
         self.use.clicked.connect(self.accept)
@@ -93,18 +97,24 @@ class DataPage(QWidget):
         self.levels.addItem(self.tr("continuous"), 0)
         self.binarise.addItem(self.tr("drawn by brightness"), "static")
         self.binarise.addItem(self.tr("cut at half"), "threshold")
+        for crop, words in (
+            ("middle", self.tr("middle")), ("left", self.tr("left")), ("right", self.tr("right")), ("top", self.tr("top")),
+            ("bottom", self.tr("bottom")),
+        ):
+            self.crop.addItem(words, crop)
         self.use.setObjectName("primary")
         self.names.setObjectName("link")
         self._fields = {
             "cell": Field(self.tr("Cell"), self.cell), "side": Field(self.tr("Side"), self.side),
             "levels": Field(self.tr("Levels"), self.levels), "binarise": Field(self.tr("2 levels"), self.binarise),
+            "crop": Field(self.tr("Part kept"), self.crop),
         }
         options, act, work = QHBoxLayout(), QHBoxLayout(), QVBoxLayout()
         more = QHBoxLayout()
         fields = self._fields
         fields["cell"].hide()
         first = fields["cell"], fields["side"], fields["levels"], self.grey
-        for row, widgets in ((options, first), (more, (fields["binarise"],))):
+        for row, widgets in ((options, first), (more, (fields["crop"], fields["binarise"]))):
             row.setSpacing(8)
             for widget in widgets:
                 row.addWidget(widget)
@@ -143,7 +153,8 @@ class DataPage(QWidget):
         whole.addLayout(act)
 
     def _explain(self) -> None:
-        self.side.setToolTip(self.tr("Pixels a side: pictures are cropped to their middle and resized"))
+        self.side.setToolTip(self.tr("Pixels a side: pictures are cropped and resized"))
+        self.crop.setToolTip(self.tr("What is kept of pictures that are not square, to make them so"))
         self.side.setSuffix(self.tr(" px"))
         self.cell.setToolTip(self.tr("Side of one image in the sheet, in pixels"))
         self.cell.setSuffix(self.tr(" px"))
@@ -160,9 +171,8 @@ class DataPage(QWidget):
         """A folder or file of one's own."""
         path = Path(path)
         sheet = path.is_file() and path.suffix.lower() in SUFFIXES
-        folder = path.is_dir() and not any("idx3-ubyte" in p.name for p in path.glob("*idx3-ubyte*"))
         view = DataView(dataset=str(path), levels=16, cell=self.cell.value() if sheet else None)
-        self.open_view(replace(view, **FOLDER_VIEW) if folder else view)
+        self.open_view(replace(view, **FOLDER_VIEW) if _of_pictures(path) else view)
 
     def open_source(self, name: str) -> None:
         """A well-known dataset, fetched after a click if it is not here."""
@@ -170,11 +180,11 @@ class DataPage(QWidget):
 
     def open_view(self, view: DataView) -> None:
         """Any images as they are seen now."""
-        self._view, self.data = view, None
+        self._view, self.data, self._folder = view, None, _of_pictures(Path(view.dataset))
         source = SOURCES.get(view.dataset)
         name = source.info.title if source else Path(view.dataset).name
         self.title.setText(self.tr("Images of {0}").format(name))
-        controls = (self.side, self.cell, self.levels, self.binarise, self.grey)
+        controls = (self.side, self.cell, self.levels, self.binarise, self.grey, self.crop)
         for control in controls:
             control.blockSignals(True)
         self.side.setValue(view.size or 0)
@@ -182,6 +192,7 @@ class DataPage(QWidget):
         self.levels.setCurrentIndex(max(0, self.levels.findData(view.levels)))
         self.binarise.setCurrentIndex(self.binarise.findData(view.binarise))
         self.grey.setChecked(view.grey)
+        self.crop.setCurrentIndex(self.crop.findData(view.crop))
         for control in controls:
             control.blockSignals(False)
         self._fields["cell"].setVisible(view.cell is not None)
@@ -203,6 +214,7 @@ class DataPage(QWidget):
         return replace(
             self._view, size=self.side.value() or None, levels=self.levels.currentData(), grey=self.grey.isChecked(),
             binarise=self.binarise.currentData(), cell=self.cell.value() if self._view.cell is not None else None,
+            crop=self.crop.currentData() if self._folder else "middle",
         )
 
     def name(self) -> str:
@@ -239,6 +251,7 @@ class DataPage(QWidget):
 
     def _show_options(self) -> None:
         self._fields["binarise"].setVisible(self.levels.currentData() == 2)
+        self._fields["crop"].setVisible(self._folder and self.side.value() > 0)
 
     @Slot(object, str)
     def _reported(self, fraction: float | None, text: str) -> None:
@@ -315,3 +328,7 @@ class DataPage(QWidget):
         column.addWidget(text, 1)
         column.addWidget(buttons)
         dialog.open()
+
+
+def _of_pictures(path: Path) -> bool:
+    return path.name not in SOURCES and path.is_dir() and not idx_files(path)

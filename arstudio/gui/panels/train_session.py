@@ -64,6 +64,7 @@ class Choice:
         for option, value in (("levels", view.levels), ("size", view.size), ("cell", view.cell)):
             parts += [f"--{option}", str(value)] if value is not None else []
         parts += ["--grey"] if view.grey else []
+        parts += ["--crop", view.crop] if view.crop != "middle" else []
         parts += ["--binarise", view.binarise] if view.binarise != "static" else []
         parts += ["--preset", self.preset] if self.preset != "medium" else []
         parts += ["--batch", str(config["batch"]), "--lr", f"{config['learning_rate']:g}", "--ema", f"{config['ema']:g}"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from arstudio.image import ImageSpec, flattened, from_pil, middle_box, to_pil
+from arstudio.image import ImageSpec, cropped_box, flattened, from_pil, to_pil
 
 LARGEST = 2000    # longer sides are reduced by a whole factor when the picture arrives
 Box = tuple[float, float, float, float]
@@ -68,7 +68,7 @@ class Incoming:
         """The part of `picture` that is taken; for the whole of it, the box that holds it and its margins."""
         width, height = self.picture.size
         if not fit.whole:
-            return fit.box or middle_box(width, height, spec)
+            return fit.box or cropped_box(width, height, spec)
         factor = max(width / spec.width, height / spec.height)
         wide, high = spec.width * factor, spec.height * factor
         return (width - wide) / 2, (height - high) / 2, (width + wide) / 2, (height + high) / 2
