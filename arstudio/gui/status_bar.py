@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import time
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QLabel, QPushButton, QStatusBar
 
 from arstudio.gui.studio import Studio
+from arstudio.gui.widgets.controls import Reading
 from arstudio.gui.widgets.thin_bar import ThinBar
 
 
@@ -20,15 +21,14 @@ class StatusLine(QStatusBar):
     def __init__(self, studio: Studio) -> None:
         super().__init__()
         self.studio = studio
-        self.text = QLabel()
-        self.text.setObjectName("dim")
+        self.text = Reading("dim")
         self.progress = ThinBar()
         self.progress.setAccessibleName(self.tr("Progress"))
         self.cancel = QPushButton(self.tr("Cancel"))
         self.cancel.setObjectName("quiet")
         self.cancel.clicked.connect(self.cancel_wanted)
-        self.likelihood = QLabel()
-        self.likelihood.setObjectName("value")
+        self.likelihood = Reading("value")
+        self.likelihood.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.likelihood.setToolTip(self.tr("−log p of what the large image shows so far, and per site in bits"))
         self.device = QLabel("CPU")
         self.device.setObjectName("dim")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 SHORT = 0.25    # seconds of drawing before the status line speaks of it
+WORDS = 100     # ms between looks at a task of which only words are shown
 
 
 class Studio(Futures):
@@ -286,7 +287,7 @@ class Studio(Futures):
     @Slot(object)
     def _trace_ready(self, tree: BranchTree) -> None:
         if self._drawing is not None:
-            self._drawing.look_seldom()
+            self._drawing.look_every(WORDS)
         if tree is not self.tree:
             self._turn_to(tree)
             self.show_trace(tree.current.trace, self._drawn_with[0], play=True)

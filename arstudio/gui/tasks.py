@@ -115,9 +115,9 @@ class Task(QThread):
         except BaseException as error:
             self._error = (str(error) or type(error).__name__, traceback.format_exc())
 
-    def look_seldom(self) -> None:
-        """From now on ten looks a second are enough: the rest is words."""
-        self._timer.setInterval(100)
+    def look_every(self, milliseconds: int) -> None:
+        """From now on so many are enough between two looks: every look takes a little from the work."""
+        self._timer.setInterval(milliseconds)
 
     def cancel(self) -> None:
         """Ask the work to stop at its next safe place."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, Slot
+from PySide6.QtCore import QEvent, Qt, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.branch_lanes import BranchLanes, Lane
-from arstudio.gui.widgets.controls import icon_button, label, section
+from arstudio.gui.widgets.controls import Reading, icon_button, section
 from arstudio.gui.widgets.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class TimelineStrip(QWidget):
         self.lanes = BranchLanes()
         self.lanes.walked.connect(self._walked)
         self.lanes.renamed.connect(self._renamed)
-        self.figures = label("", "small")
+        self.figures = Reading("small")
+        self.figures.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.heading = section(self.tr("Bits per pixel, in drawing order"))
         self.heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.mark = icon_button("pin", self.tr("Put a mark at the playhead, or take it away (Ctrl+M)"), kind="quiet")

@@ -274,6 +274,7 @@ class TrainPanel(StoredRuns):
         self.task.done.connect(self._done)
         self.task.failed.connect(self._failed)
         self.task.cancelled.connect(self._cancelled)
+        self.task.look_every(LOOK)
         self.task.start()
         self._clock.start()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -20,6 +20,8 @@ from PySide6.QtWidgets import (
 
 from arstudio.gui import theme
 
+SPARE = 12    # pixels of room that a text that changes has to spare at most
+
 
 def label(text: str = "", kind: str = "", *, wrap: bool = False) -> QLabel:
     """A label in one of the styles of theme.py: section, dim, small, title, headline, value, strong."""
@@ -27,6 +29,35 @@ def label(text: str = "", kind: str = "", *, wrap: bool = False) -> QLabel:
     widget.setObjectName(kind)
     widget.setWordWrap(wrap)
     return widget
+
+
+class Reading(QLabel):
+    """A line of text that changes often. It keeps room for somewhat more than it says, because a label that wants another
+    size has the whole window laid out again."""
+
+    def __init__(self, kind: str = "") -> None:
+        super().__init__()
+        self.setObjectName(kind)
+
+    def setText(self, text: str) -> None:
+        """Say something else."""
+        before = self.text()
+        if text != before:
+            super().setText(text)
+            if len(text) != len(before):    # else the room to spare is enough
+                self._fit()
+
+    def _fit(self) -> None:
+        self.ensurePolished()
+        need, room = self.fontMetrics().size(0, self.text()), self.maximumSize()    # its hint is never below what it has
+        if need.height() != room.height() or not need.width() <= room.width() <= need.width() + SPARE:
+            self.setFixedSize(need.width() + SPARE // 2 if self.text() else 0, need.height())
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Another font needs other room."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fit()
 
 
 def section(text: str) -> QLabel:
@@ -127,19 +158,19 @@ class Figures(QWidget):
         self._names: dict[str, QLabel] = {}
         for row, (key, name) in enumerate(names):
             self._names[key] = label(name, "dim")
-            value = label("–", "value")
+            value = Reading("value")
+            value.setText("–")
             value.setAlignment(Qt.AlignmentFlag.AlignRight)
             value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             value.setAccessibleName(name)
             grid.addWidget(self._names[key], row, 0)
-            grid.addWidget(value, row, 1)
+            grid.addWidget(value, row, 1, Qt.AlignmentFlag.AlignRight)
             self._values[key] = value
 
     def set(self, key: str, text: str, kind: str = "") -> None:
         """Show a figure; `kind` restyles it (value, strong, selectedValue)."""
         value = self._values[key]
-        if value.text() != text:
-            value.setText(text)
+        value.setText(text)
         if kind and value.objectName() != kind:
             value.setObjectName(kind)
             value.style().unpolish(value)

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QVariantAnimation
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, QVariantAnimation
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
@@ -21,6 +21,7 @@ from arstudio.gui import theme
 from arstudio.gui.wording import duration
 
 GUTTER, ROW, AXIS = 44, 18, 24      # pixels left of the plot, of a line of the legend, below the plot
+EDGE = 6            # pixels that a line's end and its dot reach beyond their place
 OTHERS = ("#d55e00", "#56b4e9", "#009e73", "#e69f00", "#cc79a7")      # of Okabe & Ito 2008, safe for the colour-blind
 _TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200)   # seconds
 
@@ -94,15 +95,30 @@ class CurvePlot(QWidget):
     def show_curves(self, train: np.ndarray, validation: np.ndarray, raw: np.ndarray, epochs: list[float]) -> None:
         """(n, 2) seconds and nats each of training, of the averaged weights and of the weights themselves on validation
         images; `epochs` of the validation points, for the tooltip."""
+        before, frame = (self._train, self._validation, self._raw), (self._limit, self._low, self._high)
         fresh = not len(self._validation) and not len(self._train)
         known = np.isfinite(self._raw[:, 1]).any()
         self._train, self._validation, self._raw, self._epochs = train, validation, raw, epochs
         self._limit = max([self._limit, *train[-1:, 0], *validation[-1:, 0]])
         self._set_range(*self._wanted(self._per_unit), glide=not fresh)
-        if np.isfinite(raw[:, 1]).any() != known:
+        legend = np.isfinite(raw[:, 1]).any() != known
+        if legend:
             self._lay_out()
         self._describe()
-        self.update()
+        if legend or fresh or frame != (self._limit, self._low, self._high):
+            self.update()
+        else:
+            self._update_between([_changed(*pair) for pair in zip(before, (train, validation, raw), strict=True)])
+
+    def _update_between(self, spans: list[tuple[float, float] | None]) -> None:
+        """Have the plot painted again where curves changed, between pairs of seconds."""
+        changed = [span for span in spans if span is not None]
+        if changed:
+            left, right = self._x(min(first for first, _ in changed)), self._x(max(last for _, last in changed))
+            area = self.area()
+            self.update(QRect(
+                int(left) - EDGE, int(area.top()) - 1, int(right - left) + 2 * EDGE + 1, int(area.height()) + 4
+            ))
 
     def clear(self) -> None:
         """Forget the curves, for another run."""
@@ -208,11 +224,11 @@ class CurvePlot(QWidget):
 
     # -- painting -------------------------------------------------------------------------------------------
 
-    def paintEvent(self, _event: QPaintEvent) -> None:
+    def paintEvent(self, event: QPaintEvent) -> None:
         """Grid, baselines, curves, legend."""
-        painter = QPainter(self)
+        painter, part = QPainter(self), event.rect()
         painter.setFont(self._font())
-        self._draw_axes(painter)
+        self._draw_axes(painter, part)
         area = self.area()
         painter.setClipRect(area.adjusted(-1, -1, 5, 2))
         for name, nats in self._baselines.items():
@@ -231,7 +247,8 @@ class CurvePlot(QWidget):
             x = self._x(self._hover)
             painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
         painter.setClipping(False)
-        self._draw_legend(painter)
+        if part.top() < area.top() - 1:
+            self._draw_legend(painter)
 
     @staticmethod
     def _colour(name: str) -> QColor:
@@ -259,7 +276,7 @@ class CurvePlot(QWidget):
             painter.setBrush(colour)
             painter.drawEllipse(shown[len(shown) - 1], 3.2, 3.2)
 
-    def _draw_axes(self, painter: QPainter) -> None:
+    def _draw_axes(self, painter: QPainter, part: QRect) -> None:
         area = self.area()
         low, high = self._low / self._per_unit, self._high / self._per_unit
         step = _nice((high - low) / max(2, min(6, area.height() / 36)))
@@ -268,12 +285,14 @@ class CurvePlot(QWidget):
             y = self._y(i * step * self._per_unit)
             painter.setPen(QPen(theme.colour("line"), 1))
             painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
+            if part.left() >= GUTTER:
+                continue
             painter.setPen(theme.colour("dim"))
             right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             painter.drawText(QRectF(0, y - 8, GUTTER - 10, 16), right, f"{i * step:.{digits}f}")
         painter.setPen(QPen(theme.colour("line"), 1))
         painter.drawLine(area.bottomLeft(), area.bottomRight())
-        if self._limit <= 0:
+        if self._limit <= 0 or part.bottom() < area.bottom() + 4:
             return
         painter.setPen(theme.colour("dim"))
         metrics = QFontMetricsF(painter.font())
@@ -322,6 +341,17 @@ class CurvePlot(QWidget):
             painter.drawLine(QPointF(x, y), QPointF(x + 14, y))
             painter.setPen(theme.colour("dim"))
             painter.drawText(QPointF(x + 20, y + 4), text)
+
+
+def _changed(old: np.ndarray, new: np.ndarray) -> tuple[float, float] | None:
+    """Between which seconds two curves (n, 2) differ, with the points before and after; None if they do not."""
+    count = min(len(old), len(new))
+    differ = ((old[:count] != new[:count]) & ~(np.isnan(old[:count]) & np.isnan(new[:count]))).any(1)
+    if not differ.any() and len(old) == len(new):
+        return None
+    first = int(differ.argmax()) if differ.any() else count
+    ends = [x for points in (old, new) for x in points[max(first - 1, 0):, 0].tolist()]
+    return min(ends), max(ends)
 
 
 def _nice(value: float) -> float:

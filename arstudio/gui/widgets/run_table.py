@@ -191,15 +191,19 @@ class RunTable(QWidget):
                     item = QTableWidgetItem()
                     item.setTextAlignment(_alignment(column))
                     self.table.setItem(i, column, item)
-                if item.text() != text or column == 0:
-                    item.setText(text)
-                    item.setToolTip(text if column else str(row.path))
+                tip = text if column else str(row.path)
                 if column == NOTES:
-                    item.setToolTip(text or self.tr("Notes and #tags: double-click to write"))
+                    tip = text or self.tr("Notes and #tags: double-click to write")
+                if (item.text(), item.toolTip()) != (text, tip):
+                    item.setText(text)
+                    item.setToolTip(tip)
                 editable = column == NOTES and row.ours
                 flags = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
-                item.setFlags(flags | Qt.ItemFlag.ItemIsEditable if editable else flags)
-            self._tint(i, row)
+                flags |= Qt.ItemFlag.ItemIsEditable if editable else Qt.ItemFlag.NoItemFlags
+                if item.flags() != flags:    # to set anything has a cell painted again
+                    item.setFlags(flags)
+            if self._rows[i:i + 1] != [row]:
+                self._tint(i, row)
         self._rows = list(rows)
         self.table.blockSignals(False)
         if keep != self.selection():
