@@ -37,7 +37,7 @@ _SKETCH = "from arstudio.gui.sketch_benchmark import measure_all; measure_all()"
 _PARTS = ("lag", "clicks", "frames", "training", "memory")
 DRAWINGS = 5         # drawings of 16 images in the measurement of lag
 CLICKS = 60
-PAIRS = 7            # drawings with and without a window
+PAIRS = 25           # drawings with and without a window
 GENERATIONS = 200
 
 
