@@ -24,7 +24,7 @@ from torch import Tensor
 from arstudio.models import threads
 from arstudio.models.base import Decoder
 from arstudio.models.gated_rows import horizontal, vertical
-from arstudio.models.layers import Array, at_site, relu, wide
+from arstudio.models.layers import Array, at_site, wide
 from arstudio.models.row_products import AT, BT, FEW, TILE, Matrix, buffer_shape, dense_weight, place, tiled_weight
 
 if TYPE_CHECKING:
@@ -160,13 +160,13 @@ class GatedPixelCNNDecoder(Decoder):
 
     @contextmanager
     def _spaces(self) -> Iterator[list[Tensor]]:
-        """Two flat tensors for a thread to work in, kept for the next one."""
+        """Three flat tensors for a thread to work in, kept for the next one."""
         try:
             spaces = self._spare.pop()
         except IndexError:
             layers, p, width = self.model.layers, self.model.config.channels, self.spec.width
             most = max(3 * p, *(math.prod(c.kernel) * c.inputs for m in layers for c in (m.vertical_conv, m.horizontal_conv)))
-            spaces = _zeros(self.model.head[1].weight, [(TOGETHER * width * most,)] * 2)
+            spaces = _zeros(self.model.head[1].weight, [(TOGETHER * width * most,)] * 3)
         yield spaces
         self._spare.append(spaces)
 
@@ -193,15 +193,18 @@ class GatedPixelCNNDecoder(Decoder):
     def _outputs(self, images: np.ndarray, columns: np.ndarray) -> Array:
         """The horizontal stack and the head at (N,) places of rows that were entered -> (N, C·P), colour by colour."""
         if len(images) <= FEW and self.x.device.type == "cpu":
-            h = self._few(images, columns)
-        else:
-            with self._spaces() as spaces:
-                h = horizontal(
-                    self.above, self.lines, self._windows, self._taps, self._outs, self._shifts, self._pads, spaces, TOGETHER,
-                    *self._places(images, columns)
-                )
+            return self._head(self._few(images, columns))
+        with self._spaces() as spaces:
+            return self._head(horizontal(
+                self.above, self.lines, self._windows, self._taps, self._outs, self._shifts, self._pads, spaces, TOGETHER,
+                *self._places(images, columns)
+            ))
+
+    def _head(self, h: Array) -> Array:
+        """(N, p) features, overwritten -> (N, C·P)."""
         inner, outer = self.model.head[1], self.model.head[3]
-        return outer(relu(inner(relu(h))))
+        h = inner(np.maximum(h, 0, out=h) if isinstance(h, np.ndarray) else h.relu_())
+        return outer(np.maximum(h, 0, out=h) if isinstance(h, np.ndarray) else h.relu_())
 
     def _few(self, images: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """What `horizontal` does, in arrays, whose calls cost less: (N, p) features."""

@@ -1,8 +1,8 @@
 """The two stacks of a Gated PixelCNN for one row of many images, in terms of the weights that `Prepared` made ready.
 
 Each is one call for all layers, and keeps to what `threads.native` can run without the interpreter's lock, so that two
-threads really draw at the same time. Absent weights are empty tensors. Both work in two flat tensors, `spaces`, that belong
-to the caller: memory taken anew for every product costs as much as a tenth of the products.
+threads really draw at the same time. Absent weights are empty tensors. Both work in three flat tensors, `spaces`, that
+belong to the caller: memory taken anew for every product costs as much as a tenth of the products.
 """
 
 from __future__ import annotations
@@ -70,7 +70,10 @@ def horizontal(
     part = together * above[0].size(1)                                         # pixels, unless scattered of whole images
     if not scattered:
         part = max(part // (stop - start), 1) * (stop - start)
-    h = torch.empty([count, outs[0].size(1)], dtype=above[0].dtype, device=above[0].device)
+    h = spaces[2]
+    if count * outs[0].size(1) > h.numel():
+        h = torch.empty([count * outs[0].size(1)], dtype=h.dtype, device=h.device)
+    h = taken(h, [count, outs[0].size(1)])
     for i in range(len(above)):
         end = 0
         while end < count:                                                     # while the layer's weights are near
