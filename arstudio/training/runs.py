@@ -17,6 +17,7 @@ import io
 import json
 import math
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,14 +169,29 @@ class Run:
 
 
 def list_runs(root: str | Path) -> list[Run]:
-    """Readable runs directly below a directory, newest first."""
-    found = []
+    """Readable runs directly below a directory, newest first, to be looked at only: a run whose files are those of the last
+    look comes again as it was read then."""
+    before, now = _listed.get(Path(root), {}), {}
     for path in Path(root).glob("*/run.json"):
-        try:
-            found.append(Run.open(path.parent))
-        except (RunError, ModelFileError):
-            continue
-    return sorted(found, key=lambda run: run.record.get("started", ""), reverse=True)
+        with suppress(RunError, ModelFileError):
+            stamp = _stamp(path), _stamp(path.with_name("metrics.csv"))
+            known = before.get(path.parent)
+            now[path.parent] = known if known is not None and known[0] == stamp else (stamp, Run.open(path.parent))
+    _listed[Path(root)] = now
+    return sorted((run for _, run in now.values()), key=lambda run: run.record.get("started", ""), reverse=True)
+
+
+_Stamp = tuple[int, int, int] | None
+_listed: dict[Path, dict[Path, tuple[tuple[_Stamp, _Stamp], Run]]] = {}    # by directory: what `list_runs` has read
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What changes when a file is replaced; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _read_points(path: Path) -> list[Point]:

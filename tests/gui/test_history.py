@@ -183,7 +183,8 @@ def test_a_run_that_is_still_training_draws_from_the_library(qtbot, window, stud
     from arstudio.training.places import runs_root
 
     qtbot.waitUntil(lambda: any(runs_root().glob("*/*.safetensors")), timeout=60_000)
-    window.library.show_runs()
+    with qtbot.waitSignal(window.library._reader.done, timeout=20_000):
+        window.library.show_runs()
     row = next(row for row in window.library.findChildren(LibraryRow) if "fvsbn" in row.text())
     name = row.text()
     studio.set(class_index=-1, count=1)

@@ -194,6 +194,24 @@ def test_runs_are_listed_newest_first_without_what_is_damaged(tmp_path):
     assert list_runs(tmp_path / "nowhere") == []
 
 
+def test_a_list_reads_again_only_what_has_changed(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        Run.new(tmp_path / name, {"started": name})
+    assert len(list_runs(tmp_path)) == 2
+    opened, real = [], Run.open
+    monkeypatch.setattr(Run, "open", lambda path: opened.append(path.name) or real(path))
+    assert [run.path.name for run in list_runs(tmp_path)] == ["b", "a"]
+    assert opened == []
+    changed = real(tmp_path / "a")
+    changed.add_point(POINT)
+    assert [len(run.points) for run in list_runs(tmp_path)] == [0, 1]
+    changed.save_record(started="c")
+    assert [run.path.name for run in list_runs(tmp_path)] == ["a", "b"]
+    assert opened == ["a", "a"]
+    (tmp_path / "b" / "run.json").unlink()
+    assert [run.path.name for run in list_runs(tmp_path)] == ["a"]
+
+
 def test_a_checkpoint_holds_numbers_only_and_all_there_is_to_go_on(finished):
     tensors = load_file(finished / "latest.safetensors")
     kinds = {name.partition(".")[0] for name in tensors}

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from arstudio.gui.panels.library_history import HistorySection
 from arstudio.gui.studio import Studio
+from arstudio.gui.tasks import Latest, TaskProgress
 from arstudio.gui.widgets.controls import label, section
 from arstudio.gui.widgets.library_row import LibraryRow
 from arstudio.models.modelfile import ModelCard, bundled_models
 
+if TYPE_CHECKING:
+    from arstudio.training.runs import Run
+
 FIRST_SHOWN = 6
+RUNS_SHOWN = 5
 
 
 class LibraryPanel(QWidget):
@@ -66,6 +72,8 @@ class LibraryPanel(QWidget):
         self.cards: list[ModelCard] = []
         studio.model_changed.connect(self._mark_model)
         studio.runs_changed.connect(self.show_runs)
+        self._reader = Latest(self, "read runs")
+        self._reader.done.connect(self._show)
 
     def fill(self) -> None:
         """List what is bundled: file headers only, no weights, no torch."""
@@ -105,15 +113,15 @@ class LibraryPanel(QWidget):
 
     @Slot()
     def show_runs(self) -> None:
-        """List the newest runs of the runs directory."""
-        from arstudio.gui.panels.train import runs_root
-        from arstudio.training.runs import list_runs
+        """List the newest runs of the runs directory, read beside the window."""
+        self._reader.ask(_newest_runs)
 
+    @Slot(object)
+    def _show(self, runs: list[Run]) -> None:
         while self._run_box.count():
             item = self._run_box.takeAt(0)
             if item.widget() is not self.no_runs:
                 item.widget().deleteLater()
-        runs = list_runs(runs_root())[:5]
         self.no_runs.setVisible(not runs)
         self._run_box.addWidget(self.no_runs)
         for run in runs:
@@ -142,3 +150,10 @@ def _tip(card: ModelCard) -> str:
     if facts.nats is not None:
         lines.append(f"{facts.split}: {facts.nats:.2f} nats, {facts.bits_per_dim:.3f} bits/dim ({facts.images} images)")
     return "\n".join(line for line in lines if line)
+
+
+def _newest_runs(progress: TaskProgress) -> list[Run]:
+    from arstudio.training.places import runs_root
+    from arstudio.training.runs import list_runs
+
+    return list_runs(runs_root())[:RUNS_SHOWN]
