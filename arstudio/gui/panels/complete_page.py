@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from arstudio.gui import theme
 from arstudio.gui.panels.complete_run import Plan
 from arstudio.gui.widgets.agreement import AgreementColumn
 from arstudio.gui.widgets.canvas import Canvas
@@ -120,9 +121,9 @@ class CompletePage(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """A narrow page does without some words."""
-        self.hide_words.setVisible(self.width() >= 600)
+        self.hide_words.setVisible(self.width() >= theme.px(600))
         for field in self._fields:
-            field.caption.setVisible(self.width() >= 640)
+            field.caption.setVisible(self.width() >= theme.px(640))
         super().resizeEvent(event)
 
     def minimumSizeHint(self) -> QSize:

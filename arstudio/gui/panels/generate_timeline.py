@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, Qt, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from arstudio.gui import theme
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.branch_lanes import BranchLanes, Lane
 from arstudio.gui.widgets.controls import Reading, icon_button, section
@@ -138,7 +139,7 @@ class TimelineStrip(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """A shorter heading where there is little room."""
         super().resizeEvent(event)
-        text = self.tr("Bits per pixel, in drawing order") if self.width() >= 640 else self.tr("Bits per pixel")
+        text = self.tr("Bits per pixel, in drawing order") if self.width() >= theme.px(640) else self.tr("Bits per pixel")
         self.heading.setText(text.upper())
 
     def showEvent(self, event: QEvent) -> None:

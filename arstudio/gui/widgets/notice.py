@@ -46,14 +46,16 @@ class Notice(QFrame):
             self._timer.start()
 
     def _place(self) -> None:
-        """As wide as the sentence, where there is room, and as high as it then needs."""
-        stage, row = self.parentWidget(), self.layout()
-        left = self._tabs.geometry().right() + GAP if self._tabs.isVisible() else MARGIN
+        """Beside the tabs, as wide as the sentence; one that needs more than two lines there stands below them."""
+        stage, tabs, row = self.parentWidget(), self._tabs.geometry(), self.layout()
+        beside = tabs.right() + GAP if self._tabs.isVisible() else MARGIN
         around = row.contentsMargins().left() + row.contentsMargins().right() + row.spacing() + self._close.sizeHint().width()
-        line = self.text.fontMetrics().horizontalAdvance(self.text.text()) + 4
-        wide = min(line + around, stage.width() - MARGIN - left)
+        metrics, right = self.text.fontMetrics(), stage.width() - MARGIN
+        wide, top = min(metrics.horizontalAdvance(self.text.text()) + 4 + around, right - beside), TOP
+        if self.text.heightForWidth(wide - around) > 2 * metrics.lineSpacing() + 2:
+            wide, top = right - MARGIN, tabs.bottom() + 2
         row.activate()
-        self.setGeometry(stage.width() - MARGIN - wide, TOP, wide, row.totalHeightForWidth(wide))
+        self.setGeometry(right - wide, top, wide, row.totalHeightForWidth(wide))
         self.raise_()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
