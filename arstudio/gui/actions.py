@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QAction, QIcon, QKeyEvent, QKeySequence, QPixmap
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QAbstractSlider,
     QComboBox,
     QDialog,
+    QHeaderView,
     QLineEdit,
-    QListWidget,
-    QListWidgetItem,
     QTabBar,
+    QTreeWidget,
+    QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -166,7 +167,17 @@ class CommandPalette(QDialog):
         self._actions = actions
         self.field = QLineEdit(placeholderText=self.tr("Type a command"))
         self.field.setAccessibleName(self.tr("Command"))
-        self.list = QListWidget()
+        self.list = QTreeWidget()
+        self.list.setColumnCount(2)
+        self.list.setHeaderHidden(True)
+        self.list.setRootIsDecorated(False)
+        self.list.setUniformRowHeights(True)
+        self.list.setIconSize(QSize(16, 16))
+        self.list.header().setStretchLastSection(False)
+        self.list.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.list.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        self._blank = QPixmap(16, 16)    # where an action has no icon its words stand below the others'
+        self._blank.fill(Qt.GlobalColor.transparent)
         column = QVBoxLayout(self)
         column.addWidget(self.field)
         column.addWidget(self.list, 1)
@@ -182,23 +193,31 @@ class CommandPalette(QDialog):
             plain = action.text().replace("&", "")
             if action.isEnabled() and all(part in plain.lower() for part in letters):
                 keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-                item = QListWidgetItem(action.icon(), f"{plain}\t{keys}" if keys else plain)
-                item.setData(Qt.ItemDataRole.UserRole, slot)
-                self.list.addItem(item)
-        self.list.setCurrentRow(0)
+                item = QTreeWidgetItem([plain, keys])
+                item.setIcon(0, QIcon(self._blank) if action.icon().isNull() else action.icon())
+                item.setForeground(1, theme.colour("dim"))
+                item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                item.setData(0, Qt.ItemDataRole.UserRole, slot)
+                self.list.addTopLevelItem(item)
+        self._go_to(0)
+
+    def _go_to(self, row: int) -> None:
+        """Make a row the one that Return runs."""
+        count = self.list.topLevelItemCount()
+        self.list.setCurrentItem(self.list.topLevelItem(max(0, min(count - 1, row))) if count else None)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Arrows and Return in the field act on the list."""
         if event.type() == QEvent.Type.KeyPress:
             if event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
                 step = 1 if event.key() == Qt.Key.Key_Down else -1
-                self.list.setCurrentRow(max(0, min(self.list.count() - 1, self.list.currentRow() + step)))
+                self._go_to(self.list.indexOfTopLevelItem(self.list.currentItem()) + step)
                 return True
             if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.list.currentItem():
                 self._run(self.list.currentItem())
                 return True
         return super().eventFilter(watched, event)
 
-    def _run(self, item: QListWidgetItem) -> None:
+    def _run(self, item: QTreeWidgetItem) -> None:
         self.accept()
-        self.chosen.emit(item.data(Qt.ItemDataRole.UserRole))
+        self.chosen.emit(item.data(0, Qt.ItemDataRole.UserRole))

@@ -13,12 +13,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QRect, QSettings, QTimer, Slot
-from PySide6.QtWidgets import QScrollArea, QWidget
+from PySide6.QtWidgets import QWidget
 
 from arstudio.gui.lessons import TOUR, Lesson, lesson
 from arstudio.gui.playhead import FULL_SPEED
 from arstudio.gui.studio import Settings
 from arstudio.gui.widgets.coach import CoachCard, Ring
+from arstudio.gui.widgets.controls import scrolled_in
 
 if TYPE_CHECKING:
     from arstudio.gui.main_window import MainWindow
@@ -184,7 +185,7 @@ class Teacher(QObject):
         """Scroll to what the step speaks of."""
         name = self.lesson.steps[self.index].point
         place = PLACES[name](self.window) if name else None
-        area = _scrolled(place)
+        area = scrolled_in(place)
         if area is not None and place.isVisibleTo(area):
             area.widget().layout().activate()
             area.ensureWidgetVisible(place, 0, MARGIN)
@@ -219,7 +220,7 @@ class Teacher(QObject):
     def _rect_of(self, widget: QWidget | None) -> QRect:
         if widget is None or not widget.isVisibleTo(self.window):
             return QRect()
-        seen, area = widget.rect(), _scrolled(widget)
+        seen, area = widget.rect(), scrolled_in(widget)
         if area is not None:
             shown = area.viewport()
             seen = seen.intersected(QRect(widget.mapFrom(shown, shown.rect().topLeft()), shown.size()))
@@ -312,13 +313,6 @@ class Teacher(QObject):
         if overlays.key() != key:
             overlays.set_key(key)
             overlays.chosen.emit(key)
-
-
-def _scrolled(widget: QWidget | None) -> QScrollArea | None:
-    """The area a part of the window scrolls in, if any."""
-    while widget is not None and not isinstance(widget.parentWidget(), QScrollArea):
-        widget = widget.parentWidget()
-    return widget and widget.parentWidget()
 
 
 class _Figures(dict):

@@ -11,6 +11,7 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QToolTip
 
+from arstudio.gui.widgets.fold import Fold
 from arstudio.image import ImageSpec, to_pil
 from arstudio.models import create
 from arstudio.models.checkpoint import card_of
@@ -491,6 +492,20 @@ def test_an_image_of_the_dataset_is_read_with_its_class(qtbot, ready, studio):
     x = torch.from_numpy(studio.trace.image(0)).long()[None]
     with torch.inference_mode():
         assert -studio.trace.nats(0) == pytest.approx(studio.model.log_prob(x, y).item(), abs=1e-3)
+
+
+def test_a_section_that_is_opened_comes_into_sight(qtbot, ready):
+    ready.resize(1024, 700)
+    qtbot.waitUntil(lambda: ready.height() == 700)
+    inspector = ready.inspector
+    folds = inspector.area.widget().findChildren(Fold)
+    last = max((fold for fold in folds if not fold.is_open and fold.isVisible()), key=lambda fold: fold.y())
+    inspector.area.ensureWidgetVisible(last.header)
+    qtbot.mouseClick(last.header, Qt.MouseButton.LeftButton)
+    seen = inspector.area.viewport().rect()
+    for part in (last.header, last.body):
+        place = part.mapTo(inspector.area.viewport(), part.rect().center())
+        assert seen.contains(place)
 
 
 def test_sections_stay_as_the_person_left_them(qtbot, ready, studio):

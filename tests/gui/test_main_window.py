@@ -66,6 +66,24 @@ def test_the_command_palette_finds_and_runs_an_action(qtbot, window):
     assert window.job == "train"
 
 
+def test_the_command_palette_is_walked_by_arrows_and_knows_what_is_not_there(qtbot, window):
+    from arstudio.gui.actions import CommandPalette
+
+    palette, ran = CommandPalette(window, window.actions_by_slot), []
+    qtbot.addWidget(palette)
+    palette.chosen.connect(ran.append)
+    qtbot.keyClicks(palette.field, "no such command")
+    qtbot.keyClick(palette.field, Qt.Key.Key_Return)
+    assert ran == []
+    palette.field.setText("row")
+    names = [palette.list.topLevelItem(i).text(0) for i in range(palette.list.topLevelItemCount())]
+    assert len(names) >= 2
+    qtbot.keyClick(palette.field, Qt.Key.Key_Up)
+    qtbot.keyClick(palette.field, Qt.Key.Key_Down)
+    qtbot.keyClick(palette.field, Qt.Key.Key_Return)
+    assert [window.actions_by_slot[slot].text().replace("&", "") for slot in ran] == names[1:2]
+
+
 def test_a_saved_picture_carries_its_settings_and_reads_back_exactly(window, drawn, tmp_path):
     from arstudio.image import load_levels
     from arstudio.sampling.export import read_info

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -58,6 +59,13 @@ class Reading(QLabel):
         super().changeEvent(event)
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self._fit()
+
+
+def scrolled_in(widget: QWidget | None) -> QScrollArea | None:
+    """The area a widget scrolls in, if any."""
+    while widget is not None and not isinstance(widget.parentWidget(), QScrollArea):
+        widget = widget.parentWidget()
+    return widget and widget.parentWidget()
 
 
 def section(text: str) -> QLabel:

@@ -6,6 +6,7 @@ from PySide6.QtCore import QEvent, QSettings, QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from arstudio.gui import theme
+from arstudio.gui.widgets.controls import scrolled_in
 
 
 class Fold(QWidget):
@@ -38,6 +39,7 @@ class Fold(QWidget):
         self.header.setChecked(open_at_first if remembered is None else remembered == "true")
         self._show()
         self.header.toggled.connect(self._toggled)
+        self.header.clicked.connect(self._reveal)
 
     @property
     def is_open(self) -> bool:
@@ -59,6 +61,15 @@ class Fold(QWidget):
         QSettings().setValue(self._name, "true" if on else "false")
         self._show()
         self.unfolded.emit(on)
+
+    @Slot(bool)
+    def _reveal(self, on: bool) -> None:
+        """Opened by a person: scroll as far as what it holds needs, but never past its heading."""
+        area = scrolled_in(self)
+        if on and area is not None:
+            area.widget().layout().activate()
+            area.ensureWidgetVisible(self.body, 0, 8)
+            area.ensureWidgetVisible(self.header, 0, 0)
 
     def _show(self) -> None:
         self.body.setVisible(self.is_open)
