@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import threading
 from contextlib import nullcontext
 from typing import Any, ClassVar
 
@@ -217,7 +218,8 @@ class Sampler:
         before, self.size, self.decoder = self.size, -(-self.size // 2), None
         self.notice = f"Memory ran out with {before} images at once, so they are drawn {self.size} at a time."
         self.__class__ = PartSampler
-        gc.collect()
+        if threading.current_thread() is threading.main_thread():
+            gc.collect()    # elsewhere it might destroy what belongs to a window
         if self.drawn.device.type == "cuda":
             torch.cuda.empty_cache()
 
