@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SHARED = 16      # images a thread should have at least to enter a row
 MANY = 224       # pixels of a row in all images together from which tiled convolutions pay
 TOGETHER = 32    # images whose rows go through a layer together: what is between two products stays in a core's cache
-CYCLE = 7        # rows that a tiled convolution keeps before it begins anew at the top of its buffer
+CYCLE = 10       # rows that a tiled convolution keeps before it begins anew at the top of its buffer
 
 
 class Prepared:
@@ -47,7 +47,7 @@ class Prepared:
         self.tiled = tiled and not layer.first and vertical.dilation == 1 and vertical.kernel[1] == 3
         ready = tiled_weight if self.tiled else dense_weight
         inside = half if layer.first else half * 0.5                                    # the input of others is stored doubled
-        kernel = vertical.taps                                                          # (kh, kw, in, 2p)
+        kernel, left = (conv.weight.detach().permute(2, 3, 1, 0) for conv in (vertical, horizontal))    # (kh, kw, in, 2p)
         link = layer.link.weight.T * half                                               # (2p, 2p)
         self._links, none = layer.first or last, like.new_zeros(0)
         self.conv = none if last else ready(kernel * inside)
@@ -55,9 +55,12 @@ class Prepared:
         self.link = none if self._links else link / half[:, None]
         self.shape = [*kernel.shape[:2], vertical.dilation, vertical.padding[1], vertical.padding[0]]
         self.pad = horizontal.padding[1]
-        self.taps = Matrix(horizontal.left_taps * half)
+        rows, taps, inputs, outputs = kernel.shape
+        before = max(rows * inputs, outputs) * 6 // TILE if self.tiled else rows * taps * inputs
+        self.most = max(before, (horizontal.side + 1) * inputs)                         # numbers a pixel between two products
+        self.taps = Matrix((left[-1, :horizontal.side + 1] * half).flatten(0, 1))
         self.out = Matrix(layer.out.weight.T * 0.5, layer.out.bias)
-        self._half, self._link = wide(half), link
+        self._half, self._link = wide(half), wide(link) if self._links else None
         self._shifts = wide(vertical.bias), wide(layer.link.bias) + wide(horizontal.bias)
 
     def constants(self, vertical: Tensor, horizontal: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,7 +69,7 @@ class Prepared:
         a, b = self._shifts
         z, enters = wide(vertical) + a, (wide(horizontal) + b) * self._half
         if self._links:
-            enters = enters + z @ wide(self._link)
+            enters = enters + z @ self._link
         return (z * self._half).to(vertical), enters.to(vertical)
 
 
@@ -164,9 +167,9 @@ class GatedPixelCNNDecoder(Decoder):
         try:
             spaces = self._spare.pop()
         except IndexError:
-            layers, p, width = self.model.layers, self.model.config.channels, self.spec.width
-            most = max(3 * p, *(math.prod(c.kernel) * c.inputs for m in layers for c in (m.vertical_conv, m.horizontal_conv)))
-            spaces = _zeros(self.model.head[1].weight, [(TOGETHER * width * most,)] * 3)
+            p, pixels = self.model.config.channels, TOGETHER * self.spec.width
+            most = max(2 * p, *(beside.most for beside in self.prepared))
+            spaces = _zeros(self.model.head[1].weight, [(pixels * count,) for count in (most, most, p)])
         yield spaces
         self._spare.append(spaces)
 
