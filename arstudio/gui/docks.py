@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from PySide6.QtCore import QByteArray, QObject, QSettings, Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QStackedWidget, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QSizePolicy, QStackedWidget, QWidget
 
 LAYOUT_VERSION = 1
+LOW = 140    # height of the dock below the stage, where its page can do with that
 
 
 class Docks(QObject):
@@ -41,10 +42,16 @@ class Docks(QObject):
 
     def show_page(self, index: int, title: str) -> None:
         """Turn to the pages of a job; `title` heads the dock below the stage."""
+        dock, full = self.by_name["timeline"], self.bottom.height() <= self.bottom.minimumSizeHint().height()
         if index < self.side.count():
             self.side.setCurrentIndex(index)
+            for i in range(self.bottom.count()):    # how high it has to be is the affair of the page in sight
+                policy = QSizePolicy.Policy.Preferred if i == index else QSizePolicy.Policy.Ignored
+                self.bottom.widget(i).setSizePolicy(QSizePolicy.Policy.Preferred, policy)
             self.bottom.setCurrentIndex(index)
-        self.by_name["timeline"].setWindowTitle(title)
+        dock.setWindowTitle(title)
+        if full and not dock.isFloating():    # it was so high only because the page before needed it
+            self.window.resizeDocks([dock], [LOW], Qt.Orientation.Vertical)
 
     def arrange(self) -> None:
         """Widths and heights that leave the stage most of the window."""
@@ -53,7 +60,7 @@ class Docks(QObject):
             [self.by_name["library"], self.by_name["inspector"]], [224 if wide else 208, 300 if wide else 256],
             Qt.Orientation.Horizontal,
         )
-        self.window.resizeDocks([self.by_name["timeline"]], [140], Qt.Orientation.Vertical)
+        self.window.resizeDocks([self.by_name["timeline"]], [LOW], Qt.Orientation.Vertical)
 
     def reset(self) -> None:
         """All docks shown, where they were at first."""

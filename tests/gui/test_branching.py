@@ -216,3 +216,20 @@ def test_stepping_by_channel_shows_a_pixel_grow(qtbot, window, studio):
     assert (shown[1:] == -1).all()
     qtbot.keyClick(window, Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier)
     assert studio.position == 6
+
+
+def test_the_other_jobs_get_back_the_room_that_branches_took(qtbot, ready, studio):
+    ready.resize(1024, 700)
+    qtbot.waitUntil(lambda: ready.height() == 700)
+    ready.reset_layout()
+    dock = ready.docks.by_name["timeline"]
+    low = dock.height()
+    for step in (10, 20, 30):
+        studio.branch(step, int((studio.trace.values[0, step] + 1) % 17))
+        qtbot.waitUntil(lambda: studio.trace.complete and not studio.drawing, timeout=20_000)
+    qtbot.waitUntil(lambda: len(ready.generate_panel.bottom._branches) == 4)
+    qtbot.waitUntil(lambda: dock.height() >= dock.minimumSizeHint().height() > low)
+    ready.tabs.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: dock.height() == low)
+    ready.tabs.setCurrentIndex(0)
+    qtbot.waitUntil(lambda: dock.height() >= dock.minimumSizeHint().height() > low)
