@@ -27,6 +27,7 @@ class Descent:
             model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay,
             fused=model.device.type in ("cpu", "cuda"),
         )
+        self.half = False          # products in bfloat16, see half.py
         self.part = config.batch   # images that fit the memory at once; less than a batch are added up
 
     def step(self, x: Tensor, y: Tensor | None, rate: float, number: int) -> tuple[float, float]:
@@ -41,7 +42,7 @@ class Descent:
             return self._count(x, y), 0.0
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        nats = self._gradients(x, y)
+        nats = self.gradients(x, y)
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip or math.inf))
         if math.isfinite(nats) and math.isfinite(norm):
             self.optimiser.step()
@@ -51,7 +52,7 @@ class Descent:
                     mean.lerp_(value, 1 - decay)
         return nats, norm
 
-    def _gradients(self, x: Tensor, y: Tensor | None) -> float:
+    def gradients(self, x: Tensor, y: Tensor | None) -> float:
         """Gradients of a batch, this process's share of it -> nats per image of all of it."""
         whole, x, y = len(x), self.workers.share(x), None if y is None else self.workers.share(y)
         while True:
@@ -60,7 +61,8 @@ class Descent:
                 nats = 0.0
                 for start in range(0, len(x), self.part):
                     rows = slice(start, start + self.part)
-                    loss = self.model.loss(x[rows], None if y is None else y[rows]).sum() / whole
+                    with torch.autocast(x.device.type, torch.bfloat16, enabled=self.half):
+                        loss = self.model.loss(x[rows], None if y is None else y[rows]).sum() / whole
                     (loss / self.model.spec.sites).backward()
                     nats += float(loss.detach())
                 return self.workers.add_up(self.model.parameters(), nats)

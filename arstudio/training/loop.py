@@ -36,6 +36,7 @@ from arstudio.training.checkpoint import Store, named, pack, unpack
 from arstudio.training.config import TrainConfig
 from arstudio.training.descent import Descent
 from arstudio.training.evaluation import evaluate, loss_map, raw_nats
+from arstudio.training.half import try_half
 from arstudio.training.record import card_so_far
 from arstudio.training.runs import Point, Run, RunError
 from arstudio.training.watch import Live
@@ -117,12 +118,14 @@ class Trainer:
         memory.reuse()
         if self.workers.first:
             self._put({"status": "training"})
-        status, norm, last_check, last_save = "finished", math.nan, self.clock(), self.clock()
+        status, norm, last_check, last_save, tried = "finished", math.nan, self.clock(), self.clock(), None
         try:
             if self.live.step == 0:
                 self._validate(progress)
             while self.live.fraction < 1 and not self._counted():
                 for x, y in self._epoch():
+                    if tried is None:
+                        tried = self._try_half(x, y)
                     started = self.clock()
                     loss, norm = self._step(x, y)
                     if not self._healthy(loss, norm):
@@ -217,6 +220,15 @@ class Trainer:
                 "with the same result."
             )
         return found
+
+    def _try_half(self, x: Tensor, y: Tensor | None) -> bool:
+        """Compute with bfloat16 if that pays on this GPU, and say so; several processes stay with float32."""
+        able = self.model.device.type == "cuda" and torch.cuda.is_bf16_supported() and self.workers.size == 1
+        trial = try_half(self.descent, x, y) if able and not self.model.closed_form else None
+        self.descent.half = trial is not None and trial.pays
+        if self.descent.half:
+            self._note(trial.sentence())
+        return self.descent.half
 
     def learning_rate(self) -> float:
         """Linear warm-up over `warmup` steps or WARM of the budget, whichever is over first, then a cosine from 1 to

@@ -93,6 +93,13 @@ def test_unreadable_files_are_skipped_and_counted(greys):
     assert data.notes == ("2 of 22 files could not be read as pictures and were left out: broken.png, readme.txt.",)
 
 
+def test_a_giant_picture_is_left_out_and_named(greys):
+    Image.new("1", (9000, 8000)).save(greys / "giant.png")
+    data = load(greys, size=8)
+    assert data.skipped == ("giant.png",)
+    assert sum(data.info.splits.values()) == 20
+
+
 def test_mixed_sizes_ask_for_a_size_and_then_fit(greys):
     picture(greys / "wide.png", (12, 10), seed=50)
     with pytest.raises(DatasetError, match=r"sizes, 8×8 \(20\), 10×12 \(1\): give a size to fit them to\.$"):
@@ -231,6 +238,7 @@ NINE = np.zeros((9, 4, 4), np.uint8)
         ({}, "holds nothing"),
         ({"x": NINE, "y": np.zeros(8, int)}, "must be 9 whole numbers"),
         ({"x": NINE, "y": np.zeros(9)}, "must be 9 whole numbers"),
+        ({"x": NINE, "y": np.full(9, -1)}, "must be 9 whole numbers from 0"),
         ({"x": NINE, "y": np.arange(9), "classes": np.array(["a"])}, "names 1 classes"),
         ({"x": np.array([{}], dtype=object)}, "is damaged, or not a NumPy file of plain numbers"),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hands import WAIT, begin, choose, click, finish
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QDesktopServices, QImage
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 
 from arstudio.gui.panels import train_runs
@@ -133,6 +133,15 @@ def test_a_run_is_duplicated_changed_and_trained(qtbot, panel, messages):
     assert panel.session.path.name == "digits-nade-1"
     assert record["config"] == before["config"]
     assert record["training"] == before["training"] | {"seed": 4, "validation_images": 1000}
+
+
+def test_the_folder_of_a_run_is_opened(qtbot, listed, monkeypatch):
+    panel, (first, _) = listed
+    opened = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", staticmethod(opened.append))
+    press(qtbot, panel.bottom, first)
+    click(qtbot, panel.bottom.folder_button)
+    assert [url.toLocalFile() for url in opened] == [str(first)]
 
 
 def test_everything_of_a_run_can_be_exported(qtbot, listed, tmp_path, monkeypatch, messages):

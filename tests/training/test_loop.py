@@ -255,6 +255,16 @@ def test_a_loss_that_stays_no_number_ends_the_run_and_the_best_weights_are_kept(
     assert math.isfinite(outcome.best_nats)
 
 
+def test_three_pictures_are_enough_to_train_on(tmp_path):
+    (tmp_path / "three").mkdir()
+    for i in range(3):
+        Image.fromarray(np.full((6, 6), 80 * i, np.uint8)).save(tmp_path / "three" / f"{i}.png")
+    view = DataView(dataset=str(tmp_path / "three"), levels=4)
+    trainer = new_trainer(tmp_path / "run", view, "fvsbn", TrainConfig(epochs=3), device="cpu")
+    assert trainer.fit().status == "finished"
+    assert load_model(tmp_path / "run" / "best.safetensors")[1].facts.images == 1
+
+
 @pytest.mark.parametrize("sign", [MemoryError("no"), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])
 def test_where_memory_runs_out_a_batch_is_computed_in_parts_with_the_same_result(begin, sign, monkeypatch):
     whole = begin("whole", epochs=2)

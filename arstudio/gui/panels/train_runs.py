@@ -39,7 +39,7 @@ class TrainRuns(RunTable):
         self._reader = Latest(self, "read runs elsewhere")
         self._reader.done.connect(self._foreign_read)
         self.opened.connect(self.open_run)
-        self.revealed.connect(self._reveal)
+        self.revealed.connect(self._open_folder)
         self.removed.connect(self._ask)
         self.remarked.connect(self._remark)
         self.verbs: dict[str, QAction] = {}
@@ -97,7 +97,7 @@ class TrainRuns(RunTable):
         self.studio.tab_requested.emit("generate")
 
     @Slot(object)
-    def _reveal(self, path: Path) -> None:
+    def _open_folder(self, path: Path) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
 
     @Slot(object, object)
