@@ -38,6 +38,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from arstudio.image import ImageSpec
 from arstudio.models import create, threads
 from arstudio.models.base import AutoregressiveModel, Decoder
+from arstudio.models.row_steps import RowSteps
 from arstudio.progress import Muted, Progress
 from arstudio.sampling import Sampler, SampleSettings
 from arstudio.sampling.sampler import balanced_classes
@@ -195,6 +196,8 @@ class _Work:
         seconds, sampler = self._draw(self.method, progress)
         self.drawn.append(seconds)
         self.decoded.append(self._decode(sampler.trace.values))
+        if isinstance(sampler.decoder, RowSteps):
+            self.cache_bytes = decoder_bytes(sampler.decoder)
         if repeat < self.naive_runs:
             seconds, naive = self._draw("naive", progress)
             self.naive.append(seconds)
@@ -294,7 +297,7 @@ def _multiply_adds(twin: AutoregressiveModel) -> int:
     return counter.get_total_flops() // 2
 
 
-def decoder_bytes(decoder: Decoder) -> int:
+def decoder_bytes(decoder: Decoder | RowSteps) -> int:
     """Bytes of every tensor that a decoder, and the decoders it is made of, keep for their images."""
     values = [getattr(decoder, name) for name in decoder.batched]
     tensors = [t for value in values for t in (value if isinstance(value, list) else [value])]

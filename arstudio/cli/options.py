@@ -23,8 +23,8 @@ Method = Annotated[
     typer.Option(
         metavar="NAME",
         help="auto: the fastest for this model, and it says which; incremental: site by site, every feature once; blocks: "
-        "runs of sites, guessed and corrected; wavefront: pixels that do not see each other together; jacobi: the whole "
-        "image guessed, by full passes; naive: a full pass a site.",
+        "runs of sites, guessed and corrected; wavefront: pixels that do not see each other together; captured: rows by steps "
+        "that CUDA records once and replays; jacobi: the whole image guessed, by full passes; naive: a full pass a site.",
     ),
 ]
 Class = Annotated[

@@ -18,7 +18,7 @@ import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ from arstudio.image import ImageSpec
 from arstudio.models.layers import Array, at_site
 from arstudio.models.likelihoods import Likelihood, make_likelihood
 from arstudio.models.orders import ORDERS, Order
+
+if TYPE_CHECKING:
+    from arstudio.models.row_steps import RowSteps
 
 
 class ConfigError(ValueError):
@@ -131,6 +134,7 @@ class AutoregressiveModel(nn.Module):
     blocks_below: int = 10**9    # so many images or more are drawn as fast site by site (measured at `small`)
     lag: int = 0                 # columns by which each row must stay behind the one above in a wavefront; 0: it cannot be one
     wave_from: int = 1           # so many images or more are drawn faster by a wavefront than in blocks
+    in_row_steps: ClassVar[bool] = False   # `row_steps` says what happens to a row in functions a device can record
     slow_exact: ClassVar[bool] = False     # `log_prob` takes a pass a pixel; training is watched by `validation_loss`
 
     def __init__(self, spec: ImageSpec, config: ModelConfig, num_classes: int = 0) -> None:
@@ -164,6 +168,10 @@ class AutoregressiveModel(nn.Module):
     def decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
         """A fresh incremental decoder for `batch` images; exact, at the first site of the order."""
         raise NotImplementedError
+
+    def row_steps(self, batch: int, y: Tensor | int | None = None) -> RowSteps:
+        """What draws rows of `batch` images by functions of fixed tensors, for models with `in_row_steps`."""
+        raise NotImplementedError(f"{self.title} is not drawn by rows of fixed tensors.")
 
     # -- what follows from it -------------------------------------------------------------------------------
 

@@ -31,10 +31,12 @@ from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
 from arstudio.models.convolutions import RowConv, SiteConv
 from arstudio.models.gated_decoder import GatedPixelCNNDecoder
+from arstudio.models.gated_row_steps import GatedRowSteps
 from arstudio.models.gated_step import GatedStep, Shape
 from arstudio.models.layers import ALWAYS, Head, MaskedLinear, gate, groups, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
+from arstudio.models.row_steps import RowSteps
 
 WIDE = 96    # channels from which on a row of one image keeps a core busy
 
@@ -200,6 +202,10 @@ class GatedPixelCNN(AutoregressiveModel):
         return self.head(h).reshape(len(x), self.spec.channels, -1)[:, channel]
 
     @property
+    def in_row_steps(self) -> bool:
+        return self.spec.levels > 0 and self.context_bias is None
+
+    @property
     def images_a_thread(self) -> int:
         """A narrow network's products are short, and two threads soon wait for the interpreter's lock: measured on 2 cores
         with 48 and 128 channels."""
@@ -212,3 +218,6 @@ class GatedPixelCNN(AutoregressiveModel):
 
     def decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
         return GatedPixelCNNDecoder(self, batch, y)
+
+    def row_steps(self, batch: int, y: Tensor | int | None = None) -> RowSteps:
+        return GatedRowSteps(self, batch, y)

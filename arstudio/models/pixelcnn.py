@@ -31,7 +31,9 @@ from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
 from arstudio.models.convolutions import Cache, Place, Rows, SiteConv
 from arstudio.models.layers import ALWAYS, Array, Head, MaskedLinear, at_site, groups, relu, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
+from arstudio.models.pixelcnn_row_steps import PixelCNNRowSteps
 from arstudio.models.registry import register
+from arstudio.models.row_steps import RowSteps
 from arstudio.models.rowwise import RowDecoder
 
 
@@ -148,6 +150,13 @@ class PixelCNN(AutoregressiveModel):
 
     def decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
         return PixelCNNDecoder(self, batch, y)
+
+    @property
+    def in_row_steps(self) -> bool:
+        return self.spec.levels > 0
+
+    def row_steps(self, batch: int, y: Tensor | int | None = None) -> RowSteps:
+        return PixelCNNRowSteps(self, batch, y)
 
 
 class PixelCNNDecoder(RowDecoder):

@@ -17,12 +17,18 @@ class Choice:
 
 def methods(model: AutoregressiveModel) -> tuple[str, ...]:
     """Names of the ways in which a model can be drawn where it is, without "auto"."""
-    ways = (("blocks", model.in_blocks), ("wavefront", model.lag > 0))
-    return ("incremental", *(way for way, has in ways if has and model.device.type == "cpu"), "jacobi", "naive")
+    device = model.device.type
+    ways = (
+        ("blocks", model.in_blocks and device == "cpu"), ("wavefront", model.lag > 0 and device == "cpu"),
+        ("captured", model.in_row_steps and device in ("cpu", "cuda")),
+    )
+    return ("incremental", *(way for way, has in ways if has), "jacobi", "naive")
 
 
 def choose(model: AutoregressiveModel, count: int) -> Choice:
     """The fastest exact way to draw `count` images, from what is known before. All give the same pixels."""
+    if "captured" in methods(model) and model.device.type == "cuda":
+        return Choice("captured", "A row's whole step is recorded once on this device and replayed without waiting for Python.")
     if "wavefront" in methods(model) and count >= model.wave_from:
         return Choice(
             "wavefront", "This model sees so little of the rows above that pixels of many rows are drawn together, none of "

@@ -3,6 +3,7 @@
     incremental   the model's own decoder, site by site; every feature is computed once
     blocks        the model's own decoder, a run of sites at a time, guessed and corrected (`jacobi.py`)
     wavefront     the model's own decoder, all pixels at once that do not see each other (`wavefront.py`)
+    captured      rows on the device, by steps recorded once and replayed, for CUDA (`captured.py`)
     jacobi        blocks with the whole image as one run, and a full forward pass to look at it
     naive         one full forward pass per site; the reference, for comparison
     auto          the fastest of these for the model, the batch and the device (`choice.py`)
@@ -27,6 +28,7 @@ from arstudio.image import ImageSpec, SpecMismatch
 from arstudio.models import threads
 from arstudio.models.base import AutoregressiveModel, Decoder
 from arstudio.models.memory import out_of_memory
+from arstudio.models.row_steps import RowSteps
 from arstudio.progress import Progress
 from arstudio.sampling.choice import Choice, choose, methods
 from arstudio.sampling.draw import (
@@ -43,7 +45,7 @@ from arstudio.sampling.draw import (
 )
 from arstudio.sampling.trace import DRAWN, FORCED, KNOWN, Trace
 
-METHODS = ("auto", "incremental", "blocks", "wavefront", "jacobi", "naive")
+METHODS = ("auto", "incremental", "blocks", "wavefront", "captured", "jacobi", "naive")
 
 
 class Sampler:
@@ -73,6 +75,10 @@ class Sampler:
             from arstudio.sampling.wavefront import WavefrontSampler
 
             return super().__new__(WavefrontSampler)
+        if way == "captured":
+            from arstudio.sampling.captured import CapturedSampler
+
+            return super().__new__(CapturedSampler)
         return super().__new__(cls)
 
     def __init__(
@@ -95,10 +101,12 @@ class Sampler:
         drawer = copy.deepcopy(model).to(self._wide(model.device), torch.float64) if real else model
         if method not in methods(model):
             raise SettingsError(f"{model.title} cannot be drawn by {method}; choose one of {', '.join(methods(model))}.")
-        passes, self.drawn = method in ("naive", "jacobi"), drawer.frozen()    # so the original may go on training
-        self.decoder: Decoder | None = None
+        self.drawn = drawer.frozen()    # so the original may go on training
+        self.decoder: Decoder | RowSteps | None = None
+        passes, make = self.drawn.naive_decoder, self.drawn.decoder
         try:
-            self.decoder = (self.drawn.naive_decoder if passes else self.drawn.decoder)(count * (1 + self.guided), y)
+            make = {"naive": passes, "jacobi": passes, "captured": self.drawn.row_steps}.get(method, make)
+            self.decoder = make(count * (1 + self.guided), y)
         except Exception as error:
             if count == 1 or not (self.divisible and out_of_memory(error)):
                 raise
@@ -183,6 +191,12 @@ class Sampler:
         exact = _array(self.referee.params(decoder.x[on], decoder.classes[on], site, guided=self.guided))
         return self._draw(exact, self.model.likelihood.log_pmf_array(exact), u)[0]
 
+    @property
+    def _near(self) -> float:
+        """How near to another value a decision is too close to call."""
+        settings, refer = self.settings, REFER if self.trace.spec.levels else REFER_REAL
+        return refer * (1 + 2 * settings.guidance) / min(settings.temperature or 1e-3, 1.0)
+
     def _draw(self, params: np.ndarray, log_pmf: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Parameters and log-probabilities with and, if guided, without the class, and (B,) uniforms -> (B,) values,
         and which of them were too close to call."""
@@ -192,7 +206,7 @@ class Sampler:
             own = log_pmf[:len(u)]
             target = guide(own, log_pmf[len(u):], settings.guidance)
         pmf, margin = reshape(target, settings)
-        near = (REFER_REAL if real else REFER) * (1 + 2 * settings.guidance) / min(settings.temperature or 1e-3, 1.0)
+        near = self._near
         if real:
             middle = settings.temperature == 0
             values, distance = decide_real(pmf, own, u, self.model.likelihood, params[:len(u)], middle=middle)
@@ -227,7 +241,7 @@ class Sampler:
         progress = progress or Progress()
         sites = self.trace.spec.sites
         end = sites if until is None else min(until, sites)
-        with threads.single() if self.method in ("incremental", "blocks", "wavefront") else nullcontext():
+        with threads.single() if self.method in ("incremental", "blocks", "wavefront", "captured") else nullcontext():
             while self.trace.cursor < end:
                 progress.check()
                 progress.pause_point()

@@ -71,6 +71,15 @@ class Trace:
         else:
             self.pmfs[images[kept], steps[kept]] = pmfs[kept]
 
+    def put_steps(
+        self, first: int, values: np.ndarray, log_probs: np.ndarray, entropies: np.ndarray, origin: np.ndarray,
+        pmfs: np.ndarray,
+    ) -> None:
+        """`put` for k steps of every image from step `first` on: (count, k) each, and (images kept, k, bins) of `pmfs`."""
+        steps = slice(first, first + values.shape[1])
+        self.values[:, steps], self.log_probs[:, steps], self.entropies[:, steps] = values, log_probs, entropies
+        self.origin[:, steps], self.pmfs[:, steps] = origin, pmfs
+
     def copy(self) -> Trace:
         """A record of this moment that later writing does not change."""
         twin = copy.copy(self)

@@ -26,11 +26,10 @@ PREPARE = 2000    # training images a model is shown before its first step, see 
 
 def pick_device(name: str = "auto") -> torch.device:
     """`auto` is CUDA, then Apple's MPS, then CPU. Raises RunError for a device this machine does not have."""
+    torch.backends.cudnn.allow_tf32 = False    # ten bits of mantissa are too few for an exact likelihood
     if name == "auto":
-        if torch.cuda.is_available():
-            torch.backends.cudnn.allow_tf32 = False    # ten bits of mantissa are too few for an exact likelihood
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        return torch.device(name)
     try:
         device = torch.device(name)
         torch.empty(1, device=device)

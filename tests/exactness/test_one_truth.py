@@ -88,6 +88,7 @@ WAYS = [
     (case, method) for case in PLAIN for method in METHODS if method != "auto"
     if (case.config == SMALL[case.name] or method not in ("naive", "jacobi"))    # which ask `forward` of any variant alike
     and (method != "blocks" or MODELS[case.name].model.in_blocks) and (method != "wavefront" or MODELS[case.name].model.lag)
+    and (method != "captured" or MODELS[case.name].model.in_row_steps)
 ]
 
 

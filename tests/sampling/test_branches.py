@@ -22,6 +22,7 @@ def tree_of(model, recipe):
     ("gated_pixelcnn", "incremental", 1.5), ("rnade", "incremental", 0.0),
     ("gated_pixelcnn", "blocks", 0.0), ("gated_pixelcnn", "blocks", 1.5),
     ("pixelcnn", "wavefront", 0.0), ("pixelcnn", "wavefront", 1.5),
+    ("gated_pixelcnn", "captured", 0.0), ("pixelcnn", "captured", 1.5),
 ], ids=lambda p: "-".join(map(str, p)))
 def grown(request, random_model):
     """A tree with five branches, grown from places all over it, and its model."""

@@ -21,27 +21,31 @@ def model(random_model):
 
 def full(monkeypatch, model, most, error, where):
     """Let decoders for more than `most` images fail when they are made, or at their second site, look or visit."""
-    made, calls = type(model).decoder, Counter()
+    calls = Counter()
 
     def fail(decoder):
         calls[id(decoder)] += 1
-        if decoder.batch > most and calls[id(decoder)] > 1:
+        if len(decoder.x) > most and calls[id(decoder)] > 1:
             raise error
 
-    def decoder(self, batch, y=None):
-        if batch > most and where == "making":
-            raise error
-        found = made(self, batch, y)
-        for name in ("params", "look", "visit"):
-            inner = getattr(found, name)
-            setattr(found, name, lambda *args, inner=inner: (fail(found), inner(*args))[1])
-        return found
+    def failing(made):
+        def make(self, batch, y=None):
+            if batch > most and where == "making":
+                raise error
+            found = made(self, batch, y)
+            for name in {"params", "look", "visit"} & set(dir(found)):
+                inner = getattr(found, name)
+                setattr(found, name, lambda *args, inner=inner: (fail(found), inner(*args))[1])
+            return found
 
-    monkeypatch.setattr(type(model), "decoder", decoder)
+        return make
+
+    for name in ("decoder", "row_steps"):
+        monkeypatch.setattr(type(model), name, failing(getattr(type(model), name)))
 
 
 @pytest.mark.parametrize("where", ["making", "drawing"])
-@pytest.mark.parametrize("method", ["incremental", "blocks", "wavefront"])
+@pytest.mark.parametrize("method", ["incremental", "blocks", "wavefront", "captured"])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_the_batch_is_halved_until_it_fits_and_the_images_stay_the_same(model, error, method, where, monkeypatch):
     y, way = torch.arange(7) % 3, SampleSettings(seed=3, guidance=1.0)
@@ -73,7 +77,7 @@ def test_what_is_known_changed_or_drawn_anew_is_so_in_parts_too(model, monkeypat
 
     whole = job("incremental").trace
     full(monkeypatch, model, 2, MemoryError(), "drawing")
-    for method in ("incremental", "blocks", "wavefront"):
+    for method in ("incremental", "blocks", "wavefront", "captured"):
         sampler = job(method)
         assert sampler.size == 2
         assert np.array_equal(sampler.trace.values, whole.values)

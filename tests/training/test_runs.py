@@ -237,7 +237,9 @@ def test_labels_make_a_conditional_model_unless_told_otherwise(start, stripes, t
 
 
 def test_a_device_there_is_not_is_refused():
+    torch.backends.cudnn.allow_tf32 = True
     assert pick_device("cpu").type == "cpu"
+    assert not torch.backends.cudnn.allow_tf32
     for name in ("abacus", "cuda:99"):
         sentence = f"This machine cannot compute on '{name}'; use cpu or auto"
         refused(RunError, sentence, lambda name=name: pick_device(name))

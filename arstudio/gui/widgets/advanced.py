@@ -47,7 +47,7 @@ class AdvancedButton(QToolButton):
     @Slot()
     def _show(self) -> None:
         s = self.studio.settings
-        unusual = s.top_k > 0 or s.top_p < 1 or s.method not in ("auto", "incremental", "blocks", "wavefront")
+        unusual = s.top_k > 0 or s.top_p < 1 or s.method not in ("auto", "incremental", "blocks", "wavefront", "captured")
         name = "unusual" if unusual else ""
         if self.objectName() != name:
             self.setObjectName(name)

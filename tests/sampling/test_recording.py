@@ -1,0 +1,81 @@
+"""The lines of `captured.record` that only a GPU runs, on what stands for torch.cuda: order, arguments and streams."""
+
+import inspect
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from tape import Tape
+
+from arstudio.image import ImageSpec
+from arstudio.sampling import Sampler, SampleSettings, captured, sample
+
+
+class Stream:
+    """A stream without a device; `current` is where work goes."""
+
+    current = None
+
+    def __init__(self, device=None):
+        self.waited = []
+
+    def wait_stream(self, other):
+        self.waited.append(other)
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """The part of torch.cuda that recording calls, by tapes; every argument must fit the real signatures."""
+    log, real = [], inspect.signature(torch.cuda.graph.__init__)
+    monkeypatch.setattr(Stream, "current", Stream())
+
+    class Graph:
+        def __init__(self):
+            self.tape = Tape()
+
+        def pool(self):
+            return (id(self), 0)
+
+        def replay(self):
+            self.tape()
+
+    @contextmanager
+    def stream(new):
+        before, Stream.current = Stream.current, new
+        yield
+        Stream.current = before
+
+    @contextmanager
+    def graph(*args, **kwargs):
+        bound = real.bind(None, *args, **kwargs).arguments
+        log.append(bound)
+        assert Stream.current is bound["stream"]
+        with bound["cuda_graph"].tape:
+            yield
+
+    fakes = {"Stream": Stream, "stream": stream, "CUDAGraph": Graph, "graph": graph}
+    for name, fake in {**fakes, "current_stream": lambda device=None: Stream.current}.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    record = captured.record
+    monkeypatch.setattr(captured, "record", lambda functions, device: record(functions, torch.device("cuda")))
+    return log
+
+
+def test_the_functions_are_recorded_after_warming_up_on_a_stream_aside(cuda, random_model):
+    model = random_model("gated_pixelcnn", ImageSpec(1, 5, 6, 4), 3, channels=9, dilations=(1, 2), head=9)
+    y, where = torch.arange(3), []
+    sampler = Sampler(model, SampleSettings(seed=2), 3, y, method="captured")
+    look = sampler.decoder.look
+    sampler.decoder.look = lambda *args: (where.append(Stream.current), look(*args))[1]
+    assert np.array_equal(sampler.run().values, sample(model, 3, SampleSettings(seed=2), y, method="incremental").values)
+    assert sampler.replays, sampler.notice
+    assert not sampler.notice
+    enter, step = cuda
+    aside = enter["stream"]
+    assert where[:captured.WARM_UP + 1] == [aside] * (captured.WARM_UP + 1)
+    assert set(where[captured.WARM_UP + 1:]) == {Stream.current}, "two rows, to compare with"
+    assert aside.waited == [Stream.current]
+    assert Stream.current.waited == [aside]
+    assert step["pool"] == enter["cuda_graph"].pool()
+    assert {enter["capture_error_mode"], step["capture_error_mode"]} == {"thread_local"}
