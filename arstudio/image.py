@@ -344,7 +344,7 @@ def open_picture(path: str | Path) -> Any:
         raise ImageError(f"{path} is a folder, not a picture.") from None
     except UnidentifiedImageError:
         raise ImageError(
-            f"{path.name} is not a picture Pillow can read; use a PNG, JPEG, GIF or BMP file."
+            f"{path.name} is not a picture that can be read; use a PNG, JPEG, GIF or BMP file."
         ) from None
     except Exception as error:  # decoders of damaged files raise anything
         raise ImageError(f"{path.name} cannot be read as a picture ({error}).") from None

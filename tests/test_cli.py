@@ -284,6 +284,17 @@ def test_the_class_can_be_left_open(room):
     assert figures("sample", room / "rgb.safetensors", "--count", 2)["classes"] is None
 
 
+def test_none_leaves_the_class_open_to_the_inspector_too(room):
+    asked = ("inspect", room / "grey.safetensors", room / "digit.png", "--at", "3,4")
+    assert figures(*asked, "--class", "none")["pmf"] == figures(*asked)["pmf"] != figures(*asked, "--class", "3")["pmf"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_called_one(room, here):
+    Path("notes.txt").write_text("mine")
+    sentence = refused("complete", room / "grey.safetensors", room / "digit.png", "--count", 1, "--out", "notes.txt")
+    assert sentence == "notes.txt is a file, and a folder of that name is needed; give another name."
+
+
 def test_an_unknown_class_is_answered_with_the_ones_there_are(room):
     sentence = refused("sample", room / "named.safetensors", "--class", "hat", "--json")
     assert "Ankle boot (0), Bag (1)" in sentence
@@ -525,6 +536,8 @@ MISTAKES = {
     "a bad temperature": ("sample", "M", "--temperature", -1, "--out", "new.png"),
     "a bad top-p": ("sample", "M", "--top-p", 0, "--out", "new.png"),
     "no images": ("sample", "M", "--count", 0, "--out", "new.png"),
+    "more images than memory holds": ("sample", "M", "--count", 10**12, "--out", "new.png"),
+    "a seed below 0": ("sample", "M", "--seed", -1, "--out", "new.png"),
     "no such method": ("sample", "M", "--method", "magic", "--out", "new.png"),
     "an unknown class": ("sample", "M", "--class", "cat", "--out", "new.png"),
     "a device that is not there": ("sample", "M", "--device", "abacus", "--out", "new.png"),
@@ -578,6 +591,8 @@ MISTAKES = {
     "more levels than there are": (*LEARN, "digits", "--levels", 64),
     "a larger size": (*LEARN, "digits", "--size", 64),
     "an odd binarisation": (*LEARN, "digits", "--binarise", "hard"),
+    "more weights than memory holds": (*LEARN, "digits", "--set", "channels=1000000"),
+    "a seed of more than 63 bits": (*LEARN, "digits", "--seed", 2**63),
     "a bad batch": (*LEARN, "digits", "--batch", 0),
     "a directory that is in use": ("train", "--dataset", "digits", "--epochs", 1, "--out", "used"),
     "a run below a file": ("train", "--dataset", "digits", "--epochs", 1, "--out", "notes.txt/run"),

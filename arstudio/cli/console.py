@@ -82,6 +82,8 @@ def explain(error: BaseException) -> str | None:
         return f"{_sentence(error.format_message())} See {where} --help."
     if isinstance(error, ours):
         return _sentence(str(error))
+    if isinstance(error, FileExistsError) and error.filename:
+        return f"{error.filename} is a file, and a folder of that name is needed; give another name."
     if isinstance(error, OSError):
         reason = error.strerror or str(error)
         return _sentence(f"{error.filename} cannot be used ({reason})" if error.filename else reason)
@@ -199,11 +201,11 @@ def open_model(which: str, device: str = "cpu") -> tuple[AutoregressiveModel, Mo
 
 
 def class_index(card: ModelCard, text: str | None) -> int | None:
-    """A class given by name or number -> its index; None without one. Raises ConfigError naming the
-    classes."""
+    """A class given by name or number -> its index; None without one, and for "none" unless a class is called so.
+    Raises ConfigError naming the classes."""
     from arstudio.models import ConfigError
 
-    if text is None:
+    if text is None or (text.strip().casefold() == "none" and "none" not in map(str.casefold, card.class_names)):
         return None
     if not card.num_classes:
         raise ConfigError(
@@ -216,7 +218,7 @@ def class_index(card: ModelCard, text: str | None) -> int | None:
     if text.strip().isdecimal() and int(text) < len(names):
         return int(text)
     listing = ", ".join(name if name == str(i) else f"{name} ({i})" for i, name in enumerate(names))
-    raise ConfigError(f"There is no class {text!r}; {card.name} knows {listing}.")
+    raise ConfigError(f"There is no class {text!r}; {card.name} knows {listing} and none.")
 
 
 def destination(path: Path, suffix: str) -> None:

@@ -93,12 +93,11 @@ def sample(
 
 
 def _classes(network: AutoregressiveModel, card: ModelCard, wanted: str | None, count: int) -> Tensor | int | None:
-    """--class of `sample`: all classes in turn without it, None for "none" unless a class is called so."""
-    from arstudio.sampling.sampler import balanced_classes
+    """--class of `sample`: all classes in turn without it."""
+    from arstudio.sampling.sampler import balanced_classes, check_count
 
-    if wanted is None:
-        return balanced_classes(network.num_classes, max(count, 1))
-    return None if wanted.casefold() == "none" and "none" not in card.class_names else class_index(card, wanted)
+    check_count(network.spec, count)
+    return balanced_classes(network.num_classes, count) if wanted is None else class_index(card, wanted)
 
 
 def _figures(sampler: Sampler, trace: Trace, seconds: float) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from arstudio.cli.console import Bar, UsageSentence, destination, open_model, say, show
 from arstudio.cli.likelihood import likelihood, origin_of, view_for
-from arstudio.cli.options import Device, Json, Model
+from arstudio.cli.options import TOP_SEED, Device, Json, Model
 
 
 class Evaluations(TyperGroup):
@@ -69,7 +69,7 @@ def completion(
     bound: Annotated[
         bool, typer.Option(help="Also how probable the images are as draws by so many particles, at least; twice the time.")
     ] = True,
-    seed: Annotated[int, typer.Option(help="Of the particles.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=TOP_SEED, help="Of the particles.")] = 0,
     csv: Annotated[Path | None, typer.Option(metavar="CSV", help="Also write the rows here.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Also draw the curves here.")] = None,
     device: Device = "cpu",

@@ -17,7 +17,10 @@ Picture = Annotated[
     Path, typer.Argument(metavar="IMAGE.png", help="A picture of the model's size and colours, or use --fit.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON on stdout.")]
-Seed = Annotated[int, typer.Option("--seed", help="One seed, one result, whichever method draws it.")]
+TOP_SEED = 2**63 - 1    # the greatest that torch's generator takes
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=TOP_SEED, help="One seed, one result, whichever method draws it."),
+]
 Method = Annotated[
     str,
     typer.Option(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arstudio.cli.console import Bar, UsageSentence, open_model, say, show, tables
-from arstudio.cli.options import Device, Json, Method
+from arstudio.cli.options import TOP_SEED, Device, Json, Method
 
 if TYPE_CHECKING:
     from arstudio.analysis.benchmarks import SamplingBenchmark
@@ -279,7 +279,7 @@ def models(
     preset: Annotated[str, typer.Option(metavar="small|medium|paper", help="Size of every model.")] = "small",
     test_images: Annotated[int, typer.Option(min=0, help="Images to test on; 0 for the whole test split.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Rows measured at once, each on one core.")] = 1,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order of images and drawings.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=TOP_SEED, help="Seed of weights, order of images and drawings.")] = 0,
     keep: Annotated[
         Path | None,
         typer.Option("--keep", metavar="FILE.json", help="Keep rows here as they come; rows already there stay."),

@@ -13,7 +13,7 @@ import numpy as np
 import typer
 
 from arstudio.cli.console import STOPPED, StoppableBar, UsageSentence, say, show
-from arstudio.cli.options import Device, Json
+from arstudio.cli.options import TOP_SEED, Device, Json
 
 if TYPE_CHECKING:
     from arstudio.models.base import AutoregressiveModel
@@ -75,7 +75,7 @@ def train(
         ),
     ] = "static",
     classes: Annotated[bool, typer.Option(help="Learn p(x | class) where the dataset has classes.")] = True,
-    seed: Annotated[int, typer.Option(help="Of the weights, the order of images and the samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=TOP_SEED, help="Of the weights, the order of images and the samples.")] = 0,
     batch: Annotated[int, typer.Option(help="Images a step.")] = 32,
     lr: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 2e-3,
     ema: Annotated[float, typer.Option(help="Decay of the average of the weights.")] = 0.998,

@@ -1,8 +1,10 @@
-"""Memory: telling that there is none left, which every kind of device says in its own way, and using it again and again."""
+"""Memory: how much is free, telling that there is none left, which every kind of device says in its own way, and using it
+again and again."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import threading
 from contextlib import suppress
@@ -19,6 +21,23 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
+
+
+def available_bytes(device: torch.device | None = None) -> int | None:
+    """Memory free for new work on a device, None where the system does not say."""
+    if device is not None and device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def reuse() -> None:

@@ -27,7 +27,7 @@ from torch import Tensor
 from arstudio.image import ImageSpec, SpecMismatch
 from arstudio.models import threads
 from arstudio.models.base import AutoregressiveModel, Decoder
-from arstudio.models.memory import out_of_memory
+from arstudio.models.memory import available_bytes, out_of_memory
 from arstudio.models.row_steps import RowSteps
 from arstudio.progress import Progress
 from arstudio.sampling.choice import Choice, choose, methods
@@ -46,6 +46,8 @@ from arstudio.sampling.draw import (
 from arstudio.sampling.trace import DRAWN, FORCED, KNOWN, Trace
 
 METHODS = ("auto", "incremental", "blocks", "wavefront", "captured", "jacobi", "naive")
+RECORD = 40    # bytes that a site of an image takes in the trace, the noise and the plan
+ASK = 10**8    # bytes from which the system is asked whether it has them
 
 
 class Sampler:
@@ -88,8 +90,7 @@ class Sampler:
     ) -> None:
         if method not in METHODS:
             raise SettingsError(f"There is no sampling method {method!r}; choose one of {', '.join(METHODS)}.")
-        if count < 1:
-            raise SettingsError(f"The number of images must be at least 1, not {count}.")
+        check_count(model.spec, count)
         self.model, self.settings = model, settings
         self.choice = choose(model, count) if method == "auto" else Choice(method, "Asked for.")
         self.method = method = self.choice.method
@@ -316,6 +317,19 @@ class Sampler:
 def _array(params: Tensor) -> np.ndarray:
     """Parameters in float64 on the host."""
     return params.cpu().numpy().astype(np.float64)
+
+
+def check_count(spec: ImageSpec, count: int) -> None:
+    """Raise SettingsError unless so many images can be drawn: at least one, and no more than memory can record."""
+    if count < 1:
+        raise SettingsError(f"The number of images must be at least 1, not {count}.")
+    needed = RECORD * count * spec.sites
+    free = available_bytes() if needed > ASK else None
+    if free is not None and needed > free:
+        raise SettingsError(
+            f"The record of {count:,} images of {spec} needs {needed / 1e9:,.1f} GB of memory, and {free / 1e9:.1f} GB "
+            "are free; draw fewer at once."
+        )
 
 
 def check_value(spec: ImageSpec, value: float) -> None:

@@ -10,7 +10,6 @@ choice that cannot fit is refused before it is tried. Validation and samples alo
 from __future__ import annotations
 
 import math
-import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -21,18 +20,14 @@ from torch import Tensor
 
 from arstudio.data import DatasetInfo, ImageDataset, Split
 from arstudio.image import ImageSpec
+from arstudio.models.memory import available_bytes
 from arstudio.progress import Progress
 from arstudio.training.config import TrainConfig
 from arstudio.training.loop import Trainer
-from arstudio.training.runs import RunError
-from arstudio.training.setup import build, pick_device
+from arstudio.training.setup import TooLarge, build, pick_device
 
 SMALL = 2               # images in the batch that measures memory and warms up
 PROBE_SECONDS = 0.3     # fast steps are repeated this long, for a steadier figure
-
-
-class TooLarge(RunError):
-    """A training that needs more memory than there is; the message says how much and what to change."""
 
 
 @dataclass(frozen=True)
@@ -80,23 +75,6 @@ def estimate(
     return Estimate(
         model.num_parameters, math.ceil(images / batch) * seconds, total, batch / seconds, str(place)
     )
-
-
-def available_bytes(device: torch.device | None = None) -> int | None:
-    """Memory free for new work on a device, None where the system does not say."""
-    if device is not None and device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def _random_images(spec: ImageSpec, num_classes: int, count: int) -> ImageDataset:

@@ -14,6 +14,7 @@ from arstudio.data import DataView, ImageDataset
 from arstudio.image import ImageError, ImageSpec
 from arstudio.models import create
 from arstudio.models.base import AutoregressiveModel, ConfigError
+from arstudio.models.memory import available_bytes
 from arstudio.models.registry import make_config
 from arstudio.training.config import TrainConfig
 from arstudio.training.loop import Draw, Trainer
@@ -22,6 +23,10 @@ from arstudio.training.runs import Run, RunError
 from arstudio.training.workers import ALONE, Workers
 
 PREPARE = 2000    # training images a model is shown before its first step, see AutoregressiveModel.prepare
+
+
+class TooLarge(RunError):
+    """A training that needs more memory than there is; the message says how much and what to change."""
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -41,7 +46,14 @@ def pick_device(name: str = "auto") -> torch.device:
 def build(
     model: str, spec: ImageSpec, num_classes: int, config: dict[str, Any], seed: int
 ) -> AutoregressiveModel:
-    """A model with weights from `seed`, leaving torch's global generator as it was."""
+    """A model with weights from `seed`, leaving torch's global generator as it was. Raises ConfigError, and TooLarge before
+    it has taken the memory that training it would need."""
+    cost, free = make_config(model, config).cost(spec, num_classes), available_bytes()
+    if free is not None and cost.training_bytes(0) > free:
+        raise TooLarge(
+            f"A model of {cost.parameters:,} parameters needs {cost.training_bytes(0) / 1e9:,.1f} GB to be trained, and "
+            f"{free / 1e9:.1f} GB are free; choose a smaller size or smaller settings."
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return create(model, spec, num_classes, **config)

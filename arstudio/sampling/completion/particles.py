@@ -37,6 +37,7 @@ from arstudio.sampling.completion.proposal import Outcome, Proposal
 from arstudio.sampling.completion.result import Completion, Population
 from arstudio.sampling.completion.weights import effective, in_place, log_mean, normalised, systematic, tempered
 from arstudio.sampling.draw import SampleSettings, SettingsError
+from arstudio.sampling.sampler import check_count
 from arstudio.sampling.trace import DRAWN, KNOWN, Trace
 
 LOST = 40.0         # nats below the best at which a particle is no longer followed
@@ -82,8 +83,7 @@ class ParticleCompleter(Completer):
         y: Tensor | int | None = None, *, particles: ParticleSettings | None = None, evidence: Evidence | None = None,
         reason: str = "",
     ) -> None:
-        if count < 1:
-            raise SettingsError(f"The number of images must be at least 1, not {count}.")
+        check_count(model.spec, count)
         if isinstance(y, Tensor) and y.numel() > 1:
             if len(y.unique()) > 1:
                 raise SettingsError("Particles complete one image of one class; give a single class.")
