@@ -1,5 +1,6 @@
 """The lines of `captured.record` that only a GPU runs, on what stands for torch.cuda: order, arguments and streams."""
 
+import copy
 import inspect
 from contextlib import contextmanager
 
@@ -79,3 +80,20 @@ def test_the_functions_are_recorded_after_warming_up_on_a_stream_aside(cuda, ran
     assert Stream.current.waited == [aside]
     assert step["pool"] == enter["cuda_graph"].pool()
     assert {enter["capture_error_mode"], step["capture_error_mode"]} == {"thread_local"}
+
+
+GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here"))
+
+
+@pytest.mark.parametrize("device", ["cpu", GPU])
+@pytest.mark.parametrize("name", ["gated_pixelcnn", "pixelcnn"])
+@pytest.mark.parametrize("count", [3, 400])
+def test_every_device_draws_the_images_of_the_cpu(device, name, count, random_model):
+    model = random_model(name, ImageSpec(1, 4, 6, 4), 3, gain=1.2, channels=8)
+    y, settings = torch.arange(count) % 3, SampleSettings(seed=4, guidance=0.5, top_p=0.9)
+    expected = sample(model, count, settings, y, method="incremental")
+    sampler = Sampler(copy.deepcopy(model).to(device), settings, count, y, method="captured" if device == "cpu" else "auto")
+    assert np.array_equal(sampler.run().values, expected.values)
+    assert sampler._row.whole == (count == 3)
+    assert sampler.method == "captured"
+    assert sampler.replays == (device == "cuda"), sampler.notice
