@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SHARED = 16      # images a thread should have at least to enter a row
 MANY = 224       # pixels of a row in all images together from which tiled convolutions pay
 TOGETHER = 32    # images whose rows go through a layer together: what is between two products stays in a core's cache
-CYCLE = 10       # rows that a tiled convolution keeps before it begins anew at the top of its buffer
+CYCLE = 6        # rows that a tiled convolution keeps before it begins anew at the top of its buffer
 
 
 class Prepared:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import copy
 import math
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -193,11 +194,38 @@ class Referee:
 
 
 def _wide(model: AutoregressiveModel) -> AutoregressiveModel:
-    """A float64 copy for evaluation, on the CPU where the device has no float64, without one of float32 in between."""
+    """A float64 copy for evaluation, on the CPU where the device has no float64, without one of float32 in between. Its
+    lists of layers are copied layer by layer, each when it is asked for."""
     device = torch.device("cpu") if model.device.type == "mps" else model.device
-    wide = {}
-    for t in (*model.parameters(), *model.buffers()):
+    return _widened(model, device).eval().double()
+
+
+def _widened(module: nn.Module, device: torch.device) -> nn.Module:
+    lists = {id(part): _Layers(part, device) for part in module.modules() if type(part) is nn.ModuleList and len(part)}
+    later = {id(t) for layers in lists.values() for layer in layers.narrow for t in (*layer.parameters(), *layer.buffers())}
+    known: dict[int, object] = {**lists}
+    for t in (*module.parameters(), *module.buffers()):
+        if id(t) in later:
+            continue
         order = torch.channels_last if t.dim() == 4 else torch.preserve_format    # convolutions would order them every time
-        wide[id(t)] = t.detach().to(device, torch.float64 if t.is_floating_point() else t.dtype, memory_format=order)
-    parts = {id(t): nn.Parameter(wide[id(t)], requires_grad=False) for t in model.parameters()}
-    return copy.deepcopy(model, {**wide, **parts}).eval().double()
+        wide = t.detach().to(device, torch.float64 if t.is_floating_point() else t.dtype, memory_format=order)
+        known[id(t)] = nn.Parameter(wide, requires_grad=False) if isinstance(t, nn.Parameter) else wide
+    return copy.deepcopy(module, known)
+
+
+class _Layers(nn.ModuleList):
+    """Layers that are widened one at a time: all of them would take twice the memory of the weights."""
+
+    def __init__(self, layers: nn.ModuleList, device: torch.device) -> None:
+        super().__init__()
+        object.__setattr__(self, "narrow", list(layers))    # no parts of this module, so that nothing converts them
+        self.device = device
+
+    def __len__(self) -> int:
+        return len(self.narrow)
+
+    def __getitem__(self, index: int) -> nn.Module:
+        return _widened(self.narrow[index], self.device)
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        return (self[i] for i in range(len(self)))

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arstudio.image import ImageSpec
+from arstudio.models import preset_settings
 from arstudio.sampling import Sampler, SampleSettings, SettingsError, methods
-from arstudio.sampling.draw import REFER, decide, noise, reshape
+from arstudio.sampling.draw import REFER, Referee, decide, noise, reshape
 
 
 def shaped(pmf, **settings):
@@ -163,6 +164,20 @@ def test_a_hair_decides_as_float64_would(name, random_model):
         sampler.step(1)
         assert sampler.trace.values[0, 0] == value
         assert sampler.referee.referred == (abs(u - edge) < REFER)
+
+
+@pytest.mark.parametrize("name", ["gated_pixelcnn", "pixelsnail", "multiscale"])
+def test_the_referee_is_the_model_in_float64_and_never_holds_all_its_layers(name, random_model):
+    model = random_model(name, ImageSpec(1, 4, 4, 4), **preset_settings(name, "small")).frozen()
+    x, site = torch.arange(16).view(1, 1, 4, 4) % 4, (0, 3, 1)
+    referee, classes = Referee(model), model.class_index(None, 1)
+    with torch.inference_mode():
+        found = referee.params(x, classes, site)
+        whole = copy.deepcopy(model).double().conditional(x, None, site)
+    assert torch.equal(found, whole)
+    held = sum(p.numel() for p in referee._model.parameters())
+    assert held < 0.5 * model.num_parameters
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
 
 
 WRONG = [
