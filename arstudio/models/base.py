@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -143,6 +144,7 @@ class AutoregressiveModel(nn.Module):
         if num_classes < 0:
             raise ConfigError(f"num_classes must be 0 or more, not {num_classes}.")
         self.spec, self.config, self.num_classes, self.is_frozen = spec, config, num_classes, False
+        self._dtype: torch.dtype | None = None
         self.order = config.make_order(spec)
         self.likelihood = config.make_likelihood(spec)
         sites = torch.from_numpy(self.order.sites(spec.channels))
@@ -285,7 +287,9 @@ class AutoregressiveModel(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """Floating-point type of the weights."""
-        return next(self.parameters()).dtype
+        if self._dtype is None:    # looking for a parameter costs as much as a small product
+            self._dtype = next(self.parameters()).dtype
+        return self._dtype
 
     @property
     def device(self) -> torch.device:
@@ -304,7 +308,10 @@ class AutoregressiveModel(nn.Module):
         """
         if self.is_frozen:
             return self
-        twin = copy.deepcopy(self).eval().requires_grad_(False)
+        held = [value for module in self.modules() for value in vars(module).values()]
+        empty = {id(value): type(value)() for value in held if type(value) in (dict, OrderedDict) and not value}
+        twin = copy.deepcopy(self, empty)    # a dozen dictionaries a module, which are slow to copy one by one
+        twin.eval().requires_grad_(False)
         for module in twin.modules():
             if hasattr(module, "fold_mask"):
                 module.fold_mask()
@@ -314,7 +321,9 @@ class AutoregressiveModel(nn.Module):
 
     def _apply(self, *args: Any, **options: Any) -> AutoregressiveModel:
         self.is_frozen = False    # what was prepared for drawing had the type and place of before
-        return super()._apply(*args, **options)
+        super()._apply(*args, **options)
+        self._dtype = None
+        return self
 
 
 class Decoder:
@@ -342,7 +351,7 @@ class Decoder:
         kind = torch.long if model.spec.levels else model.dtype
         self.x = torch.zeros(batch, *model.spec.shape, dtype=kind, device=model.device)
         self.position = 0
-        self._where = [divmod(int(p), model.spec.width) for p in model.order.pixels]
+        self._where = list(zip(*(part.tolist() for part in np.divmod(model.order.pixels, model.spec.width)), strict=True))
 
     @property
     def batch(self) -> int:

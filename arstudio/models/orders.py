@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,9 @@ class Order:
             raise ValueError(f"There is no order {self.kind!r}; choose one of {', '.join(ORDERS)}.")
         if self.kind == "custom" and sorted(self.permutation) != list(range(self.height * self.width)):
             raise ValueError(f"A custom order must name each of the {self.height * self.width} pixels once.")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Order:
+        return self    # nothing of it changes, and copies of models need not copy their orders
 
     @classmethod
     def custom(cls, pixels: Iterable[int], height: int, width: int) -> Order:

@@ -28,16 +28,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
-from arstudio.models.layers import Array, at_site, lstm_cell, times
+from arstudio.models.layers import Array, at_site
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
 from arstudio.models.runs import RunDecoder
 
 CELLS = {"tanh": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+RUNS = {"tanh": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
 STEPS = {"tanh": torch.rnn_tanh_cell, "gru": torch.gru_cell, "lstm": torch.lstm_cell}
 GATES = {"tanh": 1, "gru": 3, "lstm": 4}
 PARTS = {"tanh": 1, "gru": 1, "lstm": 2}    # of a layer's state: h, or h and c
@@ -110,14 +112,26 @@ class PixelRNN(AutoregressiveModel):
         return self.rows.weight.new_zeros(len(y), self.config.place) if self.classes is None else self.classes(y)
 
     def network(self, e: Tensor, y: Tensor) -> Tensor:
-        x = e.flatten(1)[:, self.site_index]                                        # (B, D), in order
-        u = x.new_zeros(*x.shape, 2)
-        u[:, 1:, 0], u[:, 0, 1] = x[:, :-1], 1
-        h, _ = self.recurrence(torch.cat([u, self.places + self.class_vectors(y)[:, None]], dim=2))
+        h, _ = self.recurrence(self.inputs(e, y))
         found = self.out(h)                                                         # (B, D, P)
         params = found.new_empty(len(e), found.shape[2], self.spec.sites)
         params = params.index_copy(2, self.site_index, found.transpose(1, 2))
         return params.view(len(e), -1, *self.spec.shape)
+
+    def inputs(self, e: Tensor, y: Tensor) -> Tensor:
+        """What is put in at every step, (B, D, 2 + E)."""
+        x = e.flatten(1)[:, self.site_index]                                        # (B, D), in order
+        u = x.new_zeros(*x.shape, 2)
+        u[:, 1:, 0], u[:, 0, 1] = x[:, :-1], 1
+        return torch.cat([u, self.places + self.class_vectors(y)[:, None]], dim=2)
+
+    def conditional(self, x: Tensor, y: Tensor | int | None, site: tuple[int, int, int]) -> Tensor:
+        self.spec.check(x)
+        channel, row, column = site
+        place = (channel * self.spec.height + row) * self.spec.width + column
+        t = int((self.site_index == place).nonzero())
+        h, _ = self.recurrence(self.inputs(self.encode(x), self.class_index(y, len(x)))[:, :t + 1])
+        return self.out(h[:, -1])
 
     def step(self, u: Tensor, state: list[Tensor]) -> list[Tensor]:
         """One step of `recurrence`, by torch's own form for single steps: (B, 2 + E) and a state -> the next state."""
@@ -134,8 +148,8 @@ class PixelRNN(AutoregressiveModel):
 
 
 class PixelRNNDecoder(RunDecoder):
-    """One step of the network a site, also in a run: there it is the other work that is done for all sites at once. The
-    states at the start of every W pixels are kept, so going back replays less than a row's worth of steps."""
+    """One step of the network a site; a run of sites is one call of torch's form for sequences. The states at the start of
+    every W pixels are kept, by runs those at the start of blocks, so going back replays less than a row's worth of steps."""
 
     model: PixelRNN
     batched = ("x", "inputs", "kept", "state", "class_vectors")
@@ -146,34 +160,30 @@ class PixelRNNDecoder(RunDecoder):
         config, model = self.model.config, self.model
         self.stretch = self.spec.width * self.spec.channels    # sites between states that are kept
         like = model.out.weight
-        self.state = [like.new_zeros(batch, config.hidden) for _ in range(config.layers * PARTS[config.cell])]
-        self.kept = like.new_zeros(batch, self.spec.height + 1, len(self.state), config.hidden)
+        self.layers, self.parts = config.layers, PARTS[config.cell]
+        self.state = [like.new_zeros(batch, config.hidden) for _ in range(self.layers * self.parts)]
+        kept = batch, self.spec.height + 1, self.layers, config.hidden
+        self.kept = [like.new_zeros(kept) for _ in range(self.parts)]                       # h, or h and c
         self.inputs = like.new_zeros(batch, 2 + config.place)
         with torch.inference_mode():
-            self.places = model.places.clone()
-            self.class_vectors = model.class_vectors(self.classes).clone()
+            self.places = F.pad(model.places, (2, 0))                                       # (D, 2 + E), what is put in but x
+            self.places[0, 1] = 1
+            self.class_vectors = F.pad(model.class_vectors(self.classes), (2, 0))           # (B, 2 + E)
         self.done = -1                                         # site whose step has been taken
-        self._weights = model.recurrence.all_weights
-        self.arrays = []                                       # of each layer W, U and b, in the order of `lstm_cell`
-        if isinstance(at_site(like.detach()), np.ndarray) and config.cell != "gru":
-            h = config.hidden
-            gates = [*range(2 * h), *range(3 * h, 4 * h), *range(2 * h, 3 * h)] if config.cell == "lstm" else slice(None)
-            for w, u, b, c in self._weights:
-                self.arrays.append(tuple(np.ascontiguousarray(part.detach()[gates].numpy().T) for part in (w, u, b + c)))
+        self._weights = [part for layer in model.recurrence.all_weights for part in layer]
 
     def _advance(self) -> None:
-        t = self.position
-        self.inputs[:, 1] = float(t == 0)
-        if t == 0:
-            self.inputs[:, 0] = 0
-        torch.add(self.class_vectors, self.places[t], out=self.inputs[:, 2:])
+        t, value = self.position, self.inputs[:, 0].clone()
+        torch.add(self.class_vectors, self.places[t], out=self.inputs)
+        if t:
+            self.inputs[:, 0] = value
         self.state = self.model.step(self.inputs, self.state)
         self.done = t
 
     def _params(self, channel: int, row: int, column: int) -> Tensor:
         if self.done != self.position:
             self._advance()
-        return self.model.out(self.state[-PARTS[self.model.config.cell]])
+        return self.model.out(self.state[-self.parts])
 
     def _push(self, value: Tensor, channel: int, row: int, column: int) -> None:
         if self.done != self.position:
@@ -181,52 +191,28 @@ class PixelRNNDecoder(RunDecoder):
         self.inputs[:, 0] = self.model.scaled(value)
         stretch, rest = divmod(self.position + 1, self.stretch)
         if rest == 0:
-            self.kept[:, stretch] = torch.stack(self.state, dim=1)
+            for i, kept in enumerate(self.kept):
+                kept[:, stretch] = torch.stack(self.state[i::self.parts], dim=1)
 
     def _run(self, some: slice | np.ndarray, start: int, first: int, values: Array) -> Array:
-        last, block = start + values.shape[1], start // self.stretch
-        u = (self.places[start:last] + self.class_vectors[some][:, None]).transpose(0, 1)    # (T, R, E)
-        seen = u.new_zeros(*u.shape[:2], 2)
+        last = start + values.shape[1]
+        u = self.places[start:last] + self.class_vectors[some][:, None]                      # (R, T, 2 + E)
         before = max(start - 1, 0)    # every site is told the value before it, the first that there is none
-        seen[int(start == 0):, :, 0] = self.model.scaled(torch.as_tensor(self._values(some, before, last - 1))).T
-        seen[:int(start == 0), :, 1] = 1
-        state, u = self.kept[some, block].unbind(1), torch.cat([seen, u], 2)
-        after: list[Tensor] = []
-        for i in range(self.model.config.layers):
-            parts = PARTS[self.model.config.cell]
-            u, ends = self._layer(i, u, list(state[parts * i:parts * (i + 1)]))
-            after += ends
-        if last - start == self.stretch:
-            self.kept[some, block + 1] = torch.stack(after, 1)
-        return self.model.out(u[first - start:].transpose(0, 1))
-
-    def _layer(self, i: int, u: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """A layer over a run: inputs (T, R, ·) and its state before -> h at each step (T, R, H), its state after."""
-        if not self.arrays:
-            found = []
-            for step in u:
-                after = STEPS[self.model.config.cell](step, state if len(state) > 1 else state[0], *self._weights[i])
-                state = list(after) if len(state) > 1 else [after]
-                found.append(state[0])
-            return torch.stack(found), state
-        weight, back, bias = self.arrays[i]
-        h, *rest = (at_site(part) for part in state)
-        z = times(at_site(u), weight)
-        z += bias
-        found = np.empty((*z.shape[:2], h.shape[1]), z.dtype)
-        for t, step in enumerate(z):
-            step += h.dot(back)
-            if rest:
-                h, rest[0] = lstm_cell(step, rest[0])
-            else:
-                h = np.tanh(step)
-            found[t] = h
-        return torch.from_numpy(found), [torch.from_numpy(part) for part in (h, *rest)]
+        at_site(u)[:, int(start == 0):, 0] = self.model.scaled(self._values(some, before, last - 1))
+        state = [kept[some, start // self.stretch].transpose(0, 1).contiguous() for kept in self.kept]       # (layers, R, H)
+        h, *after = RUNS[self.model.config.cell](
+            u, state if self.parts > 1 else state[0], self._weights, True, self.layers, 0.0, False, False, True
+        )
+        if last - start == self.block * self.spec.channels:
+            for kept, part in zip(self.kept, after, strict=True):
+                kept[some, last // self.stretch] = part.transpose(0, 1)
+        return self.model.out(h[:, first - start:])
 
     def _restart(self, position: int) -> int:
         stretch = position // self.stretch
         start = stretch * self.stretch
-        self.state, self.done = [part.clone() for part in self.kept[:, stretch].unbind(1)], -1
+        kept = [part[:, stretch].unbind(1) for part in self.kept]
+        self.state, self.done = [part.clone() for layer in zip(*kept, strict=True) for part in layer], -1
         if start:
             self.inputs[:, 0] = self.model.scaled(self.x.flatten(1)[:, self.model.site_index[start - 1]])
         return start

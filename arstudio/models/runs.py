@@ -15,6 +15,8 @@ from arstudio.models.base import AutoregressiveModel, Decoder
 from arstudio.models.convolutions import Place
 from arstudio.models.layers import Array, at_site
 
+SITES = 112    # a block holds as many rows as make no more sites than this: fewer looks cost less than what is guessed worse
+
 
 class RunDecoder(Decoder):
     """A decoder of such a network. Subclasses give `_run`, and `_begin` if something is computed once a block.
@@ -24,7 +26,8 @@ class RunDecoder(Decoder):
 
     def __init__(self, model: AutoregressiveModel, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
-        self.block = self.spec.width
+        rows = max(1, SITES // (self.spec.width * self.spec.channels))
+        self.block = min(rows, self.spec.height) * self.spec.width
         self._order = self.model.site_index.cpu().numpy()
 
     def _begin(self, some: slice | np.ndarray, start: int, values: Array) -> None:

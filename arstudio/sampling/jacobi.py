@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
@@ -114,7 +115,7 @@ class JacobiSampler(Sampler):
         for index in np.flatnonzero(~as_it_was.all(1) | (self.reach < step)):
             differs = np.flatnonzero(~agree[index, :step])
             self._forget(slice(index, index + 1), int(differs[0]) if len(differs) else step)
-            self._put(np.full(step, index), np.arange(step), trace.values[index, :step])
+            self._put(int(index), slice(0, step), trace.values[index, :step])
             self.reach[index] = step
 
     def _forget(self, images: slice, step: int) -> None:
@@ -149,21 +150,37 @@ class JacobiSampler(Sampler):
         channels, size = self.trace.spec.channels, self.decoder.block
         fresh = images[self._guessed[images] <= block]
         if len(fresh):
-            first, last = block * size * channels, min((block + 1) * size * channels, self.trace.spec.sites)
-            rows, steps = np.repeat(fresh, last - first), np.tile(np.arange(first, last), len(fresh))
-            open_ = steps >= self.reach[rows]
-            rows, steps = rows[open_], steps[open_]
-            self._put(rows, steps, self._draft(rows, steps))
+            first = np.maximum(self.reach[fresh], block * size * channels)
+            at, rows, steps, *_ = self._run_of(fresh, first, block)
+            self._put(*at, self._draft(rows, steps))
             self._guessed[fresh] = block + 1
         for between in range(int(self._entered[images].min()) + 1, block + 1):
             some = images[self._entered[images] < between]
             self.decoder.enter(self._with_twins(some), between)
             self._entered[some], self._seen[some] = between, between * size
 
+    def _run_of(
+        self, images: np.ndarray, first: np.ndarray, block: int
+    ) -> tuple[tuple[Any, Any], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The steps of (R,) images from (R,) first ones to the end of a block -> what arrays (image, step) are indexed with,
+        for one image an integer and a slice, which gives views instead of copies; (N,) images and steps; and in those (R,)
+        places where each image begins, and past its last."""
+        last = min((block + 1) * self.decoder.block, self.trace.spec.pixels) * self.trace.spec.channels
+        if len(images) == 1:
+            image, start = int(images[0]), min(int(first[0]), last)
+            count = np.array([last - start])
+            return (image, slice(start, last)), np.full(last - start, image), np.arange(start, last), count - count, count
+        counts = np.maximum(last - first, 0)
+        ends = np.cumsum(counts)
+        rows, steps = np.repeat(images, counts), np.arange(ends[-1]) + np.repeat(last - ends, counts)
+        return (rows, steps), rows, steps, ends - counts, ends
+
     def _draft(self, rows: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """First guesses for (N,) images and steps: what is given; else what the distribution at the same place of the block
-        before, a row above, makes of the site's own noise; in the first block zero."""
-        trace, before = self.trace, steps - self.decoder.block * self.trace.spec.channels
+        """First guesses for (N,) images and steps: what is given; else what the distribution at the same place of the last row
+        before the block makes of the site's own noise; in the first block zero."""
+        trace, channels = self.trace, self.trace.spec.channels
+        block, row = self.decoder.block * channels, trace.spec.width * channels
+        before = steps - (steps % block // row + 1) * row                                     # in the last row before the block
         if not len(steps) or before[0] < 0:
             values = np.zeros(len(steps), dtype=self._guess.dtype)
         elif trace.spec.levels and rows[-1] < len(trace.pmfs):
@@ -176,12 +193,12 @@ class JacobiSampler(Sampler):
         """Rows of images in the decoder: with guidance, behind them those without a class."""
         return np.concatenate([rows, rows + self.trace.count]) if self.guided else rows
 
-    def _put(self, rows: np.ndarray, steps: np.ndarray, values: np.ndarray) -> None:
-        """Guess (N,) values of (N,) images and steps."""
-        self._guess[rows, steps] = values
+    def _put(self, images: np.ndarray | int, steps: np.ndarray | slice, values: np.ndarray) -> None:
+        """Guess (N,) values of (N,) images and steps, or of one image and a slice of steps."""
+        self._guess[images, steps] = values
         x, sites = self.decoder.x.view(-1), self.trace.sites[steps]
         for half in range(1 + self.guided):
-            at = (rows + half * self.trace.count) * self.trace.spec.sites + sites
+            at = (images + half * self.trace.count) * self.trace.spec.sites + sites
             if x.device.type == "cpu":
                 x.numpy()[at] = values
             else:
@@ -189,38 +206,42 @@ class JacobiSampler(Sampler):
 
     def _look(self, images: np.ndarray, block: int) -> None:
         """Look at what is not settled of a block, decide it anew and settle its beginning."""
-        channels, size = self.trace.spec.channels, self.decoder.block
-        first, last = self._seen[images], min((block + 1) * size, self.trace.spec.pixels)
-        counts = last - first
-        starts = np.cumsum(counts) - counts
-        rows = np.repeat(images, counts)                                                       # (N,)
-        pixels = np.arange(len(rows)) + np.repeat(first - starts, counts)                      # (N,)
-        twice = np.tile(pixels, 1 + self.guided)
-        params = self.decoder.look(self._with_twins(rows), twice).cpu().numpy().astype(np.float64)    # (N or 2N, C, P)
-        params = params.reshape(-1, params.shape[2])
-        rows, starts, ends = np.repeat(rows, channels), starts * channels, (starts + counts) * channels
-        steps = (pixels[:, None] * channels + np.arange(channels)).reshape(-1)                 # (N·C,)
+        channels = self.trace.spec.channels
+        at, rows, steps, starts, ends = self._run_of(images, self._seen[images] * channels, block)
+        pixels = steps[::channels] // channels if channels > 1 else steps
+        params = self.decoder.look(
+            self._with_twins(rows[::channels]), np.concatenate([pixels, pixels]) if self.guided else pixels
+        )                                                                                      # (N or 2N, C, P)
+        params = params.flatten(0, 1).cpu().numpy().astype(np.float64)
         log_pmf = self.model.likelihood.log_pmf_array(params)
-        values, close = self._draw(params, log_pmf, self.u[rows, steps])
-        guess, plan, reach = self._guess[rows, steps], self._plan[rows, steps], self.reach[rows]
-        values = np.where(plan == DRAWN, values, self._set[rows, steps]).astype(guess.dtype)
-        values = np.where(steps < reach, guess, values)
+        values, close = self._draw(params, log_pmf, self.u[at])
+        guess, free, open_ = self._guess[at].copy(), self._plan[at] == DRAWN, steps >= self.reach[rows]
+        if not free.all():
+            values = np.where(free, values, self._set[at])
+        if not open_.all():
+            values = np.where(open_, values, guess)
+        values = values.astype(guess.dtype)
+        place = np.arange(len(values))
 
         def settled() -> np.ndarray:
             """(R,) places, one past those that came out as guessed and the first that did not."""
-            changed = np.where(values != guess, np.arange(len(values)), len(values))
+            changed = np.where(values != guess, place, len(values))
             return np.minimum(np.minimum.reduceat(changed, starts) + 1, ends)
 
         until = settled()
-        close &= (plan == DRAWN) & (steps >= reach) & (np.arange(len(values)) < np.repeat(until, counts * channels))
         if close.any():
+            close &= free & open_ & (place < np.repeat(until, ends - starts))
             for i in np.flatnonzero(close):
                 values[i] = self._refer(rows[i:i + 1], self.trace.site(steps[i]), self.u[rows[i:i + 1], steps[i]])[0]
             until = np.minimum(settled(), until)
-        final = (steps >= reach) & (np.arange(len(values)) < np.repeat(until, counts * channels))
-        behind = np.flatnonzero(final)
-        self._record(rows[behind], steps[behind], params[behind], log_pmf[behind], values[behind])
-        self._put(rows, steps, values)
+        if len(images) == 1:
+            final, begin = slice(int(open_.argmax()), int(until[0])), at[1].start
+            settling = at[0], slice(begin + final.start, begin + final.stop)
+        else:
+            final = np.flatnonzero(open_ & (place < np.repeat(until, ends - starts)))
+            settling = rows[final], steps[final]
+        self._record(*settling, params[final], log_pmf[final], values[final])
+        self._put(*at, values)
         self.reach[images] = steps[until - 1] + 1
         self._seen[images] = self.reach[images] // channels
         with self._lock:

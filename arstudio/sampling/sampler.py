@@ -172,11 +172,13 @@ class Sampler:
         return True
 
     def _record(
-        self, images: np.ndarray, steps: np.ndarray, params: np.ndarray, log_pmf: np.ndarray, values: np.ndarray
+        self, images: np.ndarray | int, steps: np.ndarray | slice, params: np.ndarray, log_pmf: np.ndarray,
+        values: np.ndarray,
     ) -> None:
-        """Write (N,) final values of (N,) images and steps into the trace, with their (N, P) parameters and (N, L)
-        log-probabilities at T = 1; what guidance has behind them is left out. The caller moves the cursor."""
-        params, log_pmf = params[:len(images)], log_pmf[:len(images)]
+        """Write (N,) final values of (N,) images and steps, or of one image and a slice of steps, into the trace, with their
+        (N, P) parameters and (N, L) log-probabilities at T = 1; what guidance has behind them is left out. The caller moves
+        the cursor."""
+        params, log_pmf = params[:len(values)], log_pmf[:len(values)]
         pmf = np.exp(log_pmf)
         entropy = -(pmf * np.maximum(log_pmf, -1e30)).sum(1)
         if self.trace.spec.levels:
@@ -213,6 +215,9 @@ class Sampler:
             values, distance = decide_real(pmf, own, u, self.model.likelihood, params[:len(u)], middle=middle)
             return values, np.minimum(margin, distance) < near
         values, distance = decide(pmf, u)
+        if isinstance(margin, float):    # nothing was truncated
+            close = distance < near
+            return values, close & (pmf.max(1) < 1 - 1e-12) if close.any() else close
         return values, (np.minimum(margin, distance) < near) & (pmf.max(1) < 1 - 1e-12) | (margin < near)
 
     def run(self, progress: Progress | None = None, until: int | None = None) -> Trace:

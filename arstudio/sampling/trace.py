@@ -58,17 +58,17 @@ class Trace:
         self.cursor += 1
 
     def put(
-        self, images: np.ndarray, steps: np.ndarray, values: np.ndarray, log_probs: np.ndarray, entropies: np.ndarray,
-        origin: np.ndarray, pmfs: np.ndarray,
+        self, images: np.ndarray | int, steps: np.ndarray | slice, values: np.ndarray, log_probs: np.ndarray,
+        entropies: np.ndarray, origin: np.ndarray, pmfs: np.ndarray,
     ) -> None:
-        """Record (N,) images at (N,) steps, at or after the cursor: (N,) each, and (N, bins) T = 1 probabilities.
-        Move the cursor when all that lies before it is there."""
+        """Record (N,) images at (N,) steps, or one image at a slice of N steps, at or after the cursor: (N,) each, and
+        (N, bins) T = 1 probabilities. Move the cursor when all that lies before it is there."""
         at = (images, steps)
         self.values[at], self.log_probs[at], self.entropies[at], self.origin[at] = values, log_probs, entropies, origin
         kept = images < len(self.pmfs)
-        if kept.all():
+        if np.all(kept):
             self.pmfs[at] = pmfs
-        else:
+        elif not isinstance(images, int):
             self.pmfs[images[kept], steps[kept]] = pmfs[kept]
 
     def put_steps(
