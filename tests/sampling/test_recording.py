@@ -3,11 +3,14 @@
 import copy
 import inspect
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from tape import Tape
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from arstudio.image import ImageSpec
 from arstudio.sampling import Sampler, SampleSettings, captured, sample
@@ -80,6 +83,33 @@ def test_the_functions_are_recorded_after_warming_up_on_a_stream_aside(cuda, ran
     assert Stream.current.waited == [aside]
     assert step["pool"] == enter["cuda_graph"].pool()
     assert {enter["capture_error_mode"], step["capture_error_mode"]} == {"thread_local"}
+
+
+class Abroad(TorchDispatchMode):
+    """Refuses tensors that are not on the meta device, which has shapes and no values to ask for."""
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        found = operation(*args, **(kwargs or {}))
+        tensors = [t for t in tree_leaves((args, kwargs, found)) if isinstance(t, torch.Tensor)]
+        assert all(t.device.type == "meta" for t in tensors), operation
+        return found
+
+
+@pytest.mark.parametrize("pixels", [0, 4096])
+@pytest.mark.parametrize("likelihood", ["categorical", "logistic", "gaussian"])
+@pytest.mark.parametrize("name", ["gated_pixelcnn", "pixelcnn"])
+def test_a_step_touches_one_device_and_asks_for_no_value(name, likelihood, pixels, random_model, monkeypatch):
+    monkeypatch.setattr(captured, "PIXELS", pixels)
+    model = random_model(name, ImageSpec(3, 3, 4, 6), channels=8, likelihood=likelihood).to("meta")
+    for guided, way in ((False, {"temperature": 0.0}), (True, {"temperature": 0.5, "top_k": 3, "top_p": 0.9, "guidance": 2.0})):
+        decoder, trace = model.row_steps(2 * (1 + guided)), SimpleNamespace(spec=model.spec, count=2)
+        row = captured._Row(SimpleNamespace(
+            trace=trace, decoder=decoder, model=model, settings=SampleSettings(**way), guided=guided
+        ), 1)
+        with torch.inference_mode(), Abroad():
+            decoder.reset()
+            row.enter()
+            row._look()
 
 
 GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here"))
