@@ -41,7 +41,7 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, *, strict: bool = False) -
 
     Keys and values are brought to one width with zeros, which the kernels that keep no T × T matrix ask for.
     """
-    seen = _seen.get()
+    seen = None if torch.compiler.is_compiling() else _seen.get()    # torch.compile knows no context variables
     if seen is not None:
         seen.append((q, k, strict))
     if strict:

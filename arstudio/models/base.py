@@ -273,16 +273,21 @@ class AutoregressiveModel(nn.Module):
             if len(rows) not in (1, batch):
                 raise ConfigError(f"Give one class, or one for each of the {batch} images, not {len(rows)}.")
             rows = rows.expand(batch)
+        if not torch.compiler.is_compiling():    # a graph cannot look at values, and is made of a step that was computed before
+            self._check_classes(rows, given=y is not None)
+        return rows if y is None else torch.where(rows < 0, none, rows)
+
+    def _check_classes(self, rows: Tensor, given: bool) -> None:
+        none = self.num_classes
+        if given:
             if none == 0 and bool((rows != -1).any()):
                 raise ConfigError("This model was trained without classes, so it cannot be asked for one.")
             outside = (rows < -1) | (rows >= max(none, 1))
             if bool(outside.any()):
                 wrong = int(rows[outside][0])
                 raise ConfigError(f"There is no class {wrong}: this model knows classes 0 to {none - 1}.")
-            rows = torch.where(rows < 0, none, rows)
-        if none and self.config.class_dropout == 0 and bool((rows == none).any()):
+        if none and self.config.class_dropout == 0 and bool(((rows == none) | (rows < 0)).any()):
             raise ClassRequired(f"This model draws only with a class: choose one from 0 to {none - 1}.")
-        return rows
 
     @property
     def dtype(self) -> torch.dtype:

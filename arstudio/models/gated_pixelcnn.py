@@ -106,7 +106,8 @@ class GatedLayer(nn.Module):
 
     def forward(self, v: Tensor, h: Tensor, bias_v: Tensor | None, bias_h: Tensor | None) -> tuple[Tensor, Tensor]:
         """v and h (B, H, W, ·) and what the class and the context add, (B, 1 or H, 1 or W, 2p) or None -> next v and h."""
-        if torch.is_grad_enabled() and v.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+        written = v.device.type == "cpu" and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling()
+        if written and torch.is_grad_enabled():
             rows, row = self.vertical_conv, self.horizontal_conv
             keep = self._drop(v.new_ones(*v.shape[:3], self.out.in_features)) if self.training and self.dropout else None
             v, h = GatedStep.apply(

@@ -40,7 +40,7 @@ from arstudio.models.layers import Array, Linear, at_site, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS, Likelihood, make_likelihood
 from arstudio.models.registry import register
 from arstudio.models.rowwise import RowDecoder
-from arstudio.models.streams import NONE, Feature, Given, NormalRowConv, NormalSiteConv, Stream, linked
+from arstudio.models.streams import Feature, Given, NormalRowConv, NormalSiteConv, Stream, linked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ class PixelCNNPP(AutoregressiveModel):
         """(B,) class rows -> per resolution, biases of the vertical blocks on the way up and down, then of the
         horizontal ones; (B, 1, …, 2p) each with as many ones as there are `places`."""
         if self.class_bias is None:
-            return [(NONE,) * 4 for _ in self.counts]
+            return [([None] * up, [None] * down) * 2 for up, down in self.counts]
         shape = (len(y), 2, -1, *[1] * places, 2 * self.config.channels)
         vertical, horizontal = (list(stream.unbind(1)) for stream in self.class_bias(y).view(shape).unbind(1))
         found, start = [], 0
@@ -242,7 +242,7 @@ class PixelCNNPPDecoder(RowDecoder):
             if s:
                 v = here.vertical.enter.framed(self.framed_v[s - 1][some, 2 * r:2 * r + 2], 1, here.width)[:, 0]
             pairs = [[(cache, where) for cache in pair] for pair in here.pairs_v]
-            way = here.vertical.climb(v, biases=biases[s][0], caches=pairs)
+            way = here.vertical.climb(v, biases=biases[s][0], caches=pairs[:here.up])
             here.add(where, linked(here.horizontal.up, way[1:]), biases[s][2], 0)
             if s < self.last:
                 self.framed_v[s][some, r + 1, 1:here.width + 1] = way[-1].x
@@ -273,7 +273,7 @@ class PixelCNNPPDecoder(RowDecoder):
             if s:
                 h = here.horizontal.enter.dense(self.fours[s - 1][images, r, c].reshape(len(images), -1))
             pairs = [[(cache, where) for cache in pair] for pair in here.pairs_h]
-            way = here.horizontal.climb(h, caches=pairs)
+            way = here.horizontal.climb(h, caches=pairs[:here.up])
             if s < self.last:
                 self.framed[s][images, r + 1, c + 1] = way[-1].x
             ways.append((way, pairs))

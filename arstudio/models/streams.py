@@ -10,7 +10,7 @@ ending at its own place. Layers serve whole images, a row and a site alike, as i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import repeat
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -22,8 +22,6 @@ from arstudio.models.layers import Array, Linear, joined
 
 Given = Iterable[Array | None]
 Caches = Iterable[Sequence[Cache | None]]
-NONE: Given = repeat(None)
-NO_CACHES: Caches = repeat((None, None))
 
 
 class NormalLinear(Linear):
@@ -205,21 +203,21 @@ class Stream(nn.Module):
         """Blocks on the way up, then those on the way down."""
         return [*self.up, *self.down]
 
-    def climb(self, x: Array, links: Given = NONE, biases: Given = NONE, caches: Caches = NO_CACHES) -> list[Feature]:
+    def climb(self, x: Array, links: Given = (), biases: Given = (), caches: Caches = ()) -> list[Feature]:
         """What enters the resolution -> that, and the output of each block on the way up."""
         features = [Feature(x)]
-        for block, link, bias, rows in zip(self.up, links, biases, caches, strict=False):
-            features.append(block(features[-1], None, link, bias, rows))
+        for block, link, bias, rows in zip_longest(self.up, links, biases, caches):
+            features.append(block(features[-1], None, link, bias, rows or (None, None)))
         return features
 
     def descend(
-        self, x: Array | None, features: list[Feature], links: Given = NONE, biases: Given = NONE, caches: Caches = NO_CACHES
+        self, x: Array | None, features: list[Feature], links: Given = (), biases: Given = (), caches: Caches = ()
     ) -> list[Feature]:
         """What comes from the coarser resolution, if there is one, and the way up -> the output of each block."""
         outputs = [features[-1] if x is None else Feature(x)]
         skips = features[-2::-1] if x is None else features[::-1]
-        for block, skip, link, bias, rows in zip(self.down, skips, links, biases, caches, strict=False):
-            outputs.append(block(outputs[-1], skip, link, bias, rows))
+        for block, skip, link, bias, rows in zip_longest(self.down, skips, links, biases, caches):
+            outputs.append(block(outputs[-1], skip, link, bias, rows or (None, None)))
         return outputs[1:]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -27,7 +28,8 @@ class Descent:
             model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay,
             fused=model.device.type in ("cpu", "cuda"),
         )
-        self.half = False          # products in bfloat16, see half.py
+        self.half = False          # products in bfloat16, see ways.py
+        self.compiled: Callable[[Tensor, Tensor | None], Tensor] | None = None    # in place of the model's loss, see ways.py
         self.part = config.batch   # images that fit the memory at once; less than a batch are added up
 
     def step(self, x: Tensor, y: Tensor | None, rate: float, number: int) -> tuple[float, float]:
@@ -55,6 +57,7 @@ class Descent:
     def gradients(self, x: Tensor, y: Tensor | None) -> float:
         """Gradients of a batch, this process's share of it -> nats per image of all of it."""
         whole, x, y = len(x), self.workers.share(x), None if y is None else self.workers.share(y)
+        loss_of = self.compiled or self.model.loss
         while True:
             try:
                 self.optimiser.zero_grad(set_to_none=True)
@@ -62,7 +65,7 @@ class Descent:
                 for start in range(0, len(x), self.part):
                     rows = slice(start, start + self.part)
                     with torch.autocast(x.device.type, torch.bfloat16, enabled=self.half):
-                        loss = self.model.loss(x[rows], None if y is None else y[rows]).sum() / whole
+                        loss = loss_of(x[rows], None if y is None else y[rows]).sum() / whole
                     (loss / self.model.spec.sites).backward()
                     nats += float(loss.detach())
                 return self.workers.add_up(self.model.parameters(), nats)

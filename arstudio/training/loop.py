@@ -36,16 +36,17 @@ from arstudio.training.checkpoint import Store, named, pack, unpack
 from arstudio.training.config import TrainConfig
 from arstudio.training.descent import Descent
 from arstudio.training.evaluation import evaluate, loss_map, raw_nats
-from arstudio.training.half import try_half
 from arstudio.training.record import card_so_far
 from arstudio.training.runs import Point, Run, RunError
 from arstudio.training.watch import Live
+from arstudio.training.ways import HALF, LONG, offered, try_compiled, try_half
 from arstudio.training.workers import ALONE, Workers
 
 Draw = Callable[[AutoregressiveModel, int, int], np.ndarray]    # model, count, seed -> (count, C, H, W)
 RECOVERIES = 3    # times a run that diverged goes back and on with a smaller step
 FILM = (0.0, 0.02, 0.06, 0.12, 0.25, 0.45, 0.7, 1.0)    # shares of the budget at which samples are drawn
 HELD = 0.25       # share of a GPU's free memory that the images may take
+SETTLED = 10      # steps of this process after which its pace is known
 WARM = 0.05    # share of the budget after which the learning rate is warm, however slow the steps
 ASLEEP = 5.0, 20.0    # a step longer than so many seconds and so many usual steps: the process was stopped meanwhile
 
@@ -90,6 +91,7 @@ class Trainer:
         self.noise = torch.Generator().manual_seed(config.seed)    # class dropout
         self.rate_scale = 1.0      # a third of it each time the run diverged
         self.recoveries = 0
+        self._tried = False        # whether compiling was considered
         self._recent: list[float] = []
         self._validation_seconds = 0.0
         self._wishes: SimpleQueue[Callable[[Progress], None]] = SimpleQueue()
@@ -110,6 +112,9 @@ class Trainer:
         try:
             return self._fit(progress or Progress())
         finally:
+            if self.descent.compiled is not None:
+                self.descent.compiled = None
+                torch.compiler.reset()
             self.store.release()
             memory.give_back()
 
@@ -118,15 +123,15 @@ class Trainer:
         memory.reuse()
         if self.workers.first:
             self._put({"status": "training"})
-        status, norm, last_check, last_save, tried = "finished", math.nan, self.clock(), self.clock(), None
+        status, norm, last_check, last_save, made = "finished", math.nan, self.clock(), self.clock(), 0
         try:
             if self.live.step == 0:
                 self._validate(progress)
             while self.live.fraction < 1 and not self._counted():
                 for x, y in self._epoch():
-                    if tried is None:
-                        tried = self._try_half(x, y)
-                    started = self.clock()
+                    if not made:
+                        self._try_half(x, y)
+                    started, made = self.clock(), made + 1
                     loss, norm = self._step(x, y)
                     if not self._healthy(loss, norm):
                         if not self._go_back():
@@ -144,6 +149,8 @@ class Trainer:
                     progress.pause_point(partial(self._obey, progress))
                     if self.live.fraction >= 1:
                         break
+                    if made >= SETTLED:
+                        self._try_compiled(x, y, progress)
                     if self.clock() - last_check > self._validation_pause():
                         self._validate(progress, norm)
                         last_check = self.clock()
@@ -164,7 +171,7 @@ class Trainer:
                         break
             self._validate(progress, norm)
             self._obey(progress)
-        except Cancelled:    # in the middle of a validation
+        except Cancelled:    # in the middle of a validation, or after compiling
             return self._end("stopped", progress)
         except KeyboardInterrupt:
             self._end("stopped")
@@ -213,7 +220,14 @@ class Trainer:
         if not self.model.closed_form:
             self.live.learning_rate = self.learning_rate()
         part = self.descent.part
-        found = self.descent.step(x, y, self.live.learning_rate, self.live.step)
+        try:
+            found = self.descent.step(x, y, self.live.learning_rate, self.live.step)
+        except Exception as error:
+            if self.descent.compiled is None or memory.out_of_memory(error):
+                raise
+            self.descent.compiled = None
+            self._note(f"The compiled step failed at step {self.live.step + 1}: steps are computed as written from here.")
+            found = self.descent.step(x, y, self.live.learning_rate, self.live.step)
         if self.descent.part < part:
             self._note(
                 f"Memory ran out at step {self.live.step + 1}: each batch is computed {self.descent.part} images at a time, "
@@ -221,14 +235,34 @@ class Trainer:
             )
         return found
 
-    def _try_half(self, x: Tensor, y: Tensor | None) -> bool:
-        """Compute with bfloat16 if that pays on this GPU, and say so; several processes stay with float32."""
-        able = self.model.device.type == "cuda" and torch.cuda.is_bf16_supported() and self.workers.size == 1
-        trial = try_half(self.descent, x, y) if able and not self.model.closed_form else None
-        self.descent.half = trial is not None and trial.pays
+    def _try_half(self, x: Tensor, y: Tensor | None) -> None:
+        """Compute with bfloat16 if that pays on this GPU, and say so."""
+        able = offered(self.model.device, self.workers) and torch.cuda.is_bf16_supported() and not self.model.closed_form
+        trial = try_half(self.descent, x, y) if able else None
+        self.descent.half = trial is not None and trial.pays(HALF)
         if self.descent.half:
-            self._note(trial.sentence())
-        return self.descent.half
+            self._note(trial.half_sentence())
+
+    def _try_compiled(self, x: Tensor, y: Tensor | None, progress: Progress) -> None:
+        """Compile the step, once, if enough of the budget is left at the measured pace, and use that if it pays."""
+        if self._tried or len(x) < min(self.config.batch, len(self.x)):
+            return
+        self._tried = True
+        live = self.live
+        left = self.budget - live.seconds if self.config.minutes else (
+            (self.budget - live.epoch) * len(self.x) / live.images_per_second
+        )
+        if left < LONG or not offered(self.model.device, self.workers) or self.model.closed_form:
+            return
+        progress.report(live.fraction, "compiling the step, which takes a minute; until then it cannot stop")
+        started = self.clock()
+        try:
+            found = try_compiled(self.descent, x, y, progress)
+        finally:
+            live.seconds += self.clock() - started    # of a person's time, as a budget of minutes is
+        self.descent.compiled = found.loss if found.pays else None
+        self._note(found.sentence())
+        progress.publish(live)
 
     def learning_rate(self) -> float:
         """Linear warm-up over `warmup` steps or WARM of the budget, whichever is over first, then a cosine from 1 to
