@@ -76,6 +76,7 @@ class Docks(QObject):
         settings = QSettings()
         settings.setValue("layout/version", LAYOUT_VERSION)
         settings.setValue("layout/geometry", self.window.saveGeometry())
+        settings.setValue("layout/size", self.window.size())
         settings.setValue("layout/state", self.window.saveState(LAYOUT_VERSION))
 
     def restore(self) -> None:
@@ -85,6 +86,9 @@ class Docks(QObject):
             return
         self.window.restoreGeometry(settings.value("layout/geometry", QByteArray()))
         self.window.restoreState(settings.value("layout/state", QByteArray()), LAYOUT_VERSION)
+        left = settings.value("layout/size", self.window.size())
+        if self.window.width() < left.width() or self.window.height() < left.height():    # the screen is smaller than it was
+            self.arrange()
         screens = [s.availableGeometry() for s in QGuiApplication.screens()]
         if not any(s.intersects(self.window.frameGeometry()) for s in screens):
             self.window.move(screens[0].topLeft())

@@ -107,6 +107,8 @@ class MainWindow(QMainWindow):
         self.tabs.setObjectName("jobs")
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
+        self.tabs.setUsesScrollButtons(False)
+        self.tabs.setElideMode(Qt.TextElideMode.ElideNone)
         for text in (self.tr("Generate"), self.tr("Complete"), self.tr("Train")):
             self.tabs.addTab(text)
         self.tabs.setAccessibleName(self.tr("Job"))
@@ -131,6 +133,9 @@ class MainWindow(QMainWindow):
         column.addLayout(tab_row)
         column.addWidget(self.stack, 1)
         self.tabs.currentChanged.connect(self._job_changed)
+        self.tabs.tabBarClicked.connect(self.notice.hide)    # who turns to something else has read it
+        for job in JOBS:
+            self.actions_by_slot[f"show_{job}"].triggered.connect(self.notice.hide)
 
     def _make_docks(self) -> None:
         self.library = LibraryPanel(self.studio)
@@ -217,6 +222,7 @@ class MainWindow(QMainWindow):
     @Slot(int)
     def _job_changed(self, index: int) -> None:
         self.stack.setCurrentIndex(index)
+        self.tabs.updateGeometry()    # the chosen one is bold, so all of them are now as wide as they were not before
         titles = (self.tr("Timeline"), self.tr("Completions"), self.tr("Runs"))
         self.docks.show_page(index, titles[index])
         if self.complete is not None:    # strokes are undone where they can be seen

@@ -1,10 +1,10 @@
-"""Presentation mode, for a projector: large type, and nothing but stage, inspector, timeline and transport."""
+"""Presentation mode, for a projector: large type, and nothing but the model's name, stage, inspector, timeline, transport."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QObject, Qt
+from PySide6.QtCore import QByteArray, QObject, QSize, Qt, QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
 from arstudio.gui import theme
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from arstudio.gui.main_window import MainWindow
 
 TYPE = 1.4          # times the usual size of letters
-INSPECTOR = 0.28    # share of the window's width
+INSPECTOR = 0.3    # share of the window's width
 
 
 class Presentation(QObject):
@@ -25,6 +25,9 @@ class Presentation(QObject):
         self.on = False
         self._layout = QByteArray()
         self._hidden: list[QWidget] = []
+        self._sizes: dict[str, QSize] = {}
+        self._later = QTimer(self, singleShot=True, interval=0)    # letters of another size move docks once more
+        self._later.timeout.connect(self._restore_sizes)
 
     def toggle(self) -> None:
         """On or off."""
@@ -37,6 +40,7 @@ class Presentation(QObject):
     def _enter(self) -> None:
         window, docks = self.window, self.window.docks.by_name
         self._layout = window.saveState()
+        self._sizes = {name: dock.size() for name, dock in docks.items()}
         around = (window.menuBar(), window.tabs, window.statusBar(), docks["library"])
         self._hidden = [part for part in around if part.isVisible()]
         for part in self._hidden:
@@ -53,9 +57,18 @@ class Presentation(QObject):
     def _leave(self) -> None:
         window, docks = self.window, self.window.docks.by_name
         theme.set_type_size(1.0)
+        window.notice.hide()
         for name in ("inspector", "timeline"):
             docks[name].setTitleBarWidget(None)
         for part in self._hidden:
             part.show()
         window.toolbar.show_only_transport(False)
         window.restoreState(self._layout)
+        self._later.start()
+
+    @Slot()
+    def _restore_sizes(self) -> None:
+        window, docks, sizes = self.window, self.window.docks.by_name, self._sizes
+        across = [docks["library"], docks["inspector"]]
+        window.resizeDocks(across, [sizes["library"].width(), sizes["inspector"].width()], Qt.Orientation.Horizontal)
+        window.resizeDocks([docks["timeline"]], [sizes["timeline"].height()], Qt.Orientation.Vertical)

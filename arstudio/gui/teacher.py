@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QRect, QSettings, QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
-from arstudio.gui.lessons import TOUR, Lesson, lesson
+from arstudio.gui.lessons import TOUR, Lesson, Step, lesson
 from arstudio.gui.playhead import FULL_SPEED
 from arstudio.gui.studio import Settings
 from arstudio.gui.widgets.coach import CoachCard, Ring
@@ -56,6 +56,7 @@ class Teacher(QObject):
         self.card.back_wanted.connect(self.back)
         self.card.close_wanted.connect(self.end)
         self.lesson: Lesson | None = None
+        self._placed: Step | None = None    # whose words have found a place
         self.index = 0
         self._todo: deque[tuple[Any, ...]] = deque()
         self._ready: Ready | None = None
@@ -123,7 +124,7 @@ class Teacher(QObject):
         for part in self._watched:
             part.removeEventFilter(self)
         self._todo.clear()
-        self._ready, self.lesson = None, None
+        self._ready, self.lesson, self._placed = None, None, None
         self.card.hide()
         self.ring.hide()
         settings, self.studio.autoplay, overlay = self._before
@@ -197,7 +198,8 @@ class Teacher(QObject):
         self.ring.setVisible(place.isValid())
         self.ring.setGeometry(place.adjusted(-4, -4, 4, 4).intersected(self.window.rect()))
         self.ring.raise_()
-        self.card.place_beside(place, self._kept(step.point))
+        self.card.place_beside(place, self._kept(step.point), stay=step is self._placed)
+        self._placed = step
         self.card.raise_()
 
     def _kept(self, point: str) -> list[tuple[QRect, float]]:

@@ -207,6 +207,8 @@ def _sheet(c: Colours) -> str:
     QToolButton#field {{ padding: 6px 22px 6px 10px; text-align: left; }}
     QToolButton#field::menu-indicator {{ image: url("{_asset("chevron-down", c)}"); width: 12px; height: 12px;
         subcontrol-origin: padding; subcontrol-position: right center; right: 6px; }}
+    QToolButton#field[tight="true"] {{ padding: 4px 4px 4px 8px; font-size: 11px; }}
+    QToolButton#field[tight="true"]::menu-indicator {{ subcontrol-position: right bottom; bottom: 6px; }}
     QFrame#popup {{ background: {c.panel}; border: 1px solid {c.line}; border-radius: 8px; }}
     QToolButton#unusual {{ border: 1px solid {c.accent}; }}
     QFrame#inFocus {{ background: {c.accent}; border-radius: 1px; }}

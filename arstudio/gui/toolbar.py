@@ -277,8 +277,8 @@ class Toolbar(QToolBar):
             self.refresh()
 
     def show_only_transport(self, only: bool) -> None:
-        """Hide what chooses and sets, or show it again."""
-        kept = {*self.transport.values(), self.speed, self.space}
+        """Hide what sets and all that chooses but the model, or show it again."""
+        kept = {self.model, *self.transport.values(), self.speed, self.space}
         self.transport_only = only
         for action in self.actions():
             if self.widgetForAction(action) not in kept:

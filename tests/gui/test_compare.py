@@ -95,6 +95,22 @@ def test_another_model_in_a_lane(qtbot, compared, studio):
     assert head.model.text().startswith("NADE")
 
 
+def test_narrow_lanes_name_the_model_above_its_data_and_keep_the_images_level(qtbot, compared, studio):
+    panel, comparison = compared.generate_panel, studio.comparison
+    for _ in range(2):
+        comparison.add()
+        wait_drawn(qtbot, studio)
+    compared.resize(1024, 700)
+    compared.reset_layout()
+    titles = [lane.card.title for lane in comparison.lanes]
+    qtbot.waitUntil(lambda: [head.model.text().split("\n")[0] for head in panel.heads] == titles)
+    assert all(head.model.text().count("\n") == 1 for head in panel.heads)
+    panel.refresh()
+    lines = [shown.text().count("\n") for shown in panel.sides._figures]
+    assert lines == [1, 1, 1, 1], "all are broken where one has to be"
+    qtbot.waitUntil(lambda: len({view.mapTo(panel, view.rect().topLeft()).y() for view in panel.sides.views}) == 1)
+
+
 def test_the_seed_is_the_same_for_all_and_leaving_goes_back_to_one_drawing(qtbot, compared, studio):
     first = [lane.trace.values.copy() for lane in studio.comparison.lanes]
     qtbot.mouseClick(compared.toolbar.dice, Qt.MouseButton.LeftButton)

@@ -538,6 +538,29 @@ def test_pointing_at_a_pixel_lights_its_bar_and_at_a_bar_its_pixels(qtbot, ready
     qtbot.waitUntil(lambda: view.marked_value == level, timeout=2_000)
 
 
+def test_the_bar_of_the_drawn_value_keeps_its_colour_under_the_mouse(qtbot, ready, studio):
+    from arstudio.gui import theme
+
+    plot, trace = ready.inspector.plot, studio.trace
+    step = int(trace.log_probs[0].argmax())    # a high bar
+    studio.select(trace.site(step))
+    value = int(trace.values[0, step])
+    studio.point_at(trace.site(step)[1:])
+    assert plot._hovered == value
+    colour = plot.grab().toImage().pixelColor(plot.bar_centre(value).toPoint())
+    wanted = theme.colour("selected")
+    assert abs(colour.red() - wanted.red()) + abs(colour.blue() - wanted.blue()) < 60
+
+
+def test_the_tooltip_of_a_pixel_says_what_the_map_says(qtbot, ready, studio):
+    view = ready.generate_panel.view
+    row, column = 3, 4
+    assert view.tip(row, column) == f"row 3, column 4 · {studio.trace.image(0)[0, row, column]}"
+    qtbot.mouseClick(ready.inspector.overlays.button("surprise"), Qt.MouseButton.LeftButton)
+    bits = studio.trace.map("surprise", 0)[0, row, column]
+    assert view.tip(row, column).endswith(f" · {bits:.2f} bits")
+
+
 def test_a_bar_pointed_at_is_forgotten_where_another_pixel_has_none_such(qtbot, ready, studio):
     plot = ready.inspector.plot
     qtbot.mouseMove(plot, plot.bar_centre(16).toPoint())

@@ -141,6 +141,21 @@ def test_the_card_covers_what_costs_least_and_of_equals_the_nearest():
     assert place.right() >= 460, "where everything is in use, what is worth least is covered"
 
 
+def test_words_that_are_being_read_move_only_where_that_is_much_better():
+    from PySide6.QtCore import QPoint, QRect, QSize
+
+    from arstudio.gui.widgets.coach import best_place
+
+    room, size, plot = QRect(0, 0, 900, 600), QSize(300, 180), QRect(640, 40, 240, 160)
+    first = best_place(size, plot, room, [(plot, 3.0)])
+    beside = QRect(first.x() + 120, first.y() + 160, 60, 60)    # a line of text has come up under the card's lower edge
+    assert best_place(size, plot, room, [(plot, 3.0), (beside, 1.0)]) != first
+    assert best_place(size, plot, room, [(plot, 3.0), (beside, 1.0)], first) == first
+    picture = QRect(first, size)
+    assert best_place(size, plot, room, [(plot, 3.0), (picture, 3.0)], first) != first
+    assert room.contains(QRect(best_place(size, plot, room, [(plot, 3.0)], QPoint(800, 500)), size)), "it fits after a resize"
+
+
 def test_what_a_step_speaks_of_is_scrolled_into_sight_and_framed_where_it_is(qtbot, window):
     window.resize(1024, 700)
     inspector, teacher = window.inspector, window.teacher

@@ -202,6 +202,44 @@ def test_every_control_has_a_name_for_screen_readers(qtbot, window, drawn):
     assert not nameless
 
 
+def test_who_turns_to_another_job_has_read_the_message(qtbot, window):
+    train = window.tabs.tabRect(2).center()
+    for turn in (
+        lambda: qtbot.mouseClick(window.tabs, Qt.MouseButton.LeftButton, pos=train),
+        window.actions_by_slot["show_complete"].trigger,
+    ):
+        window.studio.message.emit("error", "notes.txt is not a picture.")
+        assert window.notice.isVisible()
+        turn()
+        assert not window.notice.isVisible()
+    window.studio.message.emit("error", "notes.txt is not a picture.")
+    window.show_generate()
+    assert window.notice.isVisible(), "the program turned, not the person"
+
+
+def test_what_has_a_formula_says_it_in_its_tooltip(window):
+    figures, toolbar = window.inspector.figures, window.toolbar
+    told = {key: figures._values[key].toolTip() for key in ("surprise", "entropy", "p")}
+    assert "−log₂ p(xₜ | x<t)" in told["surprise"]
+    assert "−Σₖ p(k) log₂ p(k)" in told["entropy"]
+    assert "p(xₜ | x<t)" in told["p"]
+    assert "p(x)^(1/T)" in toolbar.temperature.parent().toolTip()
+    assert "p(x | class)" in toolbar.classes.parent().toolTip()
+    for key in ("surprise", "entropy", "argmax", "expectation", "error", "sees", "depends", "attention"):
+        assert window.inspector.overlays.button(key).toolTip(), key
+
+
+def test_every_button_that_is_only_a_picture_says_what_it_does(window):
+    from PySide6.QtWidgets import QAbstractButton, QLineEdit
+
+    mute = [
+        b for b in window.findChildren(QAbstractButton)
+        if not b.text() and not b.icon().isNull() and not b.toolTip() and not isinstance(b.parent(), QLineEdit)
+        and not b.objectName().startswith("qt_")
+    ]
+    assert not mute
+
+
 def test_open_recent_lists_what_was_opened_and_can_be_cleared(window, studio, tmp_path):
     from arstudio.image import to_pil
 

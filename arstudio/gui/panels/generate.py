@@ -234,7 +234,7 @@ class GeneratePanel(QWidget):
         self.studio.point_at((row, column) if row >= 0 else None)
 
     def show_overlay(self, name: str, extra: tuple[np.ndarray, float, float] | None = None) -> None:
-        """Choose what is drawn over the image: none, surprise, entropy, or a ready (H, W) map with its range."""
+        """Choose what is drawn over the image: none, surprise, entropy, or a ready map as for `PixelView`."""
         self.overlay, self.extra_overlay = name, extra
         self.refresh()
 
@@ -314,7 +314,7 @@ class GeneratePanel(QWidget):
         if self.overlay in ("surprise", "entropy"):
             values = trace.map(self.overlay, focus, position).sum(0)
             top = max(1.0, math.log2(trace.spec.bins) * trace.spec.channels)
-            self.view.show_overlay(values, 0.0, top)
+            self.view.show_overlay(values, 0.0, top, unit=self.tr("{0:.2f} bits"))
         elif self.overlay != "none" and self.extra_overlay is not None:
             self.view.show_overlay(*self.extra_overlay)
         else:

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from arstudio.gui import theme
 from arstudio.gui.compare import FEWEST, CompareLane
 from arstudio.gui.widgets.advanced import METHODS
 from arstudio.gui.widgets.controls import Field, icon_button
@@ -21,7 +22,7 @@ class LaneHead(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._quiet = False
-        self._text = ""
+        self._names = "", ""    # of the model, and of what it learned
         self.model = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
         self.model.setObjectName("field")
         self.model.setAccessibleName(self.tr("Model of this lane"))
@@ -88,7 +89,7 @@ class LaneHead(QWidget):
     def show_lane(self, lane: CompareLane, lanes: int) -> None:
         """Show what a lane draws with."""
         self._quiet = True
-        self._text = f"{lane.card.title} · {lane.card.facts.dataset or lane.card.name}"
+        self._names = lane.card.title, lane.card.facts.dataset or lane.card.name
         self.model.setToolTip(f"{lane.card.title}\n{lane.card.kind}")
         if not self.temperature.hasFocus():
             self.temperature.setValue(lane.temperature)
@@ -98,16 +99,27 @@ class LaneHead(QWidget):
         self._fit()
 
     def _fit(self) -> None:
-        """Words as the width allows; in the narrowest lanes the sampler is left to the toolbar's advanced settings."""
-        narrow = self.width() < 150
+        """Words as the width allows: the model's name above its data where lanes are narrow; in the narrowest the sampler is
+        left to the toolbar's advanced settings."""
+        narrow, two_lines = self.width() < 150, self.width() < theme.px(250)
         self.method.setVisible(not narrow)
         self.temperature.setFixedWidth(36 if self.width() < 190 else 46)
         place, other = (self.below, self.top) if narrow else (self.top, self.below)
         if other.indexOf(self.cross) >= 0:
             other.removeWidget(self.cross)
             place.addWidget(self.cross)
-        metrics, room = QFontMetrics(self.model.font()), max(self.width() - (36 if narrow else 68), 20)
-        self.model.setText(metrics.elidedText(self._text, Qt.TextElideMode.ElideRight, room))
+        if self.model.property("tight") != two_lines:
+            self.model.setProperty("tight", two_lines)
+            self.model.style().unpolish(self.model)
+            self.model.style().polish(self.model)
+        metrics, room = QFontMetrics(self.model.font()), self.width()
+        room -= 0 if narrow else self.cross.width() + self.top.spacing()
+        if two_lines:
+            (title, data), elide = self._names, Qt.TextElideMode.ElideRight
+            lines = metrics.elidedText(title, elide, room - 14), metrics.elidedText(data, elide, room - 30)
+            self.model.setText("\n".join(lines))
+        else:
+            self.model.setText(metrics.elidedText(" · ".join(self._names), Qt.TextElideMode.ElideRight, max(room - 36, 20)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Fit the words again."""

@@ -54,7 +54,7 @@ class InspectPanel(QWidget):
         self.channels.chosen.connect(self._channel_chosen)
         self.plots = [self._make_plot(channel, *look) for channel, look in enumerate((*GREY, *CHANNELS))]
         self.figures = Figures((
-            ("value", self.tr("Drawn value")), ("p", self.tr("Probability")), ("surprise", self.tr("Surprise −log₂ p")),
+            ("value", self.tr("Drawn value")), ("p", self.tr("Probability")), ("surprise", self.tr("Surprise −log₂\u00a0p")),
             ("entropy", self.tr("Entropy")), ("mean", self.tr("Mean ± sd")),
         ))
         self.top = Figures([(str(k), "–") for k in range(5)])

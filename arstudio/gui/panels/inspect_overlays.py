@@ -186,7 +186,8 @@ class OverlaySection(QWidget):
                 return
             values = np.where(trace.step_of.reshape(trace.spec.shape) < self.reader.shown, getattr(reading.maps(), key), np.nan)
         if key == "error":
-            self.stage.show_overlay(key, (values.mean(0), 0.0, float(self._most_error())))
+            unit = self.tr("{0:.2f} from the mean")
+            self.stage.show_overlay(key, (values.mean(0), 0.0, float(self._most_error()), None, unit))
         else:
             spec = trace.spec
             picture = pixels(values / spec.top, ImageSpec(spec.channels, spec.height, spec.width, 0))
@@ -321,7 +322,7 @@ class OverlaySection(QWidget):
         self.scale.setVisible(top > 0)
         self.scale.set_high(top, self.tr("Bits by which the distribution moves (Kullback–Leibler divergence)"))
         shown = np.where(self._past(site) | (bits > 0), bits, np.nan)
-        self.stage.show_overlay("depends", (shown, 0.0, max(top, 1e-9)))
+        self.stage.show_overlay("depends", (shown, 0.0, max(top, 1e-9), None, self.tr("{0:.2g} bits")))
 
     def _list_heads(self) -> None:
         names = [self.tr("All layers together")]
@@ -353,7 +354,8 @@ class OverlaySection(QWidget):
             self.legend.setText(words)
         self.scale.setVisible(top > 0)
         self.scale.show_ends("0", f"{top:.1%}", self.tr("Share of the attention"))
-        self.stage.show_overlay("attention", (np.where(weights > 0, weights, np.nan), 0.0, max(top, 1e-9)))
+        shown = np.where(weights > 0, weights, np.nan)
+        self.stage.show_overlay("attention", (shown, 0.0, max(top, 1e-9), None, self.tr("{0:.1%} of the attention")))
 
 
 class _Forward(TaskProgress):

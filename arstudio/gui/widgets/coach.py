@@ -15,6 +15,7 @@ WIDTH = 308
 GAP = 14    # between the card and what it points at
 STEP = 12    # between two places that are tried
 NEAR = 10.0    # a pixel of distance costs as much as so many that are covered
+STAY = 8000.0    # by how much another place must be better before words that are being read move
 
 
 class Ring(QWidget):
@@ -89,14 +90,18 @@ class CoachCard(QFrame):
         self.layout().activate()
         self.resize(WIDTH, self.layout().totalHeightForWidth(WIDTH))    # as high as the words need
 
-    def place_beside(self, target: QRect, kept: list[tuple[QRect, float]]) -> None:
+    def place_beside(self, target: QRect, kept: list[tuple[QRect, float]], *, stay: bool = False) -> None:
         """Go where least is covered, near `target`: `kept` holds parts of the parent and what a covered square pixel of each
-        costs."""
-        self.move(best_place(self.size(), target, self.parentWidget().rect().adjusted(GAP, GAP, -GAP, -GAP), kept))
+        costs. With `stay` only where that is much better than where it is."""
+        room = self.parentWidget().rect().adjusted(GAP, GAP, -GAP, -GAP)
+        self.move(best_place(self.size(), target, room, kept, self.pos() if stay else None))
 
 
-def best_place(size: QSize, target: QRect, room: QRect, kept: list[tuple[QRect, float]]) -> QPoint:
-    """Upper left corner inside `room` that covers least of what is kept; of equals the one nearest to `target`."""
+def best_place(
+    size: QSize, target: QRect, room: QRect, kept: list[tuple[QRect, float]], now: QPoint | None = None
+) -> QPoint:
+    """Upper left corner inside `room` that covers least of what is kept; of equals the one nearest to `target`. It is `now`
+    if that is inside `room` and nowhere is much better."""
     boxes = [(r.left() - GAP, r.top() - GAP, r.right() + GAP, r.bottom() + GAP, cost) for r, cost in kept if r.isValid()]
     wide, high, near = size.width(), size.height(), target.center()
 
@@ -109,4 +114,7 @@ def best_place(size: QSize, target: QRect, room: QRect, kept: list[tuple[QRect, 
 
     xs = range(room.left(), max(room.right() - wide, room.left()) + 1, STEP)
     ys = range(room.top(), max(room.bottom() - high, room.top()) + 1, STEP)
-    return QPoint(*min(((x, y) for x in xs for y in ys), key=lambda place: cost(*place)))
+    best = min(((x, y) for x in xs for y in ys), key=lambda place: cost(*place))
+    if now is not None and room.contains(QRect(now, size)) and cost(now.x(), now.y()) < cost(*best) + STAY:
+        return now
+    return QPoint(*best)

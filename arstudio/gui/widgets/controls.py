@@ -165,7 +165,7 @@ class Figures(QWidget):
         self._values: dict[str, QLabel] = {}
         self._names: dict[str, QLabel] = {}
         for row, (key, name) in enumerate(names):
-            self._names[key] = label(name, "dim")
+            self._names[key] = label(name, "dim", wrap=True)    # a narrow panel breaks a name rather than cut it off
             value = Reading("value")
             value.setText("–")
             value.setAlignment(Qt.AlignmentFlag.AlignRight)
@@ -233,7 +233,14 @@ class EmptyState(QWidget):
 
     def _fit(self) -> None:
         """Room for all lines: an aligned, wrapping label does not ask for it."""
+        self.sentence.ensurePolished()
         self.sentence.setMinimumHeight(max(0, self.sentence.heightForWidth(400)))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Another font needs other room."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fit()
 
 
 def icon_button(name: str, tooltip: str, *, checkable: bool = False, kind: str = "") -> QToolButton:

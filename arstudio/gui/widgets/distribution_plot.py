@@ -211,7 +211,8 @@ class DistributionPlot(QWidget):
             painter.fillRect(mark, theme.colour("selected"))
             painter.fillRect(QRectF(mark.center().x() - 0.5, area.top(), 1, area.height()), theme.colour("selected", 0.55))
         if self._hovered is not None:
-            painter.fillRect(self._bar(self._hovered, float(self._pmf[self._hovered]) / top), theme.colour(self.tint))
+            if self._hovered != self._value:    # the drawn one keeps its colour
+                painter.fillRect(self._bar(self._hovered, float(self._pmf[self._hovered]) / top), theme.colour(self.tint))
             painter.fillRect(self._bar(self._hovered), theme.colour("text", 0.08))
         if self._ghost is not None:
             painter.setPen(QPen(theme.colour("dim"), 1, Qt.PenStyle.DashLine))

@@ -86,6 +86,7 @@ class PixelView(QWidget):
         self._overlay: np.ndarray | None = None
         self._overlay_range = (0.0, 1.0)
         self._blind: np.ndarray | None = None
+        self._unit = ""
         self._ground = ""
         self.selected: tuple[int, int] | None = None
         self.next: tuple[int, int] | None = None
@@ -149,15 +150,16 @@ class PixelView(QWidget):
         return QRect(x, y, right - x, bottom - y)
 
     def show_overlay(
-        self, values: np.ndarray | None, low: float = 0.0, high: float = 1.0, blind: np.ndarray | None = None
+        self, values: np.ndarray | None, low: float = 0.0, high: float = 1.0, blind: np.ndarray | None = None, unit: str = ""
     ) -> None:
         """(H, W) map drawn instead of the image's own colours where it is a number, NaN elsewhere; None to remove it.
-        A picture, (H, W, 3) uint8, takes the image's place as it is. `blind` (H, W) bool pixels are tinted as unseen."""
+        A picture, (H, W, 3) uint8, takes the image's place as it is. `blind` (H, W) bool pixels are tinted as unseen; `unit`,
+        such as "{0:.2f} bits", says a pixel's value in its tooltip."""
         if values is None and self._overlay is None:
             return
         if values is not None and values.dtype != "uint8":
             values = values.astype("float64")
-        self._overlay, self._blind, self._overlay_range = values, blind, (low, high)
+        self._overlay, self._blind, self._overlay_range, self._unit = values, blind, (low, high), unit
         self._picture = None
         self.update()
 
@@ -308,10 +310,12 @@ class PixelView(QWidget):
         self.update()
 
     def tip(self, row: int, column: int) -> str:
-        """Tooltip of a pixel: where it is and what it holds."""
+        """Tooltip of a pixel: where it is, what it holds, and what the map says of it."""
         values = self._image[:, row, column] if self._image is not None else []
         shown = ", ".join("hidden" if is_hidden(v) else f"{v:.3f}" if v.dtype.kind == "f" else f"{v}" for v in values)
-        return self.tr("row {0}, column {1} · {2}").format(row, column, shown)
+        words = self.tr("row {0}, column {1} · {2}").format(row, column, shown)
+        mapped = self._overlay[row, column] if self._unit and self._overlay is not None else math.nan
+        return words if math.isnan(mapped) else f"{words} · {self._unit.format(mapped)}"
 
     def changeEvent(self, event: QEvent) -> None:
         """A new palette needs a new checkerboard."""

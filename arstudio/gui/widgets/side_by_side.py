@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
@@ -54,6 +54,7 @@ class SideBySide(QWidget):
         self._grid.setSpacing(GAP)
         self._columns = 0
         self._words: tuple = ()    # as they stand, once something was shown
+        self._said: list[str] = []    # the lines of figures, whole
         for index in range(MOST):
             self._add_cell(index)
         self._arrange(1)
@@ -96,7 +97,7 @@ class SideBySide(QWidget):
 
     def figures_of(self, side: int) -> str:
         """The line of figures above an image."""
-        return self._figures[side].text()
+        return self._said[side]
 
     def title_of(self, side: int) -> str:
         """The title above an image."""
@@ -130,7 +131,16 @@ class SideBySide(QWidget):
             _restyle(self._bars[i], "inFocus" if i == current else "")
             _restyle(self._titles[i], "strong" if i == current else "dim")
             self._figures[i].setVisible(not alone)
-            self._figures[i].setText(side.figures)
+        self._said = [side.figures for side in sides]
+        self._fit_figures()
+
+    def _fit_figures(self) -> None:
+        """In one line each, or all of them broken at the same place, so that the images stand on one level."""
+        wide = self.width() / self._columns - GAP
+        metrics = self._figures[0].fontMetrics()
+        broken = any(metrics.horizontalAdvance(figures) > wide for figures in self._said)
+        for shown, figures in zip(self._figures, self._said, strict=False):
+            shown.setText(figures.replace(" · ", "\n", 1) if broken else figures)
 
     def mark(
         self, selected: tuple[int, int] | None, following: list[tuple[int, int] | None],
@@ -168,6 +178,13 @@ class SideBySide(QWidget):
         super().resizeEvent(event)
         if self._best_columns(self.count) != self._columns:
             self._arrange(self.count)
+        self._fit_figures()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Another font needs other room."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange) and self._columns:
+            self._fit_figures()
 
     def sizeHint(self) -> QSize:
         """Room for a picture that can be read."""

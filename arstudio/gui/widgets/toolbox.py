@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QButtonGroup, QFrame, QGridLayout, QHBoxLayout, QMenu, QToolButton, QWidget
 
@@ -17,6 +17,7 @@ KEYS = {
 }
 ICONS = {"keep": "pin"}     # the others are called like their tool
 WIDE, HIGH = 34, 32
+MARGINS = 6    # of a quiet button, both sides
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16)
 
 
@@ -48,9 +49,7 @@ class ToolColumn(QWidget):
         self.well.picture = canvas.image
         self.well.chosen.connect(self._take_ink)
         grid.addWidget(self.well, row, 0)
-        self.size = QToolButton()
-        self.size.setObjectName("quiet")
-        self.size.setFixedSize(WIDE, WIDE)
+        self.size = BrushSize()
         self.sizes = QMenu(self)
         for size in SIZES:
             self.sizes.addAction(self.tr("{0} px").format(size), lambda size=size: canvas.set_brush(size))
@@ -70,7 +69,7 @@ class ToolColumn(QWidget):
         self._key("[", lambda: canvas.set_brush(canvas.brush - 1), keys_in)
         self._key("]", lambda: canvas.set_brush(canvas.brush + 1), keys_in)
         canvas.picked.connect(self._show_ink)
-        canvas.resized_brush.connect(self._show_size)
+        canvas.resized_brush.connect(self.size.show_size)
         self.buttons[canvas.tool].setChecked(True)
 
     def set_tool(self, name: str) -> None:
@@ -81,7 +80,7 @@ class ToolColumn(QWidget):
     def refresh(self) -> None:
         """Show the canvas's inks and brush, after a change of model."""
         self._show_ink(self._canvas.ink)
-        self._show_size(self._canvas.brush)
+        self.size.show_size(self._canvas.brush)
 
     def _button(self, name: str, tip: str, *, checkable: bool = False) -> QToolButton:
         button = icon_button(name, tip, checkable=checkable)
@@ -125,10 +124,30 @@ class ToolColumn(QWidget):
     def _offer_sizes(self) -> None:
         self.sizes.popup(self.size.mapToGlobal(QPoint(WIDE + 6, 0)))
 
-    def _show_size(self, size: int) -> None:
-        self.size.setText(self.tr("{0} px").format(size) if size < 10 else str(size))    # the column is narrow
-        self.size.setToolTip(self.tr("Width of brush, mask and eraser: click to choose, [ and ], or Ctrl and the wheel"))
-        self.size.setAccessibleName(self.tr("Brush width {0} pixels").format(size))
+
+class BrushSize(QToolButton):
+    """How wide the brush is. The column is narrow: where the unit does not fit, the number stands alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._size = 1
+        self.setObjectName("quiet")
+        self.setFixedSize(WIDE, WIDE)
+        self.setToolTip(self.tr("Width of brush, mask and eraser: click to choose, [ and ], or Ctrl and the wheel"))
+
+    def show_size(self, size: int) -> None:
+        """Show a width in pixels of the image."""
+        self._size = size
+        self.setAccessibleName(self.tr("Brush width {0} pixels").format(size))
+        self.ensurePolished()
+        whole = self.tr("{0} px").format(size)
+        self.setText(whole if self.fontMetrics().horizontalAdvance(whole) <= WIDE - MARGINS else str(size))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Larger letters need more room."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self.show_size(self._size)
 
 
 class HideBar(QWidget):

@@ -1,0 +1,71 @@
+"""Where there is little room, or letters are large, nothing is cut off, and what made room gives it back."""
+
+import pytest
+from PySide6.QtCore import QSettings, QSize, Qt
+from PySide6.QtWidgets import QToolButton
+
+
+@pytest.fixture
+def presented(qtbot, window, drawn):
+    """The window at 1024×700 in presentation mode."""
+    window.resize(1024, 700)
+    window.reset_layout()
+    window.present()
+    qtbot.waitUntil(lambda: not window.menuBar().isVisible())
+    yield window
+    if window.presentation.on:
+        window.present()
+
+
+def test_presentation_mode_cuts_no_figure_of_the_inspector(qtbot, presented):
+    area = presented.inspector.area
+    qtbot.waitUntil(lambda: area.widget().minimumSizeHint().width() <= area.viewport().width())
+
+
+def test_presentation_mode_says_which_model_draws(presented):
+    assert presented.toolbar.model.isVisible()
+    assert presented.studio.card.title in presented.toolbar.model.text()
+    assert not presented.toolbar.temperature.isVisible()
+
+
+def test_the_brush_shows_its_width_in_letters_of_any_size(presented):
+    size = presented.complete.tools.size
+    presented.complete.canvas.set_brush(2)
+    assert size.text() == "2"
+    presented.present()
+    assert size.text() == "2 px"
+    assert size.fontMetrics().horizontalAdvance(size.text()) < size.width()
+
+
+def test_an_empty_state_has_room_for_its_words_in_letters_of_any_size(presented):
+    sentence = presented.complete.empty.sentence
+    assert sentence.minimumHeight() == sentence.heightForWidth(400)
+
+
+def test_after_a_presentation_the_docks_and_tabs_are_as_wide_as_before(qtbot, window, drawn):
+    window.resize(1024, 700)
+    window.reset_layout()
+    docks = window.docks.by_name
+    before = {name: docks[name].width() for name in ("library", "inspector")}
+    window.present()
+    window.show_train()
+    qtbot.waitUntil(lambda: docks["inspector"].width() > before["inspector"])
+    window.present()
+    qtbot.waitUntil(lambda: {name: docks[name].width() for name in before} == before)
+    assert not window.notice.isVisible()
+    for show in (window.show_complete, window.show_generate, window.show_train):
+        show()
+        qtbot.waitUntil(lambda: window.tabs.width() >= window.tabs.sizeHint().width())
+        assert not [button for button in window.tabs.findChildren(QToolButton) if button.isVisible()]
+
+
+def test_docks_from_a_larger_screen_are_arranged_anew(qtbot, window):
+    timeline = window.docks.by_name["timeline"]
+    window.resizeDocks([timeline], [320], Qt.Orientation.Vertical)
+    qtbot.waitUntil(lambda: timeline.height() == 320)
+    window.docks.save()
+    window.docks.restore()
+    assert timeline.height() > 280, "on the same screen they are about as they were left"
+    QSettings().setValue("layout/size", QSize(4000, 2500))
+    window.docks.restore()
+    qtbot.waitUntil(lambda: timeline.height() < 240)
