@@ -23,9 +23,10 @@ from torch import Tensor
 
 from arstudio.models import threads
 from arstudio.models.base import Decoder
+from arstudio.models.convolutions import Place
 from arstudio.models.gated_rows import horizontal, vertical
 from arstudio.models.layers import Array, at_site, wide
-from arstudio.models.row_products import AT, BT, FEW, TILE, Matrix, buffer_shape, dense_weight, place, tiled_weight
+from arstudio.models.row_products import AT, BT, TILE, Matrix, buffer_shape, dense_weight, place, tiled_weight
 
 if TYPE_CHECKING:
     from arstudio.models.gated_pixelcnn import GatedLayer, GatedPixelCNN
@@ -117,6 +118,7 @@ class GatedPixelCNNDecoder(Decoder):
         self.kept = 0                                                                  # first row that can be entered again
         weights = [[p.conv, p.joined, p.link, p.taps.tensor, p.out.tensor, p.out.shift] for p in self.prepared]
         self._convs, self._joined, self._links, self._taps, self._outs, self._shifts = map(list, zip(*weights, strict=True))
+        self._few_pixels = min(width, *(p.taps.few for p in self.prepared))            # that arrays take as fast as tensors
         self._pads = [p.pad for p in self.prepared]
         self._sums = [t.to(like.dtype).to(like.device) for t in (BT, AT)]
         self._all = torch.zeros(0, dtype=torch.long, device=like.device)
@@ -125,7 +127,7 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _look_again(self) -> None:
         """Views of the state, after its tensors were exchanged."""
-        self._constants: list[tuple[Tensor, Tensor]] = []
+        self._constants: tuple[list[Tensor], list[Tensor]] | None = None
         self._windows = []
         for layer, line in zip(self.model.layers, self.lines, strict=True):
             conv, (image, step, one) = layer.horizontal_conv, line.stride()
@@ -152,9 +154,10 @@ class GatedPixelCNNDecoder(Decoder):
         if row:
             first = self._shapes[0]
             above = place(self.rows[0][part], first[4] + row - 1, first[3])
-            above[..., :-1] = self.model.scaled(self.x[part, :, row - 1]).transpose(1, 2)
+            above = at_site(above)
+            above[..., :-1] = self.model.scaled(self._x[part, :, row - 1]).swapaxes(1, 2)
             above[..., -1] = 1
-        shifts, added = map(list, zip(*self._constants_of(part, row), strict=True))
+        shifts, added = self._constants_of(part, row)
         with self._spaces() as spaces:
             vertical(
                 self.rows, self.above, self._convs, self._joined, self._links, shifts, added, self._shapes, self._sums,
@@ -173,21 +176,28 @@ class GatedPixelCNNDecoder(Decoder):
         yield spaces
         self._spare.append(spaces)
 
-    def _constants_of(self, part: slice, row: int) -> list[tuple[Tensor, Tensor]]:
+    def _constants_of(self, part: slice, row: int) -> tuple[list[Tensor], list[Tensor]]:
         """What classes and places add in each layer of some images: see `Prepared.constants`."""
         if self.model.context_bias is not None:
             biases = self.model.located([bias[part, None] for bias in self.biases], self.context[part, row])
-            return [p.constants(*pair) for p, *pair in zip(self.prepared, biases[::2], biases[1::2], strict=True)]
-        if not self._constants:
-            biases = [bias[:, None] for bias in self.biases]
-            self._constants = [p.constants(*pair) for p, *pair in zip(self.prepared, biases[::2], biases[1::2], strict=True)]
-        return [(a[part], b[part]) for a, b in self._constants]
+            return self._prepare(biases)
+        if self._constants is None:
+            self._constants = self._prepare([bias[:, None] for bias in self.biases])
+        if part.stop - part.start == self.batch:
+            return self._constants
+        shifts, added = self._constants
+        return [a[part] for a in shifts], [a[part] for a in added]
+
+    def _prepare(self, biases: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        pairs = (p.constants(*pair) for p, *pair in zip(self.prepared, biases[::2], biases[1::2], strict=True))
+        shifts, added = zip(*pairs, strict=True)
+        return list(shifts), list(added)
 
     @torch.inference_mode()
     def look(self, images: np.ndarray, pixels: np.ndarray) -> Tensor:
         first, width = self.model.layers[0].horizontal_conv, self.spec.width
         row = int(pixels[0]) // width
-        some = images[np.flatnonzero(np.diff(images, prepend=-1))]
+        some = Place(0, images).some
         values = self.model.scaled(self._x[some, :, row])                              # (R, C, W)
         at_site(self.lines[0])[some, first.padding[1]:, :self.spec.channels] = values.swapaxes(1, 2)
         outputs = self._outputs(images, pixels % width)
@@ -195,13 +205,14 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _outputs(self, images: np.ndarray, columns: np.ndarray) -> Array:
         """The horizontal stack and the head at (N,) places of rows that were entered -> (N, C·P), colour by colour."""
-        if len(images) <= FEW and self.x.device.type == "cpu":
+        if len(images) <= self._few_pixels and self.x.device.type == "cpu":
             return self._head(self._few(images, columns))
         with self._spaces() as spaces:
-            return self._head(horizontal(
+            h = horizontal(
                 self.above, self.lines, self._windows, self._taps, self._outs, self._shifts, self._pads, spaces, TOGETHER,
                 *self._places(images, columns)
-            ))
+            )
+            return self._head(at_site(h) if len(h) <= self.spec.width else h)            # of one image a row or less
 
     def _head(self, h: Array) -> Array:
         """(N, p) features, overwritten -> (N, C·P)."""
@@ -211,12 +222,13 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _few(self, images: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """What `horizontal` does, in arrays, whose calls cost less: (N, p) features."""
-        h = None
+        h, place = None, Place(0, images, columns)
+        image, run = place.beside
         for p, above, line, window in zip(self.prepared, *self._at_site, strict=True):
             if h is not None:
-                line[images, columns + p.pad] = h
-            z = above[images, columns]
-            p.taps.add(z, window[images, columns].reshape(len(z), -1))
+                line[image, _moved(run, p.pad)] = h
+            z = above[place.beside].copy()
+            p.taps.add(z, window[place.beside].reshape(len(z), -1))
             np.tanh(z, out=z)
             half = z.shape[1] // 2
             z[:, half:] += 1
@@ -345,3 +357,7 @@ def _runs(images: np.ndarray) -> Iterator[slice]:
     ends = [*np.flatnonzero(np.diff(images) != 1), len(images) - 1]
     for first, last in zip([0, *(end + 1 for end in ends[:-1])], ends, strict=True):
         yield slice(int(images[first]), int(images[last]) + 1)
+
+
+def _moved(run: slice | np.ndarray, by: int) -> slice | np.ndarray:
+    return slice(run.start + by, run.stop + by) if isinstance(run, slice) else run + by

@@ -228,6 +228,7 @@ class LMConvDecoder(RunDecoder):
     """
 
     model: LMConv
+    sites = 56
     batched = ("x", "inputs", "features", "biases", "first_past", "pasts")
     counters = ("position", "ready", "done")
 

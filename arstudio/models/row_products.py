@@ -24,7 +24,8 @@ from torch import Tensor
 
 from arstudio.models.layers import Array, at_site
 
-FEW = 4    # rows of a product up to which NumPy's calls cost less than torch's
+FEW = 4    # rows of a product up to which NumPy's calls cost less than torch's, however large
+SMALL = 2**19    # multiply-adds of a product up to which they do
 TILE = 4   # outputs of a tile
 
 G = torch.tensor([[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6],
@@ -41,13 +42,13 @@ class Matrix:
         self.tensor = weight.contiguous()
         self.shift = weight.new_zeros(weight.shape[1]) if shift is None else shift
         self.array, self.at_site = at_site(self.tensor), at_site(self.shift)
-        self.shifts = shift is not None
+        self.shifts, self.few = shift is not None, max(FEW, SMALL // weight.numel())
 
     def times(self, x: Array) -> Array:
         """x (N, in) -> x W + b."""
         if not isinstance(x, np.ndarray):
             return torch.addmm(self.shift, x, self.tensor) if self.shifts else torch.mm(x, self.tensor)
-        if len(x) > FEW:
+        if len(x) > self.few:
             return self.times(torch.from_numpy(x)).numpy()
         return x.dot(self.array) + self.at_site if self.shifts else x.dot(self.array)
 
@@ -55,7 +56,7 @@ class Matrix:
         """z += x W + b."""
         if not isinstance(z, np.ndarray):
             z.addmm_(x, self.tensor)
-        elif len(x) <= FEW:
+        elif len(x) <= self.few:
             z += x.dot(self.array)
         else:
             torch.from_numpy(z).addmm_(torch.from_numpy(x), self.tensor)

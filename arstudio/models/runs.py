@@ -7,6 +7,8 @@ image's own first pixel come out as they were.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,18 +17,19 @@ from arstudio.models.base import AutoregressiveModel, Decoder
 from arstudio.models.convolutions import Place
 from arstudio.models.layers import Array, at_site
 
-SITES = 112    # a block holds as many rows as make no more sites than this: fewer looks cost less than what is guessed worse
-
 
 class RunDecoder(Decoder):
     """A decoder of such a network. Subclasses give `_run`, and `_begin` if something is computed once a block.
 
-    Indices `some` of images are a slice or ascending integers.
+    A block holds as many rows as make no more than `sites` sites: fewer looks save more than guesses from further above cost,
+    as long as a site costs little. Indices `some` of images are a slice or ascending integers.
     """
+
+    sites: ClassVar[int] = 112
 
     def __init__(self, model: AutoregressiveModel, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
-        rows = max(1, SITES // (self.spec.width * self.spec.channels))
+        rows = max(1, self.sites // (self.spec.width * self.spec.channels))
         self.block = min(rows, self.spec.height) * self.spec.width
         self._order = self.model.site_index.cpu().numpy()
 

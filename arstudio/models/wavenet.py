@@ -182,6 +182,7 @@ class WaveNetDecoder(RunDecoder):
     """
 
     model: WaveNet
+    sites = 56
     batched = ("x", "inputs", "history", "biases", "skips")
     counters = ("position", "done")
 

@@ -123,14 +123,21 @@ def reshape(log_pmf: np.ndarray, settings: SampleSettings) -> tuple[np.ndarray, 
 def decide(pmf: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(B, L) float64 probabilities and (B,) uniforms -> (B,) values by the inverse CDF, (B,) distance of u to
     the nearest step of the CDF that would change the value."""
+    value, cdf, u = invert(pmf, u)
+    if pmf.shape[1] == 1:
+        return value, np.full(len(u), math.inf)
+    return value, np.abs(cdf[:, :-1] - u).min(1)
+
+
+def invert(pmf: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(B, L) probabilities and (B,) uniforms -> (B,) values by the inverse CDF, the (B, L) CDF, and (B, 1) u as it was compared
+    with that."""
     cdf = pmf.cumsum(1)
     u = u[:, None] * cdf[:, -1:]
     value = (cdf <= u).sum(1)
     if value.max() >= pmf.shape[1] - 1:    # rounding may have led past the last value that can be
         value = np.minimum(value, pmf.shape[1] - 1 - (pmf[:, ::-1] > 0).argmax(1))
-    if pmf.shape[1] == 1:
-        return value, np.full(len(u), math.inf)
-    return value, np.abs(cdf[:, :-1] - u).min(1)
+    return value, cdf, u
 
 
 def decide_real(

@@ -27,7 +27,7 @@ import torch
 
 from arstudio.models import threads
 from arstudio.progress import Muted, Progress
-from arstudio.sampling.draw import decide
+from arstudio.sampling.draw import invert
 from arstudio.sampling.sampler import Sampler
 from arstudio.sampling.trace import DRAWN, Trace
 
@@ -184,10 +184,11 @@ class JacobiSampler(Sampler):
         if not len(steps) or before[0] < 0:
             values = np.zeros(len(steps), dtype=self._guess.dtype)
         elif trace.spec.levels and rows[-1] < len(trace.pmfs):
-            values = decide(trace.pmfs[rows, before], self.u[rows, steps])[0]
+            values = invert(trace.pmfs[rows, before], self.u[rows, steps])[0]
         else:
             values = trace.values[rows, before]
-        return np.where(self._plan[rows, steps] == DRAWN, values, self._set[rows, steps])
+        free = self._plan[rows, steps] == DRAWN
+        return values if free.all() else np.where(free, values, self._set[rows, steps])
 
     def _with_twins(self, rows: np.ndarray) -> np.ndarray:
         """Rows of images in the decoder: with guidance, behind them those without a class."""
@@ -215,7 +216,7 @@ class JacobiSampler(Sampler):
         params = params.flatten(0, 1).cpu().numpy().astype(np.float64)
         log_pmf = self.model.likelihood.log_pmf_array(params)
         values, close = self._draw(params, log_pmf, self.u[at])
-        guess, free, open_ = self._guess[at].copy(), self._plan[at] == DRAWN, steps >= self.reach[rows]
+        guess, free, open_ = self._guess[at], self._plan[at] == DRAWN, steps >= self.reach[rows]
         if not free.all():
             values = np.where(free, values, self._set[at])
         if not open_.all():
@@ -241,7 +242,8 @@ class JacobiSampler(Sampler):
             final = np.flatnonzero(open_ & (place < np.repeat(until, ends - starts)))
             settling = rows[final], steps[final]
         self._record(*settling, params[final], log_pmf[final], values[final])
-        self._put(*at, values)
+        if (values != guess).any():
+            self._put(*at, values)
         self.reach[images] = steps[until - 1] + 1
         self._seen[images] = self.reach[images] // channels
         with self._lock:
