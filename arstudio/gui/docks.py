@@ -51,7 +51,7 @@ class Docks(QObject):
             self.bottom.setCurrentIndex(index)
         dock.setWindowTitle(title)
         if full and not dock.isFloating():    # it was so high only because the page before needed it
-            self.window.resizeDocks([dock], [LOW], Qt.Orientation.Vertical)
+            self.give_way()
 
     def arrange(self) -> None:
         """Widths and heights that leave the stage most of the window."""
@@ -60,6 +60,10 @@ class Docks(QObject):
             [self.by_name["library"], self.by_name["inspector"]], [224 if wide else 208, 300 if wide else 256],
             Qt.Orientation.Horizontal,
         )
+        self.give_way()
+
+    def give_way(self) -> None:
+        """As low below the stage as the page there can be, where the stage needs the room."""
         self.window.resizeDocks([self.by_name["timeline"]], [LOW], Qt.Orientation.Vertical)
 
     def reset(self) -> None:

@@ -72,6 +72,8 @@ class MainWindow(QMainWindow):
         studio.tab_requested.connect(self.show_job)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_scheme_changed)
         self._keys = actions.KeysInControls(self)
+        self._laid_out = QTimer(self, singleShot=True, interval=0)
+        self._laid_out.timeout.connect(self._make_room)
         self.docks.restore()
         self.generate_panel.view.setFocus()
 
@@ -228,6 +230,13 @@ class MainWindow(QMainWindow):
         if self.complete is not None:    # strokes are undone where they can be seen
             self.undo_group.setActiveStack(self.complete.undo_stack if index == 1 else None)
         self.status_line.follow(likelihood=JOBS[index] == "generate")
+        self._laid_out.start()
+
+    @Slot()
+    def _make_room(self) -> None:
+        """The buttons of Complete come before a dock below them that was made high elsewhere."""
+        if self.job == "complete" and self.complete is not None and self.complete.cramped:
+            self.docks.give_way()
 
     def show_generate(self) -> None:
         """Tab Generate."""

@@ -69,3 +69,14 @@ def test_docks_from_a_larger_screen_are_arranged_anew(qtbot, window):
     QSettings().setValue("layout/size", QSize(4000, 2500))
     window.docks.restore()
     qtbot.waitUntil(lambda: timeline.height() < 240)
+
+
+def test_the_buttons_of_complete_come_before_a_high_dock(qtbot, window, drawn):
+    window.resize(1024, 700)
+    window.reset_layout()
+    window.resizeDocks([window.docks.by_name["timeline"]], [260], Qt.Orientation.Vertical)
+    window.show_complete()
+    page, go = window.complete.page, window.complete.complete_button
+    qtbot.waitUntil(lambda: go.isVisible() and go.visibleRegion().boundingRect().size() == go.size())
+    assert not window.complete.cramped
+    assert page.isVisible()

@@ -125,6 +125,11 @@ class CompletePanel(QWidget):
         """True while completions are drawn."""
         return self.run.running
 
+    @property
+    def cramped(self) -> bool:
+        """True where the page does not fit into the stage, so that it scrolls and its buttons may be out of sight."""
+        return self._scrolled.verticalScrollBar().maximum() > 0
+
     def complete(self) -> None:
         """Draw completions of the canvas; a picture that is being fitted is taken first."""
         sheet = self.canvas.sheet
