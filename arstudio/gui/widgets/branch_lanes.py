@@ -171,19 +171,9 @@ class _Tree(QWidget):
         else:
             super().keyPressEvent(event)
 
-    def focusInEvent(self, event: QEvent) -> None:
-        """Show the focus."""
-        self.update()
-        super().focusInEvent(event)
-
-    def focusOutEvent(self, event: QEvent) -> None:
-        """Hide it."""
-        self.update()
-        super().focusOutEvent(event)
-
     def _font(self, lane: int) -> QFont:
         font = QFont(self.font())
-        font.setPixelSize(11)
+        font.setPixelSize(theme.px(11))
         font.setWeight(QFont.Weight.DemiBold if lane == self.current else QFont.Weight.Normal)
         return font
 

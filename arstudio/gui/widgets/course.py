@@ -68,7 +68,7 @@ class Course(QWidget):
         painter.setBrush(theme.colour("selected"))
         painter.drawEllipse(points[-1] - QPointF(min(2.0, points[-1].x()), 0), 3, 3)
         font = painter.font()
-        font.setPixelSize(11)
+        font.setPixelSize(theme.px(11))
         painter.setFont(font)
         painter.setPen(theme.colour("dim"))
         end = self.tr("{0} known").format(self.known[-1])

@@ -100,7 +100,7 @@ class FilmStrip(QWidget):
         """Pictures, places for those to come, times."""
         painter = QPainter(self)
         font = QFont(self.font())
-        font.setPixelSize(11)
+        font.setPixelSize(theme.px(11))
         painter.setFont(font)
         width, height = self._cell(self.width())
         while len(self._pictures) < len(self._frames):

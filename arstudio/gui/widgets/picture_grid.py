@@ -123,16 +123,6 @@ class PictureGrid(QWidget):
         else:
             super().keyPressEvent(event)
 
-    def focusInEvent(self, event: QEvent) -> None:
-        """Show the focus."""
-        self.update()
-        super().focusInEvent(event)
-
-    def focusOutEvent(self, event: QEvent) -> None:
-        """Hide it."""
-        self.update()
-        super().focusOutEvent(event)
-
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Pictures, a frame on the chosen one and a quiet one under the mouse or the focus."""
         painter = QPainter(self)
@@ -151,7 +141,6 @@ class PictureGrid(QWidget):
             if self.hasFocus() and place == (self.current or 0):
                 painter.setPen(QPen(theme.colour("text", 0.7), 1, Qt.PenStyle.DotLine))
                 painter.drawRect(rect.adjusted(0, 0, -1, -1))
-
 
     def _paint_picture(self, painter: QPainter, place: int, rect: QRectF) -> None:
         painter.drawPixmap(rect, self.pictures[place], QRectF(self.pictures[place].rect()))
