@@ -1,4 +1,4 @@
-"""Bundle trained runs: test figure, card, picture and model file for resources/models, and resources/curves.json.
+"""Bundle trained runs: test figure, card, picture and model file for resources/models.
 
 The bundled models were trained by these commands, on 2 cores shared with other work (one torch thread each):
 
@@ -12,14 +12,12 @@ For each run it measures the test figure exactly as `arstudio evaluate` does, of
 as float16 where that leaves the test figure as it is printed (two digits of nats, three of bits/dim), else as float32. It
 draws one image for the Library and writes resources/models/<name>.safetensors and <name>.png. The card holds protocol,
 figures, command, time, known failures and the figure of a slice of the test split, which tests measure again. A name
-without a run directory keeps its weights and gets a card anew. Curves are the runs' validation figures, the rows of
-tests/benchmarks/models.json and, of models whose runs are gone, the figure of the card.
+without a run directory keeps its weights and gets a card anew. build_curves.py then takes up their validation figures.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import time
 from dataclasses import dataclass
@@ -36,13 +34,12 @@ from arstudio.models.modelfile import Facts, ModelCard
 from arstudio.sampling import SampleSettings, sample
 from arstudio.sampling.sampler import balanced_classes
 from arstudio.training.evaluation import Evaluation, evaluate
-from arstudio.training.runs import Point, Run
+from arstudio.training.runs import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "resources" / "models"
 COMMON = "--batch 16 --seed 1"
 SLICE, SLICE_SECONDS = 200, 0.8    # images of the slice, fewer where they would take longer
-KNOTS = 24                         # points of a curve
 
 
 @dataclass(frozen=True)
@@ -185,60 +182,13 @@ def _printed(figure: Evaluation) -> tuple[str, str]:
     return f"{figure.nats:.2f}", f"{figure.bits_per_dim:.3f}"
 
 
-def curves(runs: Path) -> list[dict[str, Any]]:
-    """Every measured run as a row of resources/curves.json."""
-    rows = []
-    for name in (name for name in BUNDLE if (MODELS / f"{name}.safetensors").exists()):
-        model, card = load_model(MODELS / f"{name}.safetensors")
-        path, facts = runs / name, card.facts
-        if (path / "metrics.csv").exists() and not BUNDLE[name].resumed:
-            points, split = _knots(Run.open(path).points), "validation"
-        else:
-            points, split = [[facts.epochs, facts.seconds, round(facts.nats, 3)]], "test"
-        rows.append(_row(card, model.num_parameters, split, f"bundled as {name}", points))
-    table = json.loads((ROOT / "tests" / "benchmarks" / "models.json").read_text())["rows"]
-    for row in table:
-        job = row["job"]
-        spec = dataclasses.replace(next(c for c in rows if c["dataset"] == job["dataset"])["spec"], levels=job["levels"])
-        rows.append({
-            "model": job["model"], "dataset": job["dataset"], "levels": job["levels"], "spec": spec,
-            "parameters": row["parameters"], "split": "test",
-            "how": f"arstudio bench models, {row['training_seconds']:.0f} s of one thread, without classes",
-            "points": [[round(row["epochs"], 3), round(row["training_seconds"], 1), round(row["nats"], 3)]],
-        })
-    for row in rows:
-        spec = row.pop("spec")
-        row |= {"height": spec.height, "width": spec.width}
-    return rows
-
-
-def _row(card: ModelCard, parameters: int, split: str, how: str, points: list[list[float]]) -> dict[str, Any]:
-    return {
-        "model": card.model, "dataset": card.facts.dataset, "levels": card.spec.levels, "spec": card.spec,
-        "parameters": parameters, "split": split, "how": how, "points": points,
-    }
-
-
-def _knots(points: list[Point]) -> list[list[float]]:
-    """(passes, seconds, best nats so far) at no more than KNOTS validations, the last among them."""
-    best, found = float("inf"), []
-    for p in points:
-        best = min(best, p.validation_nats)
-        if p.epoch > 0:
-            found.append([round(p.epoch, 3), round(p.seconds, 1), round(best, 3)])
-    step = -(-len(found) // KNOTS)
-    return found[::-1][::step][::-1]
-
-
 def main() -> None:
-    """Bundle the runs below the directory given, or those named after it, and write the curves."""
+    """Bundle the runs below the directory given, or those named after it."""
     torch.set_num_threads(1)
     runs, *only = sys.argv[1:]
     MODELS.mkdir(parents=True, exist_ok=True)
     for name in only or BUNDLE:
         print(bundle(Path(runs), name), flush=True)
-    text = json.dumps({"runs": curves(Path(runs))}, indent=1)
-    (ROOT / "resources" / "curves.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

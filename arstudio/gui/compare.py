@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from arstudio.gui.tasks import Task, TaskProgress
-from arstudio.models.modelfile import ModelCard, bundled_models
+from arstudio.gui.tasks import Latest, Task, TaskProgress
+from arstudio.models.modelfile import ModelCard, ModelFileError, bundled_models, find_model, read_card
 
 if TYPE_CHECKING:
     from arstudio.gui.settings import Settings
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Made = tuple[AutoregressiveModel, ModelCard, BranchTree]
 
 FEWEST, MOST = 2, 4
+RUNS_OFFERED = 8    # the newest
 ROUNDS = 56    # the lanes take turns, so that all of them grow
 
 
@@ -48,7 +49,7 @@ class CompareLane:
 
 
 class Comparison(QObject):
-    """`changed`: lanes, their settings or the focus. `drawn`: there are new traces."""
+    """`changed`: lanes, their settings, the focus or what may be chosen. `drawn`: there are new traces."""
 
     changed = Signal()
     drawn = Signal()
@@ -57,13 +58,28 @@ class Comparison(QObject):
         super().__init__(studio)
         self.studio = studio
         self.focus = 0
+        self.bundled = bundled_models()
+        self.runs: list[ModelCard] = []    # the newest with weights, read beside the window
+        self._reader = Latest(self, "read runs to compare")
+        self._reader.done.connect(self._runs_read)
+        studio.runs_changed.connect(self.read_runs)
+        self.read_runs()
         first = CompareLane(studio.card, studio.settings.temperature, studio.settings.method, studio.model)
         self.lanes = [first, self._another(first)]
 
-    @staticmethod
-    def _another(lane: CompareLane) -> CompareLane:
+    @Slot()
+    def read_runs(self) -> None:
+        """Look which runs may be chosen."""
+        self._reader.ask(_newest_runs)
+
+    @Slot(object)
+    def _runs_read(self, runs: list[ModelCard]) -> None:
+        self.runs = runs
+        self.changed.emit()
+
+    def _another(self, lane: CompareLane) -> CompareLane:
         """What is most worth comparing with: another bundled model of the same images, else another temperature."""
-        for card in bundled_models():
+        for card in self.bundled:
             if card.spec == lane.card.spec and card.facts.dataset == lane.card.facts.dataset and card.path != lane.card.path:
                 return CompareLane(card, lane.temperature)
         return replace(lane, temperature=0.7 if lane.temperature > 0.85 else 1.0, tree=None)
@@ -217,3 +233,18 @@ def _begin(lane: CompareLane, shared: Settings) -> tuple[AutoregressiveModel, Mo
     model, card = (lane.model, lane.card) if lane.model is not None else load_model(lane.card.path)
     recipe = lane.settings(shared).recipe(model, card)
     return model, card, recipe, recipe.sampler(model)
+
+
+def _newest_runs(progress: TaskProgress) -> list[ModelCard]:
+    """Cards of the newest runs; those without weights yet are left out."""
+    from arstudio.training.places import runs_root
+    from arstudio.training.runs import list_runs
+
+    cards = []
+    for run in list_runs(runs_root())[:RUNS_OFFERED]:
+        progress.check()
+        try:
+            cards.append(read_card(find_model(run.path)))
+        except (ModelFileError, OSError):
+            continue
+    return cards

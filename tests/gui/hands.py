@@ -28,8 +28,14 @@ def begin(qtbot, panel, minutes: float) -> None:
 
 
 def finish(qtbot, panel) -> None:
-    """Wait until the outcome is there."""
-    qtbot.waitUntil(lambda: not panel.training, timeout=WAIT)
+    """Wait until the outcome is there, and listed."""
+    qtbot.waitUntil(lambda: not panel.training and not panel.bottom.busy, timeout=WAIT)
+
+
+def read(qtbot, panel) -> None:
+    """Read the runs on disk again, and wait until they are listed."""
+    panel.read_runs()
+    qtbot.waitUntil(lambda: not panel.bottom.busy, timeout=WAIT)
 
 
 def complete(qtbot, panel):

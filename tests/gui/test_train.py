@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hands import WAIT, begin, choose, click, finish
+from hands import WAIT, begin, choose, click, finish, read
 from PySide6.QtCore import QElapsedTimer, Qt
 from PySide6.QtWidgets import QMessageBox
 
@@ -206,7 +206,7 @@ def test_an_old_run_shows_its_curves_film_and_figures(qtbot, studio, panel, tmp_
     fresh = TrainPanel(studio)
     for part in (fresh, fresh.side, fresh.bottom):
         qtbot.addWidget(part)
-    fresh.read_runs()
+    read(qtbot, fresh)
     row = fresh.bottom.table.visualItemRect(fresh.bottom.table.item(0, 0)).center()
     fresh.bottom.show()
     qtbot.mouseClick(fresh.bottom.table.viewport(), Qt.MouseButton.LeftButton, pos=row)

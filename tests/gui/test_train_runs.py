@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hands import WAIT, begin, choose, click, finish
+from hands import WAIT, begin, choose, click, finish, read
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QDesktopServices, QImage
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
@@ -33,12 +33,12 @@ def train(name, model="fvsbn", root=None, **config):
 
 
 @pytest.fixture
-def listed(panel, messages):
+def listed(qtbot, panel, messages):
     """The panel with two runs on disk, shown; the second has another learning rate and batch."""
     paths = train("first"), train("second", learning_rate=0.004, batch=16)
     for part in (panel, panel.side, panel.bottom):
         part.show()
-    panel.read_runs()
+    read(qtbot, panel)
     return panel, paths
 
 
@@ -71,7 +71,7 @@ def test_notes_and_tags_are_written_in_the_list_and_kept(qtbot, listed):
     qtbot.keyClicks(editor, "#digits quite good")
     qtbot.keyClick(editor, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: Run.open(first).remarks() == Remarks("quite good", ("digits",)), timeout=WAIT)
-    panel.read_runs()
+    read(qtbot, panel)
     row = next(i for i, row in enumerate(panel.bottom.rows()) if row.path == first)
     assert panel.bottom.table.item(row, NOTES).text() == "#digits quite good"
 
@@ -119,7 +119,7 @@ def test_a_run_is_duplicated_changed_and_trained(qtbot, panel, messages):
     train("wide", "nade", learning_rate=0.004, batch=8, seed=3, epochs=0.2)
     for part in (panel, panel.side, panel.bottom):
         part.show()
-    panel.read_runs()
+    read(qtbot, panel)
     press(qtbot, panel.bottom, runs_root() / "wide")
     panel.bottom.verbs["duplicate"].trigger()
     assert panel.choices.model_name() == "nade"
@@ -309,7 +309,7 @@ def test_the_run_that_trains_here_is_not_deleted_nor_taken_from_itself(qtbot, pa
 def test_choosing_another_model_after_a_duplicate_takes_none_of_its_settings(qtbot, panel):
     path = train("made", "nade")
     panel.show()
-    panel.read_runs()
+    read(qtbot, panel)
     panel.bottom.duplicated.emit(path)
     choose(panel.choices.model, "fvsbn")
     assert panel.choice().changes == {}

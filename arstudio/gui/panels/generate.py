@@ -203,6 +203,7 @@ class GeneratePanel(QWidget):
         for i, head in enumerate(self.heads):
             head.setVisible(comparison is not None and i < len(comparison.lanes))
             if comparison is not None and i < len(comparison.lanes):
+                head.offer(comparison.bundled, comparison.runs)
                 head.show_lane(comparison.lanes[i], len(comparison.lanes))
         self.refresh()
 

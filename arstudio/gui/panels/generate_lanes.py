@@ -10,7 +10,7 @@ from arstudio.gui import theme
 from arstudio.gui.compare import FEWEST, CompareLane
 from arstudio.gui.widgets.advanced import METHODS
 from arstudio.gui.widgets.controls import Field, icon_button
-from arstudio.models.modelfile import ModelCard, ModelFileError, bundled_models, find_model, read_card
+from arstudio.models.modelfile import ModelCard
 
 
 class LaneHead(QWidget):
@@ -23,6 +23,8 @@ class LaneHead(QWidget):
         super().__init__()
         self._quiet = False
         self._names = "", ""    # of the model, and of what it learned
+        self._bundled: list[ModelCard] = []
+        self._runs: list[ModelCard] = []
         self.model = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
         self.model.setObjectName("field")
         self.model.setAccessibleName(self.tr("Model of this lane"))
@@ -69,22 +71,20 @@ class LaneHead(QWidget):
             self.changed.emit(name, value)
 
     def _fill(self) -> None:
-        """The bundled models and the runs, as they are now."""
-        from arstudio.training.places import runs_root
-        from arstudio.training.runs import list_runs
-
+        """The bundled models and the runs, as they were read last."""
         self.menu.clear()
-        for card in bundled_models():
+        for card in self._bundled:
             self._offer(card, f"{card.title}   {card.kind}")
         self.menu.addSeparator()
-        for run in list_runs(runs_root())[:8]:
-            try:
-                self._offer(read_card(find_model(run.path)), run.path.name)
-            except (ModelFileError, OSError):    # no weights yet
-                continue
+        for card in self._runs:
+            self._offer(card, card.name)
 
     def _offer(self, card: ModelCard, text: str) -> None:
         self.menu.addAction(text).triggered.connect(lambda _=False: self.changed.emit("card", card))
+
+    def offer(self, bundled: list[ModelCard], runs: list[ModelCard]) -> None:
+        """What may be chosen the next time the menu opens."""
+        self._bundled, self._runs = bundled, runs
 
     def show_lane(self, lane: CompareLane, lanes: int) -> None:
         """Show what a lane draws with."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QDir, QFile, QStandardPaths, Qt, QUrl, Signal, Slot
@@ -33,11 +34,13 @@ class TrainRuns(RunTable):
     def __init__(self, studio: Studio) -> None:
         super().__init__()
         self.studio = studio
-        self._listed: list[RunRow] = []
-        self._foreign: list[RunRow] = []
+        self._listed: list[RunRow] = []               # as they lie on disk
+        self._live: tuple[Session, bool] | None = None    # what trains here, and whether it is paused
+        self._wanted: tuple[Path, ...] = ()           # to be selected once it is listed
         self._removing: Path | None = None
-        self._reader = Latest(self, "read runs elsewhere")
-        self._reader.done.connect(self._foreign_read)
+        self._reader = Latest(self, "read runs")
+        self._reader.done.connect(self._read)
+        self.empty.hide()    # nothing is known yet
         self.opened.connect(self.open_run)
         self.revealed.connect(self._open_folder)
         self.removed.connect(self._ask)
@@ -61,32 +64,53 @@ class TrainRuns(RunTable):
             action.setToolTip(tip)
             action.triggered.connect(getattr(self, f"_{key}", lambda _=False, kind=key: self._export(kind)))
 
+    @property
+    def busy(self) -> bool:
+        """True while the list is being read."""
+        return self._reader.busy
+
     def read(self, active: Path | None) -> None:
-        """List what is on disk; `active` is being trained now. Runs elsewhere are read beside the window."""
-        self._listed = [RunRow.of(run, active) for run in list_runs(runs_root())]
-        paths = followed()
-        self._foreign = [row for row in self._foreign if row.path in paths]
-        self.show_rows([*self._listed, *self._foreign])
-        if paths:
-            self._reader.ask(lambda progress: _read_all(paths, progress))
+        """List what is on disk, read beside the window; `active` is being trained now."""
+        if active is None:
+            self._live = None
+        self._reader.ask(partial(_read_all, active, followed()))
 
     @Slot(object)
-    def _foreign_read(self, rows: list[RunRow]) -> None:
-        self._foreign = rows
-        self.show_rows([*self._listed, *self._foreign])
+    def _read(self, rows: list[RunRow]) -> None:
+        self._listed, wanted = rows, self._wanted
+        self.show_rows(self._as_now())
+        if wanted:
+            self.select(*wanted)
+        self._wanted = ()
 
     def show_live(self, session: Session, paused: bool) -> None:
         """The line of the run being trained, as it is now."""
-        live, rows = session.live, [*self._listed, *self._foreign]
-        if live is None:
-            return
-        for i, row in enumerate(rows):
-            if row.path == session.path:
-                best = session.bits_per_dim(live.best_nats) if live.points else None
-                state = "paused" if paused else "training"
-                rows[i] = replace(row, best=best, seconds=live.seconds, state=state, usable=bool(live.points))
+        self._live = session, paused
+        rows = self._as_now()
         if rows != self.rows():
             self.show_rows(rows)
+
+    def _as_now(self) -> list[RunRow]:
+        """What was read, with the figures of what trains here, which are newer than those on disk."""
+        session, paused = self._live or (None, False)
+        if session is None or session.live is None:
+            return self._listed
+        live = session.live
+        best = session.bits_per_dim(live.best_nats) if live.points else None
+        now = {"best": best, "seconds": live.seconds, "state": "paused" if paused else "training", "usable": bool(live.points)}
+        return [replace(row, **now) if row.path == session.path else row for row in self._listed]
+
+    def select(self, *paths: Path) -> None:
+        """Select runs without a signal, those that are not listed yet as soon as they are."""
+        super().select(*paths)
+        self._wanted = () if set(paths) <= {row.path for row in self.rows()} else paths
+
+    def _drop(self, path: Path) -> None:
+        """List a run no more, and let everybody know."""
+        self._listed = [row for row in self._listed if row.path != path]
+        self.show_rows(self._as_now())
+        self.gone.emit(path)
+        self.studio.runs_changed.emit()
 
     # -- one run --------------------------------------------------------------------------------------------
 
@@ -110,7 +134,7 @@ class TrainRuns(RunTable):
             self.studio.message.emit("error", str(error))
             return
         self._listed = [replace(row, remarks=remarks) if row.path == path else row for row in self._listed]
-        self.show_rows([*self._listed, *self._foreign])
+        self.show_rows(self._as_now())
 
     def _one(self) -> Path | None:
         if self.selected() is None:
@@ -166,9 +190,7 @@ class TrainRuns(RunTable):
     def _ask(self, path: Path) -> None:
         if path in followed():
             forget(path)
-            self._foreign = [row for row in self._foreign if row.path != path]
-            self.gone.emit(path)
-            self.studio.runs_changed.emit()
+            self._drop(path)
             return
         if writer := writer_of(path):
             sentence = self.tr("{0} is being written by {1}; stop that training before deleting it.")
@@ -193,14 +215,13 @@ class TrainRuns(RunTable):
             sentence = self.tr("{0} could not be moved to the trash and is still there; open its folder and delete it there.")
             self.studio.message.emit("error", sentence.format(path.name))
             return
-        self.gone.emit(path)
-        self.studio.runs_changed.emit()
+        self._drop(path)
 
 
-def _read_all(paths: list[Path], progress: TaskProgress) -> list[RunRow]:
-    """The rows of runs elsewhere, those that cannot be reached left out."""
-    rows = []
-    for path in paths:
+def _read_all(active: Path | None, elsewhere: list[Path], progress: TaskProgress) -> list[RunRow]:
+    """The rows of the runs on this machine, then of those elsewhere that can be reached."""
+    rows = [RunRow.of(run, active) for run in list_runs(runs_root())]
+    for path in elsewhere:
         progress.check()
         try:
             rows.append(RunRow.of(Run.open(path), None, ours=False))
