@@ -256,3 +256,25 @@ def test_open_recent_lists_what_was_opened_and_can_be_cleared(window, studio, tm
     menu.aboutToShow.emit()
     menu.actions()[-1].trigger()
     assert window.files.recent() == []
+
+
+def test_tab_goes_through_the_library_from_top_to_bottom_and_rests_on_nothing_else(qtbot, window, drawn):
+    from PySide6.QtWidgets import QScrollArea
+
+    library = window.library
+    library.fill()
+    library.fill_datasets()
+    stops, stop = [], window.toolbar.model
+    for _ in range(10_000):
+        stop = stop.nextInFocusChain()
+        if stop.focusPolicy() & Qt.FocusPolicy.TabFocus and stop.isVisible() and stop.isEnabled():
+            stops.append(stop)
+        if stop is window.toolbar.model:
+            break
+    assert not [s for s in stops if isinstance(s, QScrollArea)]
+    mine = [s for s in stops if library.isAncestorOf(s)]
+    heights = [s.mapTo(library, s.rect().topLeft()).y() for s in mine]
+    assert len(mine) >= 8
+    assert heights == sorted(heights)
+    first = stops.index(mine[0])
+    assert stops[first:first + len(mine)] == mine, "without a detour"

@@ -129,6 +129,7 @@ class InspectPanel(QWidget):
         whole.setSpacing(0)
         head, area, inner = QWidget(), QScrollArea(), QWidget()    # the distribution stays in sight while the rest scrolls
         area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.area = area
         whole.addWidget(head)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,7 @@ class LibraryPanel(QWidget):
         column.addStretch(1)
         self._run_box.addWidget(self.no_runs)
         area = QScrollArea()
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)    # what lies in it has the focus
         area.setWidget(inner)
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -85,7 +87,16 @@ class LibraryPanel(QWidget):
             row.clicked.connect(lambda _=False, name=card.name: self.studio.open_model(name))
             self.models[card.name] = row
             self._model_box.addWidget(row)
+        self._order_stops()
         self._show_few()
+
+    def _order_stops(self) -> None:
+        """Tab goes from top to bottom, whenever a row was made."""
+        runs = [self._run_box.itemAt(i).widget() for i in range(self._run_box.count())]
+        rows = [row for row in runs if isinstance(row, LibraryRow)]
+        stops = [*self.models.values(), self.more, *rows, self.history.search, self.history.grid, *self.datasets.values()]
+        for before, after in pairwise(stops):
+            QWidget.setTabOrder(before, after)
 
     def _show_few(self) -> None:
         """The best models and the one in use; the others behind a link."""
@@ -110,6 +121,7 @@ class LibraryPanel(QWidget):
             row.clicked.connect(lambda _=False, name=info.name: self.dataset_chosen.emit(name))
             self.datasets[info.name] = row
             self._data_box.addWidget(row)
+        self._order_stops()
 
     @Slot()
     def show_runs(self) -> None:
@@ -131,6 +143,7 @@ class LibraryPanel(QWidget):
             row.setCheckable(False)
             row.clicked.connect(lambda _=False, path=run.path: self._open_run(path))
             self._run_box.addWidget(row)
+        self._order_stops()
 
     def _open_run(self, path: Path) -> None:
         self.studio.open_model(path)
