@@ -135,6 +135,23 @@ class Memory:
         return (weights[..., None, :] @ self._values[:, :, :count])[..., 0, :]
 
 
+class Remembering:
+    """For decoders that attend: `memories` are the tensors of the `memory` of every layer, keys (B, heads, places, d) and
+    values (B, heads, places, e) in turn."""
+
+    memory: list[Memory]
+
+    @property
+    def memories(self) -> list[Tensor]:
+        """What rows of a batch are chosen of and copied to."""
+        return [t for memory in self.memory for t in memory.tensors]
+
+    @memories.setter
+    def memories(self, tensors: list[Tensor]) -> None:
+        for i, memory in enumerate(self.memory):
+            memory.tensors = tensors[2 * i:2 * i + 2]
+
+
 def softmax(scores: np.ndarray) -> np.ndarray:
     """Softmax over the last dimension of an array, which is overwritten."""
     scores -= np.maximum.reduce(scores, -1, keepdims=True)

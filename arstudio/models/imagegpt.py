@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.attention import Memory, Norm, causal_attention, gelu
+from arstudio.models.attention import Memory, Norm, Remembering, causal_attention, gelu
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
 from arstudio.models.layers import Array, Linear, at_site
 from arstudio.models.likelihoods import LIKELIHOODS
@@ -252,7 +252,7 @@ class ImageGPT(AutoregressiveModel):
         return ImageGPTDecoder(self, batch, y)
 
 
-class ImageGPTDecoder(RunDecoder):
+class ImageGPTDecoder(Remembering, RunDecoder):
     """One place of the transformer a token, from keys and values remembered in every layer; then site by site from z.
 
     `length` places have been computed; z belongs to the last of them.
@@ -275,16 +275,6 @@ class ImageGPTDecoder(RunDecoder):
         self.slot = net.slot_of_site[net.site_index].tolist()
         self.block = self.spec.width if net.in_blocks else 0
         self.length = 0
-
-    @property
-    def memories(self) -> list[Tensor]:
-        """Keys and values of every layer, (B, heads, N, d) each."""
-        return [t for memory in self.memory for t in memory.tensors]
-
-    @memories.setter
-    def memories(self, tensors: list[Tensor]) -> None:
-        for i, memory in enumerate(self.memory):
-            memory.tensors = tensors[2 * i:2 * i + 2]
 
     def _token(self, n: int) -> Array:
         """(B, S, E) features of token n, as far as its sites are known."""

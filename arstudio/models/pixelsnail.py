@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.attention import Memory, causal_attention
+from arstudio.models.attention import Memory, Remembering, causal_attention
 from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
 from arstudio.models.convolutions import Cache, Place, Rows, SiteConv
 from arstudio.models.coupling import couple, initial_raw, raw_size
@@ -225,7 +225,7 @@ class PixelSNAIL(AutoregressiveModel):
         return PixelSNAILDecoder(self, batch, y)
 
 
-class PixelSNAILDecoder(RowDecoder):
+class PixelSNAILDecoder(Remembering, RowDecoder):
     """The network once a pixel: convolutions add what the row above gives once a row, keys and values are remembered.
 
     State: an input buffer for each convolution, what rows above add to the current row, and for each block a memory and the
@@ -251,16 +251,6 @@ class PixelSNAILDecoder(RowDecoder):
             self.biases = [bias.clone() for block in net.class_biases(self.classes) for bias in block]
         self.hidden = [net.background.new_zeros(batch, spec.pixels + 1, config.channels) for _ in net.blocks]
         self.raw = net.background.new_zeros(batch, net.head.out_features)
-
-    @property
-    def memories(self) -> list[Tensor]:
-        """Keys and values of every block, (B, heads, H·W, features) each."""
-        return [t for memory in self.memory for t in memory.tensors]
-
-    @memories.setter
-    def memories(self, tensors: list[Tensor]) -> None:
-        for i, memory in enumerate(self.memory):
-            memory.tensors = tensors[2 * i:2 * i + 2]
 
     def _enter(self, place: Place) -> None:
         biases, per_block = iter(self.biases), self.model.config.residuals + 1
