@@ -198,8 +198,7 @@ class MixtureOfGaussians(Mixture):
 
     @staticmethod
     def log_interval(low: Tensor, high: Tensor) -> Tensor:
-        flip = low + high > 0                    # on the right, use the mirrored tail, where log Φ is precise
-        low, high = torch.where(flip, -high, low), torch.where(flip, -low, high)
+        low, high = torch.minimum(low, -high), torch.minimum(high, -low)    # mirrored on the right: log Φ is precise
         wide = low.double() if low.device.type != "mps" else low
         top, bottom = torch.special.log_ndtr(high.to(wide.dtype)), torch.special.log_ndtr(wide)
         return (top + torch.log(-torch.expm1(bottom - top))).to(low.dtype)

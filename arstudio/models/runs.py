@@ -70,6 +70,7 @@ class SumDecoder(RunDecoder):
     """
 
     batched = ("x", "a", "begun")
+    sites = 196
 
     def __init__(self, model: AutoregressiveModel, batch: int, y: Tensor | int | None = None) -> None:
         super().__init__(model, batch, y)
