@@ -181,6 +181,27 @@ def test_train_views_the_data_as_asked_and_evaluate_follows(here):
     assert "static" in figures("evaluate", "small", "--binarise", "static")["protocol"]
 
 
+def test_a_run_on_coloured_pictures_seen_as_grey_is_evaluated_so(here):
+    Path("colours").mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(20):
+        Image.fromarray(rng.integers(0, 256, (6, 6, 3)).astype(np.uint8)).save(f"colours/{i:02}.png")
+    learn = ("train", "--dataset", "colours", "--model", "fvsbn", "--levels", 4, "--epochs", 1)
+    figures(*learn, "--grey", "--out", "grey")
+    found = figures("evaluate", "grey")
+    assert found["spec"] == {"channels": 1, "height": 6, "width": 6, "levels": 4}
+    assert ", grey; mean of exact" in found["protocol"]
+    model, _ = load_model("grey")
+    seen = load("colours", levels=4, grey=True)
+    assert seen.spec.channels == 1
+    assert found["nats"] == pytest.approx(evaluate(model, seen.test.x, None).nats, rel=1e-6)
+    save_model("alone.safetensors", *_model_and_names("grey"))
+    again = figures("evaluate", "alone.safetensors")
+    assert (again["spec"], again["protocol"], again["nats"]) == (found["spec"], found["protocol"], found["nats"])
+    figures(*learn, "--out", "coloured")
+    assert figures("evaluate", "coloured")["spec"]["channels"] == 3
+
+
 def _model_and_names(run_directory):
     model, card = load_model(run_directory)
     return model, card.class_names, card.facts
@@ -600,6 +621,67 @@ MISTAKES = {
     "resume and a dataset": ("train", "--resume", "empty", "--dataset", "digits"),
     "an odd batch list": ("bench", "sampling", "--batch", "a,b"),
 }
+
+
+IMAGES = {
+    "a folder without images": ([], ("--size", 8), "The folder bad holds no pictures that can be read."),
+    "two images": ([(8, 8)] * 2, (), "bad holds 2 readable images; at least 3 are needed, one for each split."),
+    "one giant image": (
+        [(9000, 8000)], ("--size", 8),
+        "The folder bad holds no pictures that can be read: 0.png has 9000×8000 pixels; use one under 64 megapixels."),
+    "mixed sizes": (
+        [(8, 8)] * 3 + [(6, 4)], (), "The pictures in bad have different sizes, 8×8 (3), 4×6 (1): give a size to fit them to."),
+    "unreadable files": (
+        ["no picture"] * 3, (),
+        "The folder bad holds no pictures that can be read: 0.png is not a picture that can be read; use a PNG, JPEG, GIF or "
+        "BMP file."),
+    "labels out of range": (
+        np.full(9, -1), (), "The labels in bad.npz must be 9 whole numbers from 0, one per image."),
+    "labels without a name": (np.arange(9), (), "bad.npz names 2 classes but its labels go up to 8."),
+}
+
+
+@pytest.mark.parametrize(("images", "options", "sentence"), IMAGES.values(), ids=IMAGES)
+def test_images_that_cannot_be_learned_from_are_a_sentence_and_leave_no_run(images, options, sentence, here):
+    if isinstance(images, list):
+        Path("bad").mkdir()
+        for i, made in enumerate(images):
+            if isinstance(made, str):
+                Path(f"bad/{i}.png").write_text(made)
+            else:
+                Image.new("1", made).save(f"bad/{i}.png")
+        name = "bad"
+    else:
+        name = "bad.npz"
+        np.savez(name, x=np.zeros((9, 4, 4), np.uint8), y=images, classes=np.array(["a", "b"]))
+    before = everything_in(here)
+    assert refused("train", "--dataset", name, *options, "--epochs", 1, "--out", "new") == sentence
+    assert everything_in(here) == before
+
+
+def test_three_images_are_enough(here):
+    Path("three").mkdir()
+    for i in range(3):
+        Image.new("L", (4, 4), 80 * i).save(f"three/{i}.png")
+    figures("train", "--dataset", "three", "--model", "fvsbn", "--epochs", 1, "--out", "run")
+    assert figures("evaluate", "run")["images"] == 1
+
+
+def test_a_run_of_a_newer_version_and_one_that_another_program_writes_are_sentences(here):
+    figures("train", "--dataset", "digits", "--model", "fvsbn", "--epochs", 0.1, "--out", "run")
+    from arstudio.training.lock import WriterLock
+
+    lock = WriterLock(Path("run"))
+    before = everything_in(here)
+    assert "is being written by process" in refused("train", "--resume", "run", "--epochs", 1)
+    assert everything_in(here) == before
+    lock.release()
+    record = Path("run/run.json")
+    record.write_text(record.read_text().replace('"format": 1', '"format": 9'))
+    before = everything_in(here)
+    sentence = refused("train", "--resume", "run", "--epochs", 1)
+    assert sentence == "run was written by a newer AR Studio; update AR Studio to continue it."
+    assert everything_in(here) == before
 
 
 @pytest.fixture(scope="module")

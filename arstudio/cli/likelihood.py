@@ -131,7 +131,7 @@ def origin_of(card: ModelCard) -> DataView:
         if recorded:
             return DataView(**recorded)
     how = "threshold" if "half brightness" in card.facts.protocol else "static"
-    return DataView(dataset=card.facts.dataset, binarise=how)
+    return DataView(dataset=card.facts.dataset, binarise=how, grey=card.facts.protocol.endswith(", grey"))
 
 
 def view_for(card: ModelCard, view: DataView, split: str, classes: bool) -> ImageDataset:

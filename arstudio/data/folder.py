@@ -87,7 +87,7 @@ def _pictures(
     kept: list[int] = []
     skipped: list[str] = []
     sizes: Counter[tuple[int, int]] = Counter()
-    x, enlarged, grey = None, 0, True
+    x, enlarged, grey, why = None, 0, True, ""
     try:
         for number, file in enumerate(files):
             progress.check()
@@ -107,10 +107,11 @@ def _pictures(
                     kept.append(number)
             except DatasetError:
                 raise
-            except ValueError:  # ImageError, or a colour mode that Pillow cannot convert
+            except ValueError as error:  # ImageError, or a colour mode that Pillow cannot convert
                 skipped.append(str(file.relative_to(folder)))
+                why = why or f": {str(error).rstrip('.')}"
         if not kept:
-            raise DatasetError(f"The folder {folder.name} holds no pictures that can be read.")
+            raise DatasetError(f"The folder {folder.name} holds no pictures that can be read{why}.")
         if wanted is None and len(sizes) > 1:
             common = ", ".join(f"{h}×{w} ({n})" for (h, w), n in sizes.most_common(4))
             more = ", …" if len(sizes) > 4 else ""

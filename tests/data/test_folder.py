@@ -100,6 +100,13 @@ def test_a_giant_picture_is_left_out_and_named(greys):
     assert sum(data.info.splits.values()) == 20
 
 
+def test_a_giant_picture_alone_is_why_there_is_none(tmp_path):
+    Image.new("1", (9000, 8000)).save(tmp_path / "giant.png")
+    words = r"holds no pictures that can be read: giant\.png has 9000×8000 pixels; use one under 64 megapixels\.$"
+    with pytest.raises(DatasetError, match=words):
+        load(tmp_path, size=8)
+
+
 def test_mixed_sizes_ask_for_a_size_and_then_fit(greys):
     picture(greys / "wide.png", (12, 10), seed=50)
     with pytest.raises(DatasetError, match=r"sizes, 8×8 \(20\), 10×12 \(1\): give a size to fit them to\.$"):

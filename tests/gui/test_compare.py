@@ -1,5 +1,7 @@
 """Comparing lanes: two to four models, temperatures or samplers on one seed, in step, with the difference in bits per pixel."""
 
+import threading
+
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
@@ -109,6 +111,27 @@ def test_narrow_lanes_name_the_model_above_its_data_and_keep_the_images_level(qt
     lines = [shown.text().count("\n") for shown in panel.sides._figures]
     assert lines == [1, 1, 1, 1], "all are broken where one has to be"
     qtbot.waitUntil(lambda: len({view.mapTo(panel, view.rect().topLeft()).y() for view in panel.sides.views}) == 1)
+
+
+def test_a_run_is_offered_too_and_read_beside_the_window(qtbot, compared, studio, monkeypatch):
+    from arstudio.training import places, runs
+    from arstudio.training.config import TrainConfig
+    from arstudio.training.setup import DataView, new_trainer
+
+    config = TrainConfig(epochs=0.1, validation_images=20)
+    trainer = new_trainer(places.runs_root() / "mine", DataView(dataset="digits"), "fvsbn", config, device="cpu")
+    trainer.fit()
+    threads, real = [], runs.list_runs
+    monkeypatch.setattr(runs, "list_runs", lambda root: threads.append(threading.current_thread()) or real(root))
+    studio.runs_changed.emit()
+    qtbot.waitUntil(lambda: [card.name for card in studio.comparison.runs] == ["mine"], timeout=20_000)
+    head = compared.generate_panel.heads[1]
+    head.menu.aboutToShow.emit()
+    next(action for action in head.menu.actions() if action.text() == "mine").trigger()
+    wait_drawn(qtbot, studio)
+    assert studio.comparison.lanes[1].card.model == "fvsbn"
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 def test_the_seed_is_the_same_for_all_and_leaving_goes_back_to_one_drawing(qtbot, compared, studio):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -74,6 +75,22 @@ def test_notes_and_tags_are_written_in_the_list_and_kept(qtbot, listed):
     read(qtbot, panel)
     row = next(i for i, row in enumerate(panel.bottom.rows()) if row.path == first)
     assert panel.bottom.table.item(row, NOTES).text() == "#digits quite good"
+
+
+def test_runs_are_read_beside_the_window_and_the_list_does_not_flicker(qtbot, listed, monkeypatch):
+    panel, (first, second) = listed
+    threads, sizes, real = [], [], train_runs.list_runs
+    monkeypatch.setattr(train_runs, "list_runs", lambda root: threads.append(threading.current_thread()) or real(root))
+    panel.bottom.table.model().rowsRemoved.connect(lambda *_: sizes.append(panel.bottom.table.rowCount()))
+    third = train("third")
+    panel.show_run(third)
+    assert {row.path for row in panel.bottom.rows()} == {first, second}, "until the new run was read"
+    qtbot.waitUntil(lambda: not panel.bottom.busy, timeout=WAIT)
+    assert {row.path for row in panel.bottom.rows()} == {first, second, third}
+    assert panel.bottom.selection() == [third]
+    assert sizes == []
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 def test_curves_of_selected_runs_lie_over_each_other(qtbot, listed):
