@@ -224,6 +224,7 @@ def main(painted: Callable[[MainWindow], None] = begin) -> int:
     from arstudio.gui.studio import Studio
 
     window = MainWindow(Studio())
+    window.docks.fit_screen()
 
     def interrupted(*_: object) -> None:
         window.ask_before_closing = False    # a run that is stopped can be resumed

@@ -62,6 +62,13 @@ class Docks(QObject):
         )
         self.give_way()
 
+    def fit_screen(self) -> None:
+        """A window no larger than its screen, before it is shown."""
+        room, size = self.window.screen().availableSize(), self.window.size()
+        if size.boundedTo(room) != size:
+            self.window.resize(size.boundedTo(room))
+            self.arrange()
+
     def give_way(self) -> None:
         """As low below the stage as the page there can be, where the stage needs the room."""
         self.window.resizeDocks([self.by_name["timeline"]], [LOW], Qt.Orientation.Vertical)

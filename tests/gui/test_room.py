@@ -80,3 +80,12 @@ def test_the_buttons_of_complete_come_before_a_high_dock(qtbot, window, drawn):
     qtbot.waitUntil(lambda: go.isVisible() and go.visibleRegion().boundingRect().size() == go.size())
     assert not window.complete.cramped
     assert page.isVisible()
+
+
+def test_the_first_window_is_no_larger_than_the_screen(qtbot, window):
+    room = window.screen().availableSize()
+    window.resize(room.width() + 600, room.height() + 100)
+    window.docks.fit_screen()
+    assert window.size() == room.expandedTo(window.minimumSize())
+    window.docks.fit_screen()
+    assert window.size() == room.expandedTo(window.minimumSize())
