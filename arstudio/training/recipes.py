@@ -25,6 +25,7 @@ RECIPE_NAMES = ("quick", "good", "paper")
 SIZES = ("small", "medium", "paper")                        # presets of every model's config
 
 _LEVELS = {"digits": (17, 2, 0), "mnist": (2, 8, 256, 0), "fashion": (8, 2, 256, 0), "emoji": (8, 256, 0)}
+_SIDES = {"emoji": 16}    # of images that are large for a processor
 
 _FULLY_CONNECTED = ("fvsbn", "nade", "eonade", "rnade", "made")
 _DROPS = ("gated_pixelcnn", "pixelcnn", "pixelcnn_pp", "pixelsnail", "imagegpt")     # models with a setting `dropout`
@@ -72,7 +73,7 @@ def recipe(name: str, model: str, dataset: str) -> Recipe:
         settings["tokens"] = "patches"    # a quarter of the tokens: a network pass takes a fifth of the time
     if model == "lmconv" and name == "good":
         settings["completion"] = 0.5
-    levels, side = {"digits": 17, "mnist": 2, "fashion": 8, "emoji": 8}.get(dataset), 16 if dataset == "emoji" else None
+    levels, side = _LEVELS.get(dataset, (None,))[0], _SIDES.get(dataset)
     if name == "paper" and not dense:
         levels, side = {"fashion": 256, "emoji": 256}.get(dataset, levels), None
     minutes = {"quick": 1.0, "good": _GOOD_MINUTES.get(dataset, 10.0), "paper": 0.0}[name]
@@ -94,6 +95,9 @@ def size_settings(model: str, size: str) -> dict[str, Any]:
     return preset_settings(model, size)
 
 
-def levels_offered(info: DatasetInfo) -> tuple[int, ...]:
-    """Numbers of levels worth training on, the best known first; 0 is continuous, the levels dequantised."""
-    return _LEVELS.get(info.name, (info.spec.levels,))
+def views_offered(info: DatasetInfo) -> tuple[tuple[int, int | None], ...]:
+    """(levels, pixels a side or None as the images are) worth training on, that of the recipes first; 0 levels are continuous,
+    the levels dequantised."""
+    views = tuple((levels, None) for levels in _LEVELS.get(info.name, (info.spec.levels,)))
+    side = _SIDES.get(info.name)
+    return ((views[0][0], side), *views) if side else views

@@ -181,7 +181,7 @@ def test_the_images_in_use_can_be_looked_at(qtbot, window, page):
     assert page.title.text() == "Images of emoji"
     assert "RGB · 8 levels" in page.count.text()
     click(qtbot, page.drop)
-    assert window.train.choices.view() == DataView(dataset="emoji", levels=8)
+    assert window.train.choices.view() == DataView(dataset="emoji", levels=8, size=16)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from arstudio.image import ImageSpec
 from arstudio.models import load_model
 from arstudio.training.config import TrainConfig
 from arstudio.training.evaluation import evaluate, units
-from arstudio.training.recipes import levels_offered
+from arstudio.training.recipes import recipe, views_offered
 from arstudio.training.runs import Run
 from arstudio.training.setup import DataView, new_trainer
 
@@ -54,7 +54,10 @@ def test_evaluation_converts_only_where_the_native_levels_are_known(random_model
     assert known.bits_per_dim - plain.bits_per_dim == pytest.approx(math.log2(17))
 
 
-def test_a_continuous_view_is_offered():
+def test_the_views_offered_begin_with_that_of_the_recipes_and_end_with_a_continuous_one():
     from arstudio.data import bundled
 
-    assert all(levels_offered(info)[-1] == 0 for info in bundled())
+    assert all(views_offered(info)[-1] == (0, None) for info in bundled())
+    for info in bundled():
+        told = recipe("quick", "gated_pixelcnn", info.name)
+        assert views_offered(info)[0] == (told.levels, told.size)

@@ -17,7 +17,7 @@ from arstudio.data import SOURCES, DatasetError, DataView, bundled
 from arstudio.gui.widgets.controls import Field, icon_button
 from arstudio.gui.wording import duration
 from arstudio.models.modelfile import TITLES
-from arstudio.training.recipes import RECIPE_NAMES, SIZES, Recipe, levels_offered, recipe
+from arstudio.training.recipes import RECIPE_NAMES, SIZES, Recipe, recipe, views_offered
 
 CUSTOM = "custom"
 FOLDER, FILE = "folder", "file"
@@ -49,7 +49,7 @@ class TrainChoices(QWidget):
         self._explain()
         for box in (self.data, self.model, self.size, self.recipe):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        for box, letters in ((self.data, 14), (self.model, 12), (self.recipe, 10)):    # names of folders may be long
+        for box, letters in ((self.data, 15), (self.model, 12), (self.recipe, 10)):    # names of folders may be long
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(letters)
             box.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -86,9 +86,10 @@ class TrainChoices(QWidget):
         except DatasetError:
             infos = []
         for info in infos:
-            for levels in levels_offered(info):
-                view = DataView(dataset=info.name, levels=None if levels == info.spec.levels else levels)
-                self.data.addItem(self._view_text(info.name, levels), view)
+            for levels, side in views_offered(info):
+                view = DataView(dataset=info.name, levels=None if levels == info.spec.levels else levels, size=side)
+                name = f"{info.name} {side}×{side}" if side else info.name
+                self.data.addItem(self._view_text(name, levels), view)
         self.data.insertSeparator(self.data.count())
         self.data.addItem(self.tr("Folder of images…"), FOLDER)
         self.data.addItem(self.tr("File of images…"), FILE)
