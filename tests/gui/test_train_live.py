@@ -5,6 +5,7 @@ import pytest
 from hands import WAIT, begin, click, finish
 from PySide6.QtCore import Qt
 
+from arstudio.gui.wording import duration
 from arstudio.models import load_model
 from arstudio.training.runs import Run
 
@@ -50,6 +51,22 @@ def test_the_learning_rate_changes_while_it_trains(qtbot, training, messages):
     assert not any(words.startswith(said) for _, words in messages), "once is enough"
     qtbot.waitUntil(lambda: training.session.live.learning_rate <= 0.0003, timeout=WAIT)
     qtbot.waitUntil(lambda: float(training.side.figures.text("rate")) <= 0.0003, timeout=WAIT)
+
+
+def test_the_figures_beside_the_curves_are_those_of_the_steps(qtbot, training):
+    figures = training.side.figures
+    qtbot.waitUntil(lambda: "–" not in {figures.text(key) for key in ("gradient", "speed", "left", "rate")}, timeout=WAIT)
+    click(qtbot, training.choices.pause)
+    live = training.session.live
+
+    def told():
+        return {key: figures.text(key) for key in ("epoch", "gradient", "rate", "speed", "left")} == {
+            "epoch": f"{live.epoch:.1f}", "gradient": f"{live.gradient_norm:.2g}", "rate": f"{live.learning_rate:.2g}",
+            "speed": f"{live.images_per_second:,.0f} images/s", "left": duration(live.eta),
+        }
+
+    qtbot.waitUntil(told, timeout=WAIT)
+    assert 0 < live.eta < 600
 
 
 @pytest.mark.parametrize(("text", "words"), [("much", "must be a number, not “much”"), ("-1", "is a number above 0, not -1")])
