@@ -1,6 +1,8 @@
 """What a training may reach is read from runs that were measured."""
 
 import dataclasses
+import importlib
+import json
 import math
 
 import pytest
@@ -11,9 +13,13 @@ from arstudio.data import bundled
 from arstudio.image import ImageSpec
 from arstudio.models import MODELS
 from arstudio.models.modelfile import bundled_models
+from arstudio.resources import resource
 from arstudio.training import expectations
 from arstudio.training.baselines import uniform_nats
+from arstudio.training.config import TrainConfig
 from arstudio.training.expectations import Reference, expectation, references
+from arstudio.training.recipes import RECIPE_NAMES, recipe
+from arstudio.training.setup import DataView, new_trainer
 
 SPEC = ImageSpec(1, 8, 8, 17)
 SMALL = Reference("nade", "digits", 17, 8, 8, 1000, "validation", "by hand", ((1.0, 2.0, 100.0), (4.0, 8.0, 90.0)))
@@ -71,6 +77,62 @@ def test_every_curve_falls_below_uniform_and_the_end_is_the_card(tmp_path):
             assert math.isclose(nats[-1], cards[name].facts.nats, rel_tol=0.06)    # of validation, mostly
             assert r.parameters > 0
     assert seen == cards.keys()
+
+
+def passes(minutes, view, parameters):
+    """Over the images in so many minutes, at the pace of the measured run that is nearest in size."""
+    same = [r for r in references() if (r.model, r.dataset, r.levels, r.height, r.width) == view]
+    if not same:
+        return 0.0
+    nearest = min(same, key=lambda r: abs(math.log(r.parameters / parameters)))
+    epochs, seconds, _ = nearest.points[-1]
+    return minutes * 60 * epochs / max(seconds, 1e-3)
+
+
+@pytest.mark.parametrize("dataset", ["digits", "mnist", "fashion", "emoji"])
+def test_every_model_is_told_what_to_expect_of_every_recipe_whose_view_was_measured(dataset):
+    info = next(info for info in bundled() if info.name == dataset)
+    measured = {(r.model, r.levels, r.height) for r in references() if r.dataset == dataset}
+    for model, entry in MODELS.items():
+        for name in RECIPE_NAMES:
+            chosen = recipe(name, model, dataset)
+            side = chosen.size or info.spec.height
+            spec = dataclasses.replace(info.spec, levels=chosen.levels or info.spec.levels, height=side, width=side)
+            parameters = entry.config(**chosen.settings).parameters(spec, len(info.classes))
+            epochs = chosen.epochs or passes(chosen.minutes, (model, dataset, spec.levels, side, side), parameters)
+            found = expectation(model, dataset, spec, parameters, epochs)
+            if name == "paper" and (model, spec.levels, side) not in measured:
+                assert found is None
+                continue
+            assert found is not None, f"{name} {model} on {dataset}"
+            assert 0 < found.nats < uniform_nats(spec)
+            sentence = found.sentence(spec.bits_per_dim(found.nats))
+            assert sentence.startswith(f"Expect about {found.nats:.1f} nats (")
+            assert f"{found.reference.parameters:,} parameters" in sentence
+
+
+@pytest.fixture
+def build_curves(monkeypatch):
+    """packaging/build_curves.py."""
+    monkeypatch.syspath_prepend(str(resource("curves.json").parents[1] / "packaging"))
+    return importlib.import_module("build_curves")
+
+
+def test_curves_survive_without_their_runs_and_new_runs_replace_them(build_curves, tmp_path):
+    kept = json.loads(resource("curves.json").read_text(encoding="utf-8"))["runs"]
+    assert build_curves.gather(tmp_path, kept) == kept
+    config = TrainConfig(minutes=0.01, validation_images=20)
+    path = tmp_path / "reference" / "digits-fvsbn"
+    trainer = new_trainer(path, DataView(dataset="digits"), "fvsbn", config, device="cpu")
+    trainer.fit()
+    how = "arstudio train --recipe quick --minutes 0.01"
+    new = build_curves.gather(tmp_path, kept)
+    row, = [r for r in new if r not in kept]
+    assert [r for r in new if r in kept] == kept
+    assert (row["model"], row["dataset"], row["levels"], row["height"], row["how"]) == ("fvsbn", "digits", 17, 8, how)
+    live = trainer.live
+    assert row["points"][-1] == pytest.approx([live.epoch, live.points[-1].seconds, live.best_nats], abs=0.06)
+    assert build_curves.gather(tmp_path / "gone", new) == new
 
 
 @pytest.mark.parametrize(("first", "words"), [(1e-4, "Expect about"), (1e6, "No run as short was measured.")])
