@@ -146,6 +146,7 @@ def try_compiled(descent: Descent, x: Tensor, y: Tensor | None, progress: Progre
     """
     limits = HALF if descent.half else COMPILED    # both ways are in bfloat16 then, and round at different places
     torch.compiler.reset()    # what another training of this process compiled
+    _gradients(descent, x, y)    # what a model keeps from its first step would make what was compiled before it out of date
     started = time.perf_counter()
     trial, trouble, loss = None, "", None
     try:

@@ -136,20 +136,22 @@ def test_the_compiled_loss_is_the_loss_with_the_same_random_numbers(model, setti
 
 def test_a_shorter_batch_waits_for_no_compiler(batch):
     way = descent("made", hidden=16)
-    graphs = []
+    graphs, calls = [], []
 
     def count(graph, _):
         graphs.append(graph)
-        return graph.forward
+        return lambda *given: calls.append(1) or graph(*given)
 
     found = try_compiled(way, batch, None, Progress(), backend=count)
     way.compiled = found.loss
     way.step(batch, None, 1e-3, 0)
     assert len(graphs) == 1
+    assert len(calls) == 5, "once to compile it, three times to measure it, and in the step"
     nats = way.gradients(batch[:5], None)
     way.compiled = None
     assert nats == pytest.approx(way.gradients(batch[:5], None))
     assert len(graphs) == 1
+    assert len(calls) == 5
 
 
 def test_a_compiler_that_raises_is_named_and_not_used(batch):
