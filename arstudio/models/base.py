@@ -132,7 +132,8 @@ class AutoregressiveModel(nn.Module):
     attends: ClassVar[bool] = False        # its layers call `attention.causal_attention`; see `attention_places`
     in_blocks: ClassVar[bool] = False      # its decoder has `look`: many pixels at once, with values guessed
     images_a_thread: int = 4     # drawing in blocks is faster on several threads where each has so many images
-    blocks_below: int = 10**9    # so many images or more are drawn as fast site by site (measured at `small`)
+    binary_below: int = 10**9    # so many binary images or more are drawn as fast site by site (measured at `small`)
+    wide: bool = False           # its products are so large that blocks pay however badly they are guessed
     lag: int = 0                 # columns by which each row must stay behind the one above in a wavefront; 0: it cannot be one
     wave_from: int = 1           # so many images or more are drawn faster by a wavefront than in blocks
     in_row_steps: ClassVar[bool] = False   # `row_steps` says what happens to a row in functions a device can record

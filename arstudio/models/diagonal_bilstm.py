@@ -156,7 +156,7 @@ class DiagonalBiLSTM(AutoregressiveModel):
 
     config: DiagonalBiLSTMConfig
     in_blocks = True
-    blocks_below = 32
+    binary_below = 32
 
     def __init__(self, spec: ImageSpec, config: DiagonalBiLSTMConfig, num_classes: int = 0, context: int = 0) -> None:
         super().__init__(spec, config, num_classes)

@@ -84,7 +84,7 @@ class EoNADE(Sitewise):
 
     config: EoNADEConfig
     in_blocks = True
-    blocks_below = 48
+    binary_below = 48
     any_order = True
 
     def __init__(self, spec: ImageSpec, config: EoNADEConfig, num_classes: int = 0) -> None:

@@ -210,12 +210,11 @@ class GatedPixelCNN(AutoregressiveModel):
     def images_a_thread(self) -> int:
         """A narrow network's products are short, and two threads soon wait for the interpreter's lock: measured on 2 cores
         with 48 and 128 channels."""
-        return 4 if self.config.channels >= WIDE else 16
+        return 4 if self.wide else 16
 
     @property
-    def blocks_below(self) -> int:
-        """Wide networks and binary images, whose guesses are mostly right, are faster in blocks however many there are."""
-        return 10**9 if self.config.channels >= WIDE or self.spec.levels == 2 else 12
+    def wide(self) -> bool:
+        return self.config.channels >= WIDE
 
     def decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:
         return GatedPixelCNNDecoder(self, batch, y)

@@ -144,6 +144,7 @@ class LMConv(AutoregressiveModel):
 
     config: LMConvConfig
     in_blocks = True
+    binary_below = 8
     any_order = True
 
     def __init__(self, spec: ImageSpec, config: LMConvConfig, num_classes: int = 0) -> None:

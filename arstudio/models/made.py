@@ -93,7 +93,7 @@ class MADE(Sitewise):
 
     config: MADEConfig
     in_blocks = True
-    blocks_below = 12
+    binary_below = 12
     any_order = True
 
     def __init__(self, spec: ImageSpec, config: MADEConfig, num_classes: int = 0) -> None:

@@ -71,7 +71,7 @@ class NADE(AutoregressiveModel):
 
     config: NADEConfig
     in_blocks = True
-    blocks_below = 12
+    binary_below = 12
 
     def __init__(self, spec: ImageSpec, config: NADEConfig, num_classes: int = 0) -> None:
         super().__init__(spec, config, num_classes)

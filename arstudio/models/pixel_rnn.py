@@ -84,7 +84,7 @@ class PixelRNN(AutoregressiveModel):
 
     config: PixelRNNConfig
     in_blocks = True
-    blocks_below = 16
+    binary_below = 16
 
     def __init__(self, spec: ImageSpec, config: PixelRNNConfig, num_classes: int = 0) -> None:
         super().__init__(spec, config, num_classes)

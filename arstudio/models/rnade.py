@@ -82,7 +82,7 @@ class RNADE(AutoregressiveModel):
 
     config: RNADEConfig
     in_blocks = True
-    blocks_below = 48
+    binary_below = 48
     likelihood: MixtureOfGaussians
 
     def __init__(self, spec: ImageSpec, config: RNADEConfig, num_classes: int = 0) -> None:
