@@ -8,6 +8,7 @@ import pytest
 import torch
 from tape import taped
 from torch.utils._pytree import tree_leaves
+from wandering import same, wander
 
 from arstudio.image import ImageSpec
 from arstudio.models.memory import out_of_memory
@@ -47,14 +48,6 @@ def looks(request, monkeypatch):
 def model(request, random_model):
     name, config, spec = request.param
     return random_model(name, spec, 3, gain=1.2, seed=3, **config)
-
-
-def same(one, other):
-    assert np.array_equal(one.values, other.values)
-    assert np.array_equal(one.origin, other.origin)
-    np.testing.assert_allclose(one.log_probs, other.log_probs, atol=1e-4)
-    np.testing.assert_allclose(one.entropies, other.entropies, atol=1e-4)
-    np.testing.assert_allclose(one.pmfs, other.pmfs, atol=1e-4)
 
 
 WAYS = [{}, {"guidance": 1.5, "temperature": 0.7}, {"top_k": 2, "top_p": 0.8}, {"temperature": 0.0}, {"temperature": 1e-6}]
@@ -114,26 +107,7 @@ def test_stopping_going_back_changing_and_drawing_anew_are_as_site_by_site(model
         Sampler(model, SampleSettings(seed=7, guidance=0.5), 3, y, x=x, known=known, method=method)
         for method in ("captured", "incremental")
     ]
-    rng = np.random.default_rng(spec.sites)
-    for _ in range(14):
-        until, index, what = int(rng.integers(1, spec.sites + 1)), int(rng.integers(3)), rng.choice(["back", "change", "anew"])
-        for sampler in pair:
-            sampler.run(until=until)
-        cursor = pair[0].trace.cursor
-        assert cursor == pair[1].trace.cursor
-        assert np.array_equal(*(sampler.trace.values[:, :cursor] for sampler in pair))
-        step = int(rng.integers(0, cursor))
-        value = (int(pair[0].trace.values[index, step]) + 1) % spec.levels
-        if what == "change" and known[pair[0].trace.site(step)[1:]]:
-            what = "back"
-        for sampler in pair:
-            if what == "back":
-                sampler.rewind(step)
-            elif what == "change":
-                sampler.change(index, step, value)
-            else:
-                sampler.redraw(step, seed=5)
-    same(*(sampler.run() for sampler in pair))
+    wander(pair, 14, known)
     assert pair[0].replays
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from wandering import wander
 
 from arstudio.image import ImageSpec
 from arstudio.sampling import Sampler, SampleSettings, choose, sample
@@ -52,27 +53,7 @@ def test_each_pixel_is_evaluated_once_a_colour_on_as_many_fronts_as_there_are(sp
 @pytest.mark.parametrize("spec", SPECS, ids=str)
 def test_going_back_changing_and_drawing_anew_give_what_site_by_site_drawing_gives(spec, random_model):
     model = random_model("pixelcnn", spec, gain=2.0, **CONFIGS[1])
-    ways = [Sampler(model, SampleSettings(seed=7), 3, method=method) for method in ("wavefront", "incremental")]
-    rng = np.random.default_rng(spec.sites)
-    for _ in range(12):
-        until, index, what = int(rng.integers(1, spec.sites + 1)), int(rng.integers(3)), rng.choice(["back", "change", "anew"])
-        for sampler in ways:
-            sampler.run(until=until)
-        cursor = min(sampler.trace.cursor for sampler in ways)
-        assert np.array_equal(*(sampler.trace.values[:, :cursor] for sampler in ways))
-        step = int(rng.integers(0, cursor))
-        value = (int(ways[0].trace.values[index, step]) + 1) % spec.levels
-        for sampler in ways:
-            if what == "back":
-                sampler.rewind(step)
-            elif what == "change":
-                sampler.change(index, step, value)
-            else:
-                sampler.redraw(step, seed=5)
-    drawn = [sampler.run() for sampler in ways]
-    assert np.array_equal(drawn[0].values, drawn[1].values)
-    assert np.array_equal(drawn[0].origin, drawn[1].origin)
-    np.testing.assert_allclose(drawn[0].log_probs, drawn[1].log_probs, atol=1e-4)
+    wander([Sampler(model, SampleSettings(seed=7), 3, method=method) for method in ("wavefront", "incremental")], rounds=12)
 
 
 def test_it_is_chosen_where_nothing_is_gained_by_guessing(random_model):
