@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from arstudio.gui import theme
+from arstudio.gui.widgets.keys import PRESS, plain
 
 K = QKeySequence.StandardKey
 
@@ -130,7 +131,7 @@ class KeysInControls(QObject):
     """Lets a control that has the focus keep the keys it needs, before single-key shortcuts see them: Space and Return
     press a button, arrows, Home and End move a slider, a tab bar or a list."""
 
-    PRESS = (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter)
+    PRESS = (Qt.Key.Key_Space, *PRESS)
     MOVE = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End)
 
     def guard(self, root: QWidget) -> None:
@@ -144,12 +145,13 @@ class KeysInControls(QObject):
         """Claim keys; Return presses a button as Space does."""
         if not isinstance(event, QKeyEvent):
             return False
-        plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
         button = isinstance(watched, QAbstractButton)
-        if event.type() == QEvent.Type.ShortcutOverride and plain and event.key() in (self.PRESS if button else self.MOVE):
+        if not plain(event):
+            return False
+        if event.type() == QEvent.Type.ShortcutOverride and event.key() in (self.PRESS if button else self.MOVE):
             event.accept()
             return True
-        if event.type() == QEvent.Type.KeyPress and button and plain and event.key() in self.PRESS[1:]:
+        if event.type() == QEvent.Type.KeyPress and button and event.key() in PRESS:
             watched.click()
             return True
         return False

@@ -151,6 +151,10 @@ def show_keys(window: QWidget, made: dict[str, QAction]) -> None:
         for spec in ACTIONS if spec.text and not made[spec.slot].shortcut().isEmpty()
     ]
     rows += [
+        ("Picture", window.tr("Choose a pixel"), window.tr("Up, Down, Return")),
+        ("Picture", window.tr("Then move on"), window.tr("Arrows, Home, End, PgUp, PgDown")),
+        ("Picture", window.tr("Arrows back to the playhead"), window.tr("Return, Esc")),
+        ("Canvas", window.tr("Move, use the tool"), window.tr("Arrows, Return")),
         ("Canvas", window.tr("Brush, line, rectangle, fill, picker"), "B, L, U, F, I"),
         ("Canvas", window.tr("Mask, hide a rectangle, eraser, keep, hint"), "M, R, E, K, H"),
         ("Canvas", window.tr("Swap ink"), "X"),

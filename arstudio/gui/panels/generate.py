@@ -17,7 +17,7 @@ from arstudio.gui.panels.generate_timeline import TimelineStrip
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.controls import EmptyState, Field, icon_button, label, section
 from arstudio.gui.widgets.picture_grid import FittingGrid
-from arstudio.gui.widgets.pixel_view import PixelView
+from arstudio.gui.widgets.pixel_picker import PixelPicker
 from arstudio.gui.widgets.side_by_side import Side, SideBySide
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class GeneratePanel(QWidget):
         self.studio = studio
         self.sides = SideBySide()
         self.sides.clicked.connect(self._clicked)
+        self.sides.walked.connect(self._walked)
+        self.sides.keys_changed.connect(self._say)
         self.sides.hovered.connect(self._hovered)
         self.sides.tapped.connect(studio.toggle)
         self.brush = PaintTool(studio, self.sides)
@@ -133,7 +135,7 @@ class GeneratePanel(QWidget):
             shortcut.activated.connect(act)
 
     @property
-    def view(self) -> PixelView:
+    def view(self) -> PixelPicker:
         """The large image that overlays and the Inspector speak of."""
         return self.sides.view
 
@@ -222,13 +224,19 @@ class GeneratePanel(QWidget):
 
     @Slot(int, int, int)
     def _clicked(self, side: int, row: int, column: int) -> None:
+        elsewhere = self._compared() and side != self.studio.comparison.focus
+        if not elsewhere and self.studio.selection is not None and self.studio.selection[1:] == (row, column):
+            self.studio.select(None)
+        else:
+            self._walked(side, row, column)
+
+    @Slot(int, int, int)
+    def _walked(self, side: int, row: int, column: int) -> None:
+        channel = self.studio.selection[0] if self.studio.selection else 0
         if self._compared() and side != self.studio.comparison.focus:
             self.studio.comparison.focus_on(side)
-            self.studio.select((0, row, column))
-            return
-        channel = self.studio.selection[0] if self.studio.selection else 0
-        same = self.studio.selection is not None and self.studio.selection[1:] == (row, column)
-        self.studio.select(None if same else (channel, row, column))
+            channel = 0
+        self.studio.select((channel, row, column))
 
     @Slot(int, int)
     def _hovered(self, row: int, column: int) -> None:
@@ -323,6 +331,10 @@ class GeneratePanel(QWidget):
 
     def _caption(self, position: int) -> str:
         trace, tree = self.studio.trace, self.studio.tree
+        if any(view.caret is not None for view in self.sides.views):
+            return self.tr("arrows choose a pixel · Esc gives them back to the playhead")
+        if any(view.framed for view in self.sides.views):
+            return self.tr("up, down or Return chooses a pixel · left and right move the playhead")
         if self._compared():
             return self.tr("one seed, in step · click a lane to inspect it")
         if self.brush.on:

@@ -14,7 +14,8 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QW
 from arstudio.gui.panels.inspect_reader import Reader
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.controls import Segmented, label
-from arstudio.gui.widgets.pixel_view import PixelView, same_image
+from arstudio.gui.widgets.pixel_picker import PixelPicker
+from arstudio.gui.widgets.pixel_view import same_image
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,11 +38,11 @@ class PastSection(QWidget):
         self._step: int | None = None
         self.pixel: tuple[int, int] | None = None
         self.value: float | None = None           # None: as it is
-        self.view = PixelView()
+        self.view = PixelPicker(self.tr("What is known at this moment"))
         self.view.setFixedHeight(168)
         self.view.setToolTip(self.tr("x<t: everything the model knows at this moment. Click a pixel to ask what if."))
-        self.view.setAccessibleName(self.tr("What is known at this moment"))
         self.view.clicked.connect(self._clicked)
+        self.view.walked.connect(self._clicked)
         self.words = label("", "small", wrap=True)
         self.channel = Segmented((("0", "R"), ("1", "G"), ("2", "B")))
         self.channel.chosen.connect(self._channel_chosen)

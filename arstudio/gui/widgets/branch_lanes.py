@@ -12,6 +12,7 @@ from PySide6.QtGui import QFont, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEve
 from PySide6.QtWidgets import QLineEdit, QScrollArea, QSizePolicy, QToolTip, QWidget
 
 from arstudio.gui import theme
+from arstudio.gui.widgets.keys import plain
 
 LANE = 20
 MOST_SHOWN = 4
@@ -148,7 +149,7 @@ class _Tree(QWidget):
     def event(self, event: QEvent) -> bool:
         """Up, Down and F2 belong to the branches while they have the focus; tooltips say what changed."""
         mine = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_F2)
-        if event.type() == QEvent.Type.ShortcutOverride and not event.modifiers() and event.key() in mine:
+        if event.type() == QEvent.Type.ShortcutOverride and plain(event) and event.key() in mine:
             event.accept()
             return True
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):

@@ -11,6 +11,7 @@ from PySide6.QtCore import QEvent, QLineF, QPointF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QEnterEvent,
+    QFocusEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -24,6 +25,8 @@ from PySide6.QtWidgets import QWidget
 
 from arstudio.gui import theme
 from arstudio.gui.widgets.gesture import DRAW, SIZED, TOOLS, TWO_ENDED, Gesture, Ink
+from arstudio.gui.widgets.keys import PRESS, STEPS, gone, plain
+from arstudio.gui.widgets.pixel_picker import BY_KEYS
 from arstudio.gui.widgets.sheet import Cell, Sheet, disc, outline
 from arstudio.gui.widgets.sheet_view import SheetView
 from arstudio.image import ImageSpec, is_hidden, to_display
@@ -74,7 +77,8 @@ class Canvas(SheetView):
         self._cell: Cell | None = None                # under the mouse, or the keyboard's
         self.setAccessibleName(self.tr("Canvas"))
         self.setAccessibleDescription(
-            self.tr("Arrow keys move, Return uses the tool; B, L, U, F, I, M, R, E and K choose it.")
+            self.tr("Arrows, Home, End, Page up and Page down move, Return uses the tool; B, L, U, F, I, M, R, E, K and H "
+                    "choose it.")
         )
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
@@ -304,35 +308,36 @@ class Canvas(SheetView):
             self.hovered.emit(*(cell if cell is not None and self._inside(cell) else (-1, -1)))
             self.update()
 
-    ARROWS = {
-        Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0),
-    }
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Who comes by keys sees where the tool stands."""
+        super().focusInEvent(event)
+        if event.reason() in BY_KEYS and self._sheet is not None:
+            self._point_at(self._cell or self._middle())
+
+    def _middle(self) -> Cell:
+        return self.spec.height // 2, self.spec.width // 2
 
     def event(self, event: QEvent) -> bool:
         """Keys the canvas uses itself are not the window's shortcuts while it has the focus."""
-        if event.type() == QEvent.Type.ShortcutOverride and not event.modifiers() and (
-            event.key() in (*self.ARROWS, Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        ):
+        if event.type() == QEvent.Type.ShortcutOverride and plain(event) and event.key() in (*STEPS, *PRESS, Qt.Key.Key_Space):
             event.accept()
             return True
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Space pans; arrows move the footprint; Return uses the tool (twice for lines and rectangles)."""
+        """Space pans; the keys of STEPS move the footprint; Return uses the tool (twice for lines and rectangles)."""
         key = event.key()
-        if self._sheet is None or event.modifiers():
+        if self._sheet is None or not plain(event):
             super().keyPressEvent(event)
         elif key == Qt.Key.Key_Space:
             if not event.isAutoRepeat():
                 self._space = True
                 self.setCursor(Qt.CursorShape.OpenHandCursor)
-        elif key in self.ARROWS:
-            at, step = self._cell or (self.spec.height // 2, self.spec.width // 2), self.ARROWS[key]
-            row = min(max(at[0] + step[0], 0), self.spec.height - 1)
-            self._point_at((row, min(max(at[1] + step[1], 0), self.spec.width - 1)))
+        elif key in STEPS:
+            self._point_at(gone(key, self._cell or self._middle(), self.spec.height, self.spec.width))
             if self._gesture is not None:
                 self._drag(self._cell)
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._cell is not None:
+        elif key in PRESS and self._cell is not None:
             if self._gesture is None:
                 self._press(self._cell, False)
                 if self.tool in TWO_ENDED:

@@ -10,9 +10,9 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent,
 from PySide6.QtWidgets import QColorDialog, QFrame, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from arstudio.gui import theme
-from arstudio.gui.widgets.canvas import Canvas
 from arstudio.gui.widgets.controls import label
 from arstudio.gui.widgets.gesture import Ink
+from arstudio.gui.widgets.keys import PRESS, STEPS, plain
 from arstudio.image import ImageSpec, is_hidden, quantise, to_display
 
 _HUES = ((0, 0), (0, 200), (28, 220), (50, 220), (120, 170), (180, 180), (215, 200), (275, 160), (325, 160))
@@ -217,18 +217,17 @@ class SwatchGrid(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrows and Return."""
-        steps = Canvas.ARROWS
-        if event.key() in steps:
-            down, across = steps[event.key()]
+        if event.key() in STEPS:
+            down, across = STEPS[event.key()]
             self._go(self._at[0] + down, self._at[1] + across)
-        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+        elif event.key() in (*PRESS, Qt.Key.Key_Space):
             self.chosen.emit(self._rows[self._at[0]][self._at[1]])
         else:
             super().keyPressEvent(event)
 
     def event(self, event: QEvent) -> bool:
         """Every plain key is the popup's."""
-        if event.type() == QEvent.Type.ShortcutOverride and not event.modifiers():
+        if event.type() == QEvent.Type.ShortcutOverride and plain(event):
             event.accept()
             return True
         return super().event(event)

@@ -12,6 +12,7 @@ from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent,
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from arstudio.gui import theme
+from arstudio.gui.widgets.keys import plain
 from arstudio.gui.widgets.pixel_view import pixels, same_image, to_qimage
 from arstudio.image import ImageSpec
 
@@ -104,7 +105,7 @@ class PictureGrid(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """Arrows and Return are not the window's shortcuts while the grid has the focus."""
-        if event.type() == QEvent.Type.ShortcutOverride and not event.modifiers() and event.key() in KEYS:
+        if event.type() == QEvent.Type.ShortcutOverride and plain(event) and event.key() in KEYS:
             event.accept()
             return True
         return super().event(event)
@@ -113,7 +114,7 @@ class PictureGrid(QWidget):
         """Move; Return takes."""
         rows = {Qt.Key.Key_Up: -self.columns(), Qt.Key.Key_Down: self.columns()}
         step = STEPS.get(event.key(), rows.get(event.key()))
-        if not self.count() or event.modifiers():
+        if not self.count() or not plain(event):
             super().keyPressEvent(event)
         elif step is not None:
             place = self.current + step if self.current is not None else 0

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QVBoxLayout, QWi
 
 from arstudio.gui.widgets.controls import label
 from arstudio.gui.widgets.hand import Hand
-from arstudio.gui.widgets.pixel_view import PixelView
+from arstudio.gui.widgets.pixel_picker import PixelPicker
 from arstudio.image import ImageSpec
 
 if TYPE_CHECKING:
@@ -35,9 +35,12 @@ class Side:
 
 
 class SideBySide(QWidget):
-    """`clicked(side, row, column)`, `hovered(row, column)`, (−1, −1) when the mouse left; `tapped`: see `Hand`."""
+    """`clicked(side, row, column)`, `hovered(row, column)`, (−1, −1) when the mouse left; `tapped`: see `Hand`;
+    `walked(side, row, column)` and `keys_changed`: see `PixelPicker`."""
 
     clicked = Signal(int, int, int)
+    walked = Signal(int, int, int)
+    keys_changed = Signal()
     hovered = Signal(int, int)
     tapped = Signal()
 
@@ -45,7 +48,7 @@ class SideBySide(QWidget):
         super().__init__()
         self.current = 0
         self.count = 1
-        self.views: list[PixelView] = []
+        self.views: list[PixelPicker] = []
         self.heads: list[QVBoxLayout] = []
         self._titles, self._figures, self._cells, self._bars = [], [], [], []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -60,11 +63,13 @@ class SideBySide(QWidget):
         self._arrange(1)
 
     def _add_cell(self, index: int) -> None:
-        cell, view = QWidget(self), PixelView()
+        cell, view = QWidget(self), PixelPicker(self.tr("Image"))
         view.zoomable = view.align_top = view.align_left = True
         view.stand_on("stage")
         view.clicked.connect(lambda row, column: self.clicked.emit(index, row, column))
+        view.walked.connect(lambda row, column: self.walked.emit(index, row, column))
         view.hovered.connect(self.hovered)
+        view.keys_changed.connect(self.keys_changed)
         Hand(view).tapped.connect(self.tapped)
         title, figures = label("", "strong"), label("", "small")
         for words in (title, figures):
@@ -91,7 +96,7 @@ class SideBySide(QWidget):
         self._bars.append(bar)
 
     @property
-    def view(self) -> PixelView:
+    def view(self) -> PixelPicker:
         """The current side's image."""
         return self.views[self.current]
 
@@ -122,9 +127,7 @@ class SideBySide(QWidget):
         """Titles, figures and the bar of the one in focus."""
         alone = len(sides) == 1
         for i, side in enumerate(sides):
-            name = side.title or self.tr("Image")
-            if name != self.views[i].accessibleName():
-                self.views[i].setAccessibleName(name)
+            self.views[i].call(side.title or self.tr("Image"))
             self._titles[i].setVisible(not alone and bool(side.title))
             self._titles[i].setText(side.title)
             self._bars[i].setVisible(not alone)
