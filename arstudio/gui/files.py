@@ -65,8 +65,7 @@ class Files(QObject):
             self.window.show_train()
             self.window.train.bottom.follow(path)
         else:
-            self.studio.open_model(path)
-            self.window.show_generate()
+            self.studio.open_model(path, turn=True)
         recent = [str(path), *[p for p in self.recent() if p != str(path)]]
         QSettings().setValue("recent", recent[:10])
 

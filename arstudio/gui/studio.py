@@ -72,9 +72,12 @@ class Studio(Futures):
 
     # -- model ----------------------------------------------------------------------------------------------
 
-    def open_model(self, which: str | Path, *, draw: bool = True, recipe: Recipe | None = None) -> None:
+    def open_model(
+        self, which: str | Path, *, draw: bool = True, recipe: Recipe | None = None, turn: bool = False
+    ) -> None:
         """Load a bundled name, model file or run directory in the background; nothing is lost if that fails.
-        `draw` False leaves what is shown on the stage; a recipe is drawn with its own settings."""
+        `draw` False leaves what is shown on the stage; a recipe is drawn with its own settings; `turn` to Generate once it is
+        open."""
         try:
             card = read_card(find_model(which))
         except (ModelFileError, OSError) as error:
@@ -86,7 +89,7 @@ class Studio(Futures):
         def load(progress: TaskProgress) -> Any:
             from arstudio.models import load_model
 
-            return number, draw, recipe, *load_model(card.path)
+            return number, draw, recipe, turn, *load_model(card.path)
 
         self.model_loading.emit(card.title)
         self.status.emit(f"Opening {card.title}", None)
@@ -102,7 +105,7 @@ class Studio(Futures):
 
     @Slot(object)
     def _model_loaded(self, result: Any) -> None:
-        number, draw, recipe, model, card = result
+        number, draw, recipe, turn, model, card = result
         if number != self._opened:    # another was asked for meanwhile
             return
         self._loading = None
@@ -112,9 +115,13 @@ class Studio(Futures):
         self.use_model(model, card, draw=draw and recipe is None)
         if recipe is not None:
             self.draw_recipe(recipe)
+        if turn:
+            self.tab_requested.emit("generate")
 
     @Slot(str, str)
     def _model_failed(self, sentence: str, _trace: str) -> None:
+        if self.sender() is not self._loading:    # another was asked for meanwhile
+            return
         self._loading = None
         self.status.emit("", None)
         self.message.emit("error", sentence)
@@ -187,13 +194,14 @@ class Studio(Futures):
         name, path = str(info.get("model", "")), str(info.get("path", ""))
         try:
             recipe = recipe_of(info)
-            if self.model is not None and self.card.name == name and path == str(self.card.path or ""):
-                self.draw_recipe(recipe)
-            else:
-                self.open_model(path if path and Path(path).exists() else name, recipe=recipe)
         except SettingsError as error:
             self.message.emit("error", str(error))
-        self.tab_requested.emit("generate")
+            return
+        if self.model is not None and self.card.name == name and path == str(self.card.path or ""):
+            self.draw_recipe(recipe)
+            self.tab_requested.emit("generate")
+        else:
+            self.open_model(path if path and Path(path).exists() else name, recipe=recipe, turn=True)
 
     def draw_recipe(self, recipe: Recipe) -> None:
         """Draw a recipe from the current model, and let the toolbar show its settings."""

@@ -133,6 +133,45 @@ def test_the_model_can_be_saved_and_opened_again(qtbot, window, studio, tmp_path
     assert str(path) in window.files.recent()
 
 
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def without_a_tensor(path):
+    """As another program might write it: the card can be read, the weights do not fit the model."""
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    with safe_open(path, "np") as file:
+        names, facts = list(file.keys()), file.metadata()
+        save_file({name: file.get_tensor(name) for name in names[1:]}, path, facts)
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_text("# notes"), cut, without_a_tensor], ids=["text", "cut", "lacks"])
+def test_a_model_file_that_cannot_be_opened_leaves_everybody_where_they_are(qtbot, window, studio, messages, tmp_path, spoil):
+    from arstudio.gui.exporting import model_bytes
+
+    path, model = tmp_path / "mine.safetensors", studio.model
+    path.write_bytes(model_bytes(studio))
+    spoil(path)
+    window.show_complete()
+    qtbot.waitUntil(lambda: window.complete.canvas.sheet is not None, timeout=10_000)
+    sheet = window.complete.canvas.sheet
+    messages.clear()
+    window.files.open_path(path)
+    qtbot.waitUntil(lambda: bool(messages) and not studio.loading, timeout=10_000)
+    assert window.job == "complete"
+    assert [kind for kind, _ in messages] == ["error"]
+    assert "mine.safetensors" in messages[0][1]
+    assert window.notice.text.text() == messages[0][1]
+    assert window.notice.isVisible()
+    assert (studio.model, window.complete.canvas.sheet) == (model, sheet)
+    path.write_bytes(model_bytes(studio))
+    window.files.open_path(path)
+    qtbot.waitUntil(lambda: window.job == "generate", timeout=10_000)
+    assert studio.card.name == "mine"
+
+
 def test_dropping_a_picture_opens_it_in_complete(window, studio, tmp_path):
     from arstudio.image import to_pil
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
@@ -141,13 +140,9 @@ class LibraryPanel(QWidget):
             second = f"{run.record.get('status', '')}" + (f" · {best:.2f} bits/dim" if best else "")
             row = LibraryRow(run.path.name, second, None, "run")
             row.setCheckable(False)
-            row.clicked.connect(lambda _=False, path=run.path: self._open_run(path))
+            row.clicked.connect(lambda _=False, path=run.path: self.studio.open_model(path, turn=True))
             self._run_box.addWidget(row)
         self._order_stops()
-
-    def _open_run(self, path: Path) -> None:
-        self.studio.open_model(path)
-        self.studio.tab_requested.emit("generate")
 
     @Slot()
     def _mark_model(self) -> None:

@@ -117,8 +117,7 @@ class TrainRuns(RunTable):
     @Slot(object)
     def open_run(self, path: Path) -> None:
         """Draw with a run's best weights in Generate."""
-        self.studio.open_model(path)
-        self.studio.tab_requested.emit("generate")
+        self.studio.open_model(path, turn=True)
 
     @Slot(object)
     def _open_folder(self, path: Path) -> None:
