@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QByteArray, QObject, QSettings, Qt
+from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, QTimer, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QSizePolicy, QStackedWidget, QWidget
 
@@ -11,13 +11,20 @@ LOW = 140    # height of the dock below the stage, where its page can do with th
 
 
 class Docks(QObject):
-    """Three docks of a window. Inspector and Timeline are stacks with a page for each job, in the order of the tabs."""
+    """Three docks of a window. Inspector and Timeline are stacks with a page for each job, in the order of the tabs.
+
+    What stands below the stage may need more height than it was given, for branches say. It takes it, and gives it back when
+    it needs less again; `_given` is the height that a person or the window chose.
+    """
 
     def __init__(self, window: QMainWindow, library: QWidget, menu: QMenu) -> None:
         super().__init__(window)
         self.window = window
         self.side, self.bottom = QStackedWidget(), QStackedWidget()
         self.by_name: dict[str, QDockWidget] = {}
+        self._given = LOW
+        self._needs_changed = QTimer(self, singleShot=True, interval=0)    # when all layouts know of it
+        self._needs_changed.timeout.connect(self._give_back)
         self._places = (
             ("library", self.tr("Library"), library, Qt.DockWidgetArea.LeftDockWidgetArea, 200),
             ("inspector", self.tr("Inspector"), self.side, Qt.DockWidgetArea.RightDockWidgetArea, 240),
@@ -31,6 +38,7 @@ class Docks(QObject):
             window.addDockWidget(area, dock)
             self.by_name[name] = dock
             menu.addAction(dock.toggleViewAction())
+        self.by_name["timeline"].installEventFilter(self)
         window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         self.arrange()
@@ -42,16 +50,13 @@ class Docks(QObject):
 
     def show_page(self, index: int, title: str) -> None:
         """Turn to the pages of a job; `title` heads the dock below the stage."""
-        dock, full = self.by_name["timeline"], self.bottom.height() <= self.bottom.minimumSizeHint().height()
         if index < self.side.count():
             self.side.setCurrentIndex(index)
             for i in range(self.bottom.count()):    # how high it has to be is the affair of the page in sight
                 policy = QSizePolicy.Policy.Preferred if i == index else QSizePolicy.Policy.Ignored
                 self.bottom.widget(i).setSizePolicy(QSizePolicy.Policy.Preferred, policy)
             self.bottom.setCurrentIndex(index)
-        dock.setWindowTitle(title)
-        if full and not dock.isFloating():    # it was so high only because the page before needed it
-            self.give_way()
+        self.by_name["timeline"].setWindowTitle(title)
 
     def arrange(self) -> None:
         """Widths and heights that leave the stage most of the window."""
@@ -71,7 +76,24 @@ class Docks(QObject):
 
     def give_way(self) -> None:
         """As low below the stage as the page there can be, where the stage needs the room."""
+        self._given = LOW
         self.window.resizeDocks([self.by_name["timeline"]], [LOW], Qt.Orientation.Vertical)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """What stands below the stage has another height, or needs another."""
+        dock = self.by_name["timeline"]
+        if event.type() == QEvent.Type.Resize and event.size().height() != event.oldSize().height():
+            if dock.height() > dock.minimumSizeHint().height() and not dock.isFloating():
+                self._given = dock.height()
+        elif event.type() == QEvent.Type.LayoutRequest:
+            self._needs_changed.start()
+        return super().eventFilter(watched, event)
+
+    @Slot()
+    def _give_back(self) -> None:
+        dock = self.by_name["timeline"]
+        if dock.height() > max(self._given, dock.minimumSizeHint().height()) and not dock.isFloating():
+            self.window.resizeDocks([dock], [self._given], Qt.Orientation.Vertical)
 
     def reset(self) -> None:
         """All docks shown, where they were at first."""
@@ -89,6 +111,7 @@ class Docks(QObject):
         settings.setValue("layout/geometry", self.window.saveGeometry())
         settings.setValue("layout/size", self.window.size())
         settings.setValue("layout/state", self.window.saveState(LAYOUT_VERSION))
+        settings.setValue("layout/low", min(self._given, self.by_name["timeline"].height()))
 
     def restore(self) -> None:
         """As they were left; a window that would lie off every screen is brought back."""
@@ -97,6 +120,8 @@ class Docks(QObject):
             return
         self.window.restoreGeometry(settings.value("layout/geometry", QByteArray()))
         self.window.restoreState(settings.value("layout/state", QByteArray()), LAYOUT_VERSION)
+        if low := settings.value("layout/low", 0, int):    # branches that took more are gone
+            self.window.resizeDocks([self.by_name["timeline"]], [low], Qt.Orientation.Vertical)
         left = settings.value("layout/size", self.window.size())
         if self.window.width() < left.width() or self.window.height() < left.height():    # the screen is smaller than it was
             self.arrange()

@@ -59,6 +59,52 @@ def test_after_a_presentation_the_docks_and_tabs_are_as_wide_as_before(qtbot, wi
         assert not [button for button in window.tabs.findChildren(QToolButton) if button.isVisible()]
 
 
+def branches(qtbot, studio):
+    """Three branches of the drawing."""
+    for step in (10, 20, 30):
+        studio.branch(step, int((studio.trace.values[0, step] + 1) % 17))
+        qtbot.waitUntil(lambda: studio.trace.complete and not studio.drawing and not studio.playing, timeout=20_000)
+    assert len(studio.tree.branches()) == 4
+
+
+@pytest.mark.parametrize("given", [150, 300])
+def test_the_timeline_gives_back_what_branches_took_and_no_more(qtbot, window, drawn, given):
+    dock, button = window.docks.by_name["timeline"], window.generate_panel.draw_button
+    window.resizeDocks([dock], [given], Qt.Orientation.Vertical)
+    qtbot.waitUntil(lambda: dock.height() == given)
+    for through_a_presentation in (False, True):
+        branches(qtbot, drawn)
+        qtbot.waitUntil(lambda: dock.height() == max(given, dock.minimumSizeHint().height()))
+        assert (dock.height() > given) == (given == 150), "in the small one branches need more"
+        if through_a_presentation:
+            window.present()
+            qtbot.waitUntil(lambda: not window.menuBar().isVisible())
+            window.present()
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: len(drawn.tree.branches()) == 1, timeout=20_000)
+        qtbot.waitUntil(lambda: dock.height() == given)
+        qtbot.waitUntil(lambda: drawn.trace.complete and not drawn.drawing and not drawn.playing, timeout=20_000)
+
+
+def test_the_room_of_branches_is_not_taken_again_after_a_restart(qtbot, window, drawn, studio):
+    from arstudio.gui.main_window import MainWindow
+    from arstudio.gui.studio import Studio
+
+    dock = window.docks.by_name["timeline"]
+    window.resizeDocks([dock], [150], Qt.Orientation.Vertical)
+    qtbot.waitUntil(lambda: dock.height() == 150)
+    branches(qtbot, drawn)
+    qtbot.waitUntil(lambda: dock.height() > 150)
+    window.close()
+    QSettings().setValue("layout/size", QSize(0, 0))    # whatever screen this is: docks are not arranged anew
+    again = MainWindow(Studio())
+    qtbot.addWidget(again)
+    with qtbot.waitExposed(again):
+        again.show()
+    qtbot.waitUntil(lambda: again.docks.by_name["timeline"].height() == 150)
+    again.close()
+
+
 def test_docks_from_a_larger_screen_are_arranged_anew(qtbot, window):
     timeline = window.docks.by_name["timeline"]
     window.resizeDocks([timeline], [320], Qt.Orientation.Vertical)
