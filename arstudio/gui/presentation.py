@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 TYPE = 1.4          # times the usual size of letters
 INSPECTOR = 0.3    # share of the window's width
+READ = 8000        # ms until the way out is known
 
 
 class Presentation(QObject):
@@ -28,6 +29,8 @@ class Presentation(QObject):
         self._sizes: dict[str, QSize] = {}
         self._later = QTimer(self, singleShot=True, interval=0)    # letters of another size move docks once more
         self._later.timeout.connect(self._restore_sizes)
+        self._read = QTimer(self, singleShot=True, interval=READ)
+        self._read.timeout.connect(window.toolbar.words.clear)
 
     def toggle(self) -> None:
         """On or off."""
@@ -51,13 +54,15 @@ class Presentation(QObject):
             docks[name].setTitleBarWidget(QWidget())
         theme.set_type_size(TYPE)
         window.inspector.area.verticalScrollBar().setValue(0)
-        window.studio.message.emit("info", self.tr("Esc or F5 ends the presentation."))
+        window.notice.hide()    # who turns to the presentation has read it
+        window.toolbar.words.setText(self.tr("Esc or F5 ends the presentation"))    # where it covers nothing
+        self._read.start()
         window.resizeDocks([docks["inspector"]], [int(window.width() * INSPECTOR)], Qt.Orientation.Horizontal)
 
     def _leave(self) -> None:
         window, docks = self.window, self.window.docks.by_name
         theme.set_type_size(1.0)
-        window.notice.hide()
+        window.toolbar.words.clear()
         for name in ("inspector", "timeline"):
             docks[name].setTitleBarWidget(None)
         for part in self._hidden:

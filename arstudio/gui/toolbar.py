@@ -7,6 +7,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
+    QHBoxLayout,
     QLineEdit,
     QMenu,
     QSizePolicy,
@@ -101,8 +102,11 @@ class Toolbar(QToolBar):
         self.advanced.changed.connect(self.redraw_wanted)
         self.addWidget(self.advanced)
 
-        self.space = QWidget()
+        self.space, self.words = QWidget(), label("", "dim")
         self.space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        QHBoxLayout(self.space).addWidget(self.words)
         self.addWidget(self.space)
 
         self.transport: dict[str, QToolButton] = {}

@@ -115,13 +115,14 @@ def test_presentation_mode_leaves_stage_inspector_and_transport_and_gives_all_ba
     before, size = shown(), theme.px(20)
     assert all(before.values())
     qtbot.keyClick(window, Qt.Key.Key_F5)
-    assert window.notice.isVisible()
-    assert "Esc" in window.notice.text.text(), "a person must know the way out"
+    assert "Esc" in window.toolbar.words.text(), "a person must know the way out"
+    assert not window.notice.isVisible(), "but not over the pictures"
     qtbot.waitUntil(lambda: {name for name, there in shown().items() if there} == {"inspector", "timeline", "play", "stage"})
     assert theme.px(20) > size
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: shown() == before)
     assert theme.px(20) == size
+    assert not window.toolbar.words.text()
 
 
 def test_the_card_covers_what_costs_least_and_of_equals_the_nearest():

@@ -1,5 +1,7 @@
 """Where there is little room, or letters are large, nothing is cut off, and what made room gives it back."""
 
+from dataclasses import replace
+
 import pytest
 from PySide6.QtCore import QSettings, QSize, Qt
 from PySide6.QtWidgets import QToolButton
@@ -26,6 +28,37 @@ def test_presentation_mode_says_which_model_draws(presented):
     assert presented.toolbar.model.isVisible()
     assert presented.studio.card.title in presented.toolbar.model.text()
     assert not presented.toolbar.temperature.isVisible()
+
+
+def test_the_way_out_of_a_presentation_covers_nothing_and_is_read_as_a_whole(qtbot, presented):
+    words = presented.toolbar.words
+    assert words.isVisible()
+    assert words.fontMetrics().horizontalAdvance(words.text()) <= words.width()
+    assert not presented.notice.isVisible()
+    presented.presentation._read.setInterval(1)
+    qtbot.waitUntil(lambda: not words.text())
+
+
+def test_four_lanes_can_be_told_apart_and_read_in_letters_of_any_size(qtbot, presented, studio):
+    studio.compare(True)
+    for lanes in (2, 3, 4):
+        qtbot.waitUntil(lambda: studio.comparison.ready and not studio.drawing, timeout=20_000)
+        if lanes < 4:
+            studio.comparison.add()
+    heads = presented.generate_panel.heads[:4]
+    qtbot.waitUntil(lambda: all(head.isVisible() for head in heads))
+    card = studio.comparison.lanes[3].card
+    named = replace(card, facts=replace(card.facts, dataset="drawings-of-my-neighbourhood-in-winter"))
+    studio.comparison.change(3, card=named, model=studio.model)
+    qtbot.waitUntil(lambda: not studio.drawing and "winter" in heads[3].model.toolTip(), timeout=20_000)
+    data = heads[3].model.text().splitlines()[1]
+    assert data.startswith("draw")
+    assert data.endswith("ter")
+    assert "…" in data
+    for head in heads:
+        spin = head.temperature
+        needed = spin.fontMetrics().horizontalAdvance(spin.text())
+        assert spin.lineEdit().width() >= needed
 
 
 def test_the_brush_shows_its_width_in_letters_of_any_size(presented):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
@@ -101,9 +101,9 @@ class LaneHead(QWidget):
     def _fit(self) -> None:
         """Words as the width allows: the model's name above its data where lanes are narrow; in the narrowest the sampler is
         left to the toolbar's advanced settings."""
-        narrow, two_lines = self.width() < 150, self.width() < theme.px(250)
+        narrow, two_lines = self.width() < theme.px(150), self.width() < theme.px(250)
         self.method.setVisible(not narrow)
-        self.temperature.setFixedWidth(36 if self.width() < 190 else 46)
+        self.temperature.setFixedWidth(theme.px(36 if self.width() < theme.px(190) else 46))
         place, other = (self.below, self.top) if narrow else (self.top, self.below)
         if other.indexOf(self.cross) >= 0:
             other.removeWidget(self.cross)
@@ -115,13 +115,19 @@ class LaneHead(QWidget):
         metrics, room = QFontMetrics(self.model.font()), self.width()
         room -= 0 if narrow else self.cross.width() + self.top.spacing()
         if two_lines:
-            (title, data), elide = self._names, Qt.TextElideMode.ElideRight
+            (title, data), elide = self._names, Qt.TextElideMode.ElideMiddle
             lines = metrics.elidedText(title, elide, room - 14), metrics.elidedText(data, elide, room - 30)
             self.model.setText("\n".join(lines))
         else:
-            self.model.setText(metrics.elidedText(" · ".join(self._names), Qt.TextElideMode.ElideRight, max(room - 36, 20)))
+            self.model.setText(metrics.elidedText(" · ".join(self._names), Qt.TextElideMode.ElideMiddle, max(room - 36, 20)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Fit the words again."""
         super().resizeEvent(event)
         self._fit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Larger letters need more room."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange) and any(self._names):
+            self._fit()

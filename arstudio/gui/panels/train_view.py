@@ -17,6 +17,7 @@ from arstudio.image import ImageError, ImageSpec
 from arstudio.training.runs import Run
 
 LOW = 270            # below this height, the film makes room for the curves
+SPACE = 12           # between the film's heading and what is said of it
 
 
 class RunView(QWidget):
@@ -48,7 +49,7 @@ class RunView(QWidget):
         top.addWidget(self.heading)
         top.addStretch(1)
         top.addWidget(self.unit)
-        strip.setSpacing(12)
+        strip.setSpacing(SPACE)
         self.film_heading = section(self.tr("The same seed, as it learns"))
         strip.addWidget(self.film_heading)
         strip.addWidget(self.film_note, 1)
@@ -150,7 +151,8 @@ class RunView(QWidget):
         return QSize(420, 180)
 
     def _show_note(self) -> None:
-        self.film_note.setVisible(self.session is None and self.width() > 600 and self.height() >= LOW)
+        needed = self.film_heading.sizeHint().width() + SPACE + self.film_note.sizeHint().width()
+        self.film_note.setVisible(self.session is None and self.width() >= needed and self.height() >= LOW)
 
     def resizeEvent(self, event: object) -> None:
         """More rows of samples where there is room, none where there is too little."""

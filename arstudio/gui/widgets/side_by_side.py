@@ -57,6 +57,7 @@ class SideBySide(QWidget):
         self._grid.setSpacing(GAP)
         self._columns = 0
         self._words: tuple = ()    # as they stand, once something was shown
+        self._named: list[str] = []   # the titles, whole
         self._said: list[str] = []    # the lines of figures, whole
         for index in range(MOST):
             self._add_cell(index)
@@ -106,7 +107,7 @@ class SideBySide(QWidget):
 
     def title_of(self, side: int) -> str:
         """The title above an image."""
-        return self._titles[side].text()
+        return self._named[side]
 
     def show_sides(self, sides: list[Side], current: int) -> None:
         """Show one to four images; the current one answers to overlays and marks."""
@@ -129,17 +130,20 @@ class SideBySide(QWidget):
         for i, side in enumerate(sides):
             self.views[i].call(side.title or self.tr("Image"))
             self._titles[i].setVisible(not alone and bool(side.title))
-            self._titles[i].setText(side.title)
+            self._titles[i].setToolTip(side.title)
             self._bars[i].setVisible(not alone)
             _restyle(self._bars[i], "inFocus" if i == current else "")
             _restyle(self._titles[i], "strong" if i == current else "dim")
             self._figures[i].setVisible(not alone)
-        self._said = [side.figures for side in sides]
-        self._fit_figures()
+        self._named, self._said = [side.title for side in sides], [side.figures for side in sides]
+        self._fit_words()
 
-    def _fit_figures(self) -> None:
-        """In one line each, or all of them broken at the same place, so that the images stand on one level."""
+    def _fit_words(self) -> None:
+        """Titles without their middle where they are long. Figures in one line each, or all of them broken at the same place,
+        so that the images stand on one level."""
         wide = self.width() / self._columns - GAP
+        for shown, title in zip(self._titles, self._named, strict=False):
+            shown.setText(shown.fontMetrics().elidedText(title, Qt.TextElideMode.ElideMiddle, int(wide)))
         metrics = self._figures[0].fontMetrics()
         broken = any(metrics.horizontalAdvance(figures) > wide for figures in self._said)
         for shown, figures in zip(self._figures, self._said, strict=False):
@@ -181,13 +185,13 @@ class SideBySide(QWidget):
         super().resizeEvent(event)
         if self._best_columns(self.count) != self._columns:
             self._arrange(self.count)
-        self._fit_figures()
+        self._fit_words()
 
     def changeEvent(self, event: QEvent) -> None:
         """Another font needs other room."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange) and self._columns:
-            self._fit_figures()
+            self._fit_words()
 
     def sizeHint(self) -> QSize:
         """Room for a picture that can be read."""
