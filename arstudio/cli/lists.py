@@ -42,6 +42,8 @@ def models(
     if architecture:
         _explain(architecture, dataset, levels, json)
         return
+    if (dataset, levels) != ("digits", -1):
+        raise UsageSentence("--dataset and --levels go with an architecture, such as arstudio models made --levels 2.")
     cards = bundled_models()
     if json:
         show({"bundled": [_bundled(card) for card in cards], "architectures": [_architecture(e) for e in MODELS.values()]})
@@ -86,14 +88,14 @@ def _architecture(entry: ModelEntry) -> dict[str, Any]:
 
 def _explain(name: str, dataset: str, levels: int, json: bool) -> None:
     from arstudio.data import bundled
+    from arstudio.data.views import check_levels
     from arstudio.models import MODELS, make_config, preset_settings
     from arstudio.models.base import ConfigError
 
-    spec = next((info.spec for info in bundled() if info.name == dataset), None)
-    if spec is None:
+    info = next((info for info in bundled() if info.name == dataset), None)
+    if info is None:
         raise UsageSentence(f"There is no bundled dataset {dataset!r}; see `arstudio datasets`.")
-    if levels >= 0:
-        spec = dataclasses.replace(spec, levels=levels)
+    spec = dataclasses.replace(info.spec, levels=check_levels(info, None if levels == -1 else levels))
     make_config(name, {})    # says which models there are
     entry, sizes = MODELS[name], []
     for preset, changes in entry.config.presets.items():

@@ -14,7 +14,7 @@ from arstudio.data.folder import load_arrays, load_folder, own_card, own_dataset
 from arstudio.data.idx import idx_files, is_idx, read_idx_folder, read_idx_images
 from arstudio.data.mapped import cache_root, empty
 from arstudio.data.sheet import read_sheet
-from arstudio.data.views import SPLITS, DatasetError, DatasetInfo, ImageDataset, Split, batches, view
+from arstudio.data.views import SPLITS, DatasetError, DatasetInfo, ImageDataset, Split, batches, check_size, view
 from arstudio.image import CROPS, ImageSpec
 from arstudio.progress import Progress
 from arstudio.resources import resource
@@ -108,6 +108,7 @@ def _load(
 ) -> ImageDataset:
     if crop not in CROPS:
         raise DatasetError(f"crop is {', '.join(list(CROPS)[:-1])} or {list(CROPS)[-1]}, not {crop!r}.")
+    check_size(cell)
     if grey:
         colours = load(name_or_path, size=size, seed=seed, cell=cell, crop=crop, progress=progress)
         return seen_as(colours, levels=levels, binarise=binarise, seed=seed, grey=True)

@@ -103,14 +103,7 @@ def view(
     levels: None native, 0 continuous (uniform dequantisation, Uria et al. 2013), 2 binary (`binarise_how` is
     "static" or "threshold"), else equal-width bins. Raises DatasetError for a view finer or larger.
     """
-    native = info.spec
-    levels = native.levels if levels is None else levels
-    if not isinstance(levels, int) or isinstance(levels, bool) or levels < 0 or levels == 1:
-        raise DatasetError(f"The number of levels is 0 (continuous) or 2 to {native.levels}, not {levels!r}.")
-    if levels > native.levels:
-        raise DatasetError(
-            f"{info.title} has {native.levels} levels; it can be viewed at fewer, not at {levels}."
-        )
+    native, levels = info.spec, check_levels(info, levels)
     if binarise_how not in ("static", "threshold"):
         raise DatasetError(f"Binarisation is 'static' or 'threshold', not {binarise_how!r}.")
     if not isinstance(seed, int) or seed < 0:
@@ -149,6 +142,18 @@ def view(
         protocol += f", area average of {native.height}×{native.width} to {height}×{width}"
     spec = replace(native, height=height, width=width, levels=levels)
     return ImageDataset(info, spec, seen, protocol, notes)
+
+
+def check_levels(info: DatasetInfo, levels: int | None) -> int:
+    """The number of levels that images can be viewed at, None for their own. Raises DatasetError."""
+    native = info.spec.levels
+    if levels is None:
+        return native
+    if not isinstance(levels, int) or isinstance(levels, bool) or levels < 0 or levels == 1:
+        raise DatasetError(f"The number of levels is 0 (continuous) or 2 to {native}, not {levels!r}.")
+    if levels > native:
+        raise DatasetError(f"{info.title} has {native} levels; it can be viewed at fewer, not at {levels}.")
+    return levels
 
 
 def check_size(size: tuple[int, int] | int | None) -> tuple[int, int] | None:

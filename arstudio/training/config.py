@@ -11,7 +11,7 @@ from arstudio.training.runs import RunError
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """How to train. Exactly one of `minutes` and `epochs` is the budget;
-    `patience` epochs without progress end it (0: never)."""
+    `patience` epochs without progress end it (0: never). Raises RunError naming a value that cannot be."""
 
     minutes: float = 0.0
     epochs: float = 0.0
@@ -31,12 +31,15 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if (self.minutes > 0) == (self.epochs > 0):
             raise RunError("Give the run one budget: minutes or epochs, more than 0.")
+        if not 0 < self.learning_rate < math.inf:
+            raise RunError(f"learning_rate must be above 0 and finite, not {self.learning_rate}.")
         lows = {
-            "minutes": 0, "epochs": 0, "batch": 1, "learning_rate": 0, "warmup": 0, "final_share": 0,
-            "clip": 0, "weight_decay": 0, "autosave": 0, "patience": 0, "validation_images": 1, "samples": 1,
+            "minutes": 0, "epochs": 0, "batch": 1, "warmup": 0, "final_share": 0, "clip": 0, "weight_decay": 0, "autosave": 0,
+            "patience": 0, "validation_images": 1, "samples": 1,
         }
         for name, low in lows.items():
-            if not low <= getattr(self, name) < math.inf:
-                raise RunError(f"{name} must be at least {low}, not {getattr(self, name)}.")
+            value = getattr(self, name)
+            if not low <= value < math.inf:
+                raise RunError(f"{name} must be {'finite' if value == math.inf else f'at least {low}'}, not {value}.")
         if not 0 <= self.ema < 1:
             raise RunError(f"ema must be in [0, 1), not {self.ema}.")

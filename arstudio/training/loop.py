@@ -347,7 +347,7 @@ class Trainer:
             self._wishes.get()(progress)
 
     def _change_rate(self, rate: float, progress: Progress) -> None:
-        self.rate_scale = rate / self.config.learning_rate if self.config.learning_rate else self.rate_scale
+        self.rate_scale = rate / self.config.learning_rate
         self._note(f"The learning rate was set to {rate:.3g} at step {self.live.step}.")
         progress.publish(self.live)
 

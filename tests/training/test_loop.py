@@ -416,7 +416,7 @@ def test_a_share_of_images_is_shown_without_its_class(begin, share):
 
 
 def test_no_progress_for_patience_epochs_ends_the_run(begin):
-    trainer = begin(epochs=50, learning_rate=0, patience=3)
+    trainer = begin(epochs=50, learning_rate=1e-300, patience=3)
     outcome = trainer.fit()
     assert outcome.status == "early"
     assert outcome.sentence.startswith("Stopped early: no progress for 3 epochs; best validation ")
@@ -450,7 +450,7 @@ def test_time_asleep_takes_nothing_from_the_budget(begin, monkeypatch):
 
 
 def test_a_run_without_improvements_saves_by_time(begin, monkeypatch):
-    now, saved, trainer = [0.0], [], begin(epochs=0, minutes=1, learning_rate=0, autosave=5.0)
+    now, saved, trainer = [0.0], [], begin(epochs=0, minutes=1, learning_rate=1e-300, autosave=5.0)
     step, put = trainer._step, trainer.store.put
 
     def second(x, y):
@@ -520,10 +520,10 @@ BUDGETS = [
     ({}, "Give the run one budget"), ({"minutes": 1, "epochs": 1}, "Give the run one budget"),
     ({"epochs": -1}, "Give the run one budget"), ({"minutes": math.nan}, "Give the run one budget"),
     ({"minutes": -1, "epochs": 2}, "minutes must be at least 0, not -1"),
-    ({"minutes": math.inf}, "minutes must be at least 0, not inf"),
+    ({"minutes": math.inf}, "minutes must be finite, not inf"),
     ({"epochs": 1, "batch": 0}, "batch must be at least 1, not 0"),
-    ({"epochs": 1, "learning_rate": -1}, "learning_rate must be at least 0, not -1"),
-    ({"epochs": 1, "learning_rate": math.nan}, "learning_rate must be at least 0, not nan"),
+    *(({"epochs": 1, "learning_rate": rate}, f"learning_rate must be above 0 and finite, not {rate}")
+      for rate in (0, -1, math.nan, math.inf)),
     ({"epochs": 1, "ema": 1}, r"ema must be in \[0, 1\), not 1"),
     ({"epochs": 1, "patience": -1}, "patience must be at least 0, not -1"),
     ({"epochs": 1, "validation_images": 0}, "validation_images must be at least 1, not 0"),
