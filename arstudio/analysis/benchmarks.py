@@ -114,8 +114,8 @@ def bench_sampling(
     affordable: float = AFFORDABLE,
     progress: Progress | None = None,
 ) -> SamplingBenchmark:
-    """Measure drawing `batches` images at once; see the module docstring. Raises Cancelled if stopped, SettingsError
-    for a method that does not exist.
+    """Measure drawing `batches` images at once; see the module docstring. Publishes the figures of the repeats so far, without
+    peaks. Raises Cancelled if stopped, SettingsError for a method that does not exist.
 
     `affordable` is how many seconds naive drawing may take for one batch size, all repeats together.
     """
@@ -124,6 +124,18 @@ def bench_sampling(
     twin = model.frozen()
     work = [_Work(model, twin, batch, method, affordable, repeats) for batch in batches]
     matrix: list[float] = []
+    multiply_adds, processors = _multiply_adds(twin), os.cpu_count() or 1
+    busy = before > 0.25 * processors
+
+    def so_far(repeats: int) -> SamplingBenchmark:
+        flops = statistics.median(matrix)
+        return SamplingBenchmark(
+            name, model.name, model.spec, model.num_parameters, multiply_adds, flops / 1e9, str(model.device), machine(),
+            torch.get_num_threads(), processors, before, _load(), busy, repeats, torch.__version__,
+            _protocol(name, model, repeats, flops, before, processors, busy),
+            tuple(w.figures(multiply_adds, flops) for w in work),
+        )
+
     total, done = sum(w.cost for w in work) * repeats, 0.0
     for repeat in range(repeats):
         for w in work:
@@ -132,30 +144,10 @@ def bench_sampling(
             matrix.append(_matrix_flops(model.device))
             w.measure(repeat, progress)
             done += w.cost
-    flops = statistics.median(matrix)
-    multiply_adds = _multiply_adds(twin)
-    rows = tuple(w.figures(multiply_adds, flops) for w in work)
-    processors, after = os.cpu_count() or 1, _load()
-    busy = before > 0.25 * processors
-    return SamplingBenchmark(
-        name,
-        model.name,
-        model.spec,
-        model.num_parameters,
-        multiply_adds,
-        flops / 1e9,
-        str(model.device),
-        machine(),
-        torch.get_num_threads(),
-        processors,
-        before,
-        after,
-        busy,
-        repeats,
-        torch.__version__,
-        _protocol(name, model, repeats, flops, before, processors, busy),
-        rows,
-    )
+        progress.publish(so_far(repeat + 1))
+    for w in work:
+        w.measure_peak()
+    return so_far(repeats)
 
 
 class _Work:
@@ -181,6 +173,7 @@ class _Work:
         self.passes: list[float] = []
         self.naive: list[float] = []
         self.cache_bytes = 0
+        self.peak_bytes: int | None = None
         self.identical: bool | None = None
         warm_up = Sampler(model, SampleSettings(), batch, self.y, method=method)
         self.choice = warm_up.choice
@@ -230,12 +223,12 @@ class _Work:
 
         return _timed(work, self.model.device)[0]
 
-    def _peak(self) -> int | None:
+    def measure_peak(self) -> None:
         """Bytes that one more drawing adds at its highest."""
         before = _high_water(self.model.device, reset=True)
         Sampler(self.model, SampleSettings(seed=0), self.batch, self.y, method=self.method).run()
         after = _high_water(self.model.device)
-        return None if before is None or after is None else max(0, after - before)
+        self.peak_bytes = None if before is None or after is None else max(0, after - before)
 
     def figures(self, multiply_adds: int, flops: float) -> BatchFigures:
         """Medians in seconds and their ratios; `flops` is the machine's measured matrix throughput a second."""
@@ -258,7 +251,7 @@ class _Work:
             seconds / floor if floor else None,    # a histogram multiplies nothing
             statistics.median(self.decoded),
             self.cache_bytes,
-            self._peak(),
+            self.peak_bytes,
             self.identical,
         )
 

@@ -77,7 +77,7 @@ def score(
 
     `exact` is left out where a model of one order has no exact way, and `particles` where the model has an exact way for
     every mask. `bound` asks for `at_most`, which takes as long again; with moves there is none.
-    Raises ImageError, SettingsError or SpecMismatch with one sentence, Cancelled if stopped.
+    Publishes the rows so far. Raises ImageError, SettingsError or SpecMismatch with one sentence, Cancelled if stopped.
     """
     progress, rows = progress or Progress(), []
     spec = model.spec
@@ -94,6 +94,7 @@ def score(
         progress.report(done / len(jobs), f"{mask}, {method}{f' {n}' if n else ''}")
         particles = ParticleSettings(particles=n or 2, repeats=repeats, moves=moves)
         rows.append(_row(model, x, y, mask, known[mask], method, particles, bound, seed, progress))
+        progress.publish(list(rows))
     progress.report(1.0, f"{len(jobs)} rows")
     return rows
 

@@ -48,7 +48,8 @@ class Iterations:
 def bench_jacobi(
     sides: tuple[int, ...] = SIDES, *, seconds: float = 60.0, images: int = 16, progress: Progress | None = None,
 ) -> list[Iterations]:
-    """Train and draw at each size, see the module docstring. Raises DatasetError, Cancelled if stopped."""
+    """Train and draw at each size, see the module docstring. Publishes the sizes so far. Raises DatasetError, Cancelled if
+    stopped."""
     progress, rows = progress or Progress(), []
     for i, side in enumerate(sides):
         progress.report(i / len(sides), f"{side}×{side}")
@@ -61,6 +62,7 @@ def bench_jacobi(
             model, _ = load_model(Path(place) / "run" / "best.safetensors")
         counts, same = count_iterations(model, images, Muted(progress))
         rows.append(Iterations(side, model.spec.sites, trainer.live.seconds, trainer.live.best_nats, counts, same))
+        progress.publish(list(rows))
     return rows
 
 

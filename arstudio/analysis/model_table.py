@@ -11,16 +11,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from arstudio.progress import Progress
+
+LOOK = 0.2    # seconds between two looks whether somebody wants it stopped
 
 
 @dataclass(frozen=True)
@@ -98,23 +103,60 @@ def measure_all(
 ) -> list[Row]:
     """Measure every job, `workers` at a time, each in a fresh process -> rows in the order of the jobs.
 
-    `done` is told each row as it comes. Raises Cancelled if stopped; rows under way are abandoned.
+    `done` is told each row as it comes. Raises Cancelled if stopped, what `measure` raises, and ChildProcessError where a
+    process is killed; rows under way are abandoned.
     """
-    progress, jobs = progress or Progress(), list(jobs)
+    progress, waiting = progress or Progress(), list(enumerate(jobs))
+    total, spawn = len(waiting), get_context("spawn")
     rows: dict[int, Row] = {}
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        waiting: dict[Future[Row], int] = {pool.submit(measure, job): i for i, job in enumerate(jobs)}
-        try:
-            for future in as_completed(waiting):
-                row = rows[waiting[future]] = future.result()
-                progress.check()
-                progress.report(len(rows) / len(jobs), f"{row.title} on {row.job.dataset}: {row.nats:.2f} nats")
+    running: dict[Connection, tuple[int, BaseProcess]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                i, job = waiting.pop(0)
+                here, there = spawn.Pipe(duplex=False)
+                process = spawn.Process(target=_send_row, args=(there, job), daemon=True)
+                process.start()
+                there.close()
+                running[here] = i, process
+            for here in wait(list(running), timeout=LOOK):
+                i, process = running.pop(here)
+                row = rows[i] = _received(here)
+                process.join()
                 if done is not None:
                     done(row)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return [rows[i] for i in range(len(jobs))]
+                progress.report(len(rows) / total, f"{row.title} on {row.job.dataset}: {row.nats:.2f} nats")
+            progress.check()
+    finally:
+        for _, process in running.values():
+            process.terminate()
+            process.join()
+    return [rows[i] for i in range(total)]
+
+
+def _send_row(there: Connection, job: Job) -> None:
+    """In a process of its own: send the row of a job, or the error that it ended in."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)    # who waits for the row answers Ctrl-C
+    try:
+        there.send(measure(job))
+    except Exception as error:
+        error.add_note(traceback.format_exc())
+        there.send(error)
+
+
+def _received(here: Connection) -> Row:
+    """The row that a process sent. Raises the error it sent instead, ChildProcessError if it sent nothing."""
+    try:
+        found = here.recv()
+    except EOFError:
+        raise ChildProcessError(
+            "A process that trained was killed, perhaps for lack of memory; try fewer --workers or a smaller --preset."
+        ) from None
+    finally:
+        here.close()
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -33,7 +33,7 @@ def bench_systems(
 ) -> list[SystemSpeed]:
     """Measure the systems `names`, all of them by default, with weights from seed 0, at `preset` for images of `spec`.
 
-    Raises ConfigError for a system or preset that does not exist, Cancelled if stopped.
+    Publishes the systems so far. Raises ConfigError for a system or preset that does not exist, Cancelled if stopped.
     """
     progress, names, rows = progress or Progress(), list(names) or list(MODELS), []
     for i, name in enumerate(names):
@@ -47,6 +47,7 @@ def bench_systems(
             progress=Muted(progress),
         )
         rows.append(SystemSpeed(model.title, figures, tuple(limit(row, spec.sites) for row in figures.rows)))
+        progress.publish(list(rows))
     return rows
 
 

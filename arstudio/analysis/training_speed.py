@@ -67,33 +67,39 @@ def bench_training(
     *, channels: tuple[int, ...] = (32, 64), batch: int = 32, side: int = 28, levels: int = 2, repeats: int = 7,
     dilations: tuple[int, ...] = DILATIONS, device: str = "cpu", progress: Progress | None = None,
 ) -> TrainingBenchmark:
-    """Time steps of networks of these widths on random images; see the module docstring. Raises Cancelled if stopped,
-    RunError for a batch or device that cannot be."""
+    """Time steps of networks of these widths on random images; see the module docstring. Publishes the figures of the
+    repeats so far. Raises Cancelled if stopped, RunError for a batch or device that cannot be."""
     progress = progress or Progress()
     threads.use_all()
     memory.reuse()
     place, spec = pick_device(device), ImageSpec(1, side, side, levels)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     work = [_Contest(spec, width, batch, dilations, place) for width in channels]
+
+    def so_far(repeats: int) -> TrainingBenchmark:
+        protocol = (
+            f"Gated PixelCNN, {len(dilations)} layers, ours and plain with dilations {','.join(map(str, dilations))}, {HEAD} "
+            f"features before the output, {spec}, batches of {batch}, float32, {place}, {torch.get_num_threads()} threads, "
+            f"torch {torch.__version__}, medians of {repeats} interleaved repeats in one process, load average {load:.1f} "
+            "before. Plain: the paper in masked convolutions with our weights. Public: the arrangement of much public code. "
+            "Both with Adam as torch has it, without clipping or average. Ours: the step of `arstudio train`, with both."
+        )
+        return TrainingBenchmark(
+            spec, batch, len(dilations), repeats, str(place), machine(), torch.get_num_threads(), load, torch.__version__,
+            protocol, tuple(row for contest in work for row in contest.figures()),
+        )
+
     try:
         for repeat in range(-2, repeats):    # two to warm up
             for contest in work:
                 progress.check()
                 progress.report((repeat + 2) / (repeats + 2), f"{contest.channels} channels")
                 contest.measure(keep=repeat >= 0)
+            if repeat >= 0:
+                progress.publish(so_far(repeat + 1))
     finally:
         memory.give_back()
-    protocol = (
-        f"Gated PixelCNN, {len(dilations)} layers, ours and plain with dilations {','.join(map(str, dilations))}, {HEAD} "
-        f"features before the output, {spec}, batches of {batch}, float32, {place}, {torch.get_num_threads()} threads, torch "
-        f"{torch.__version__}, medians of {repeats} interleaved repeats in one process, load average {load:.1f} before. Plain: "
-        "the paper in masked convolutions with our weights. Public: the arrangement of much public code. Both with Adam as "
-        "torch has it, without clipping or average. Ours: the step of `arstudio train`, with both."
-    )
-    return TrainingBenchmark(
-        spec, batch, len(dilations), repeats, str(place), machine(), torch.get_num_threads(), load, torch.__version__, protocol,
-        tuple(row for contest in work for row in contest.figures()),
-    )
+    return so_far(repeats)
 
 
 class _Contest:

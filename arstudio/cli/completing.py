@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arstudio.cli.console import Bar, UsageSentence, class_index, open_model, show, to_json
+from arstudio.cli.console import Bar, UsageSentence, class_index, destination_folder, folder_made, open_model, show, to_json
 from arstudio.cli.options import Class, Device, Fit, Guidance, Json, Model, Picture, Seed, Temperature, TopK, TopP
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def complete(
         typer.Option(metavar="PICTURE", help="How bright the hidden part is about; needs particles."),
     ] = None,
     certainty: Annotated[
-        float, typer.Option(help="How certain --about is: 0 says nothing, 0.9 nearly this level.")
+        float, typer.Option(min=0, max=1, help="How certain --about is: 0 says nothing, 0.9 nearly this level.")
     ] = 0.5,
     count: Annotated[int, typer.Option(help="How many completions.")] = 8,
     seed: Seed = 0,
@@ -83,6 +83,7 @@ def complete(
     """
     if out is None:
         raise UsageSentence("Say which folder the completions go to, such as --out completions.")
+    destination_folder(out)
     from arstudio.image import load_levels
     from arstudio.models.modelfile import write_atomically
     from arstudio.sampling import SampleSettings
@@ -102,15 +103,15 @@ def complete(
         network, x, ~hidden, count, settings, class_index(card, class_), method=method, particles=population,
         evidence=told, seconds=seconds,
     )
-    out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     with Bar() as bar:
         sampler.run(bar)
     result = sampler.finish()
     taken = time.perf_counter() - started
     info = drawing_info(card.name, sampler) | {"kind": "completion", "image": str(image), "mask": mask} | _found(result, hidden)
-    summary = info | _write(out, info, x, hidden, result, spec) | {"seconds": taken}
-    write_atomically(out / "summary.json", to_json(summary).encode())
+    with folder_made(out):
+        summary = info | _write(out, info, x, hidden, result, spec) | {"seconds": taken}
+        write_atomically(out / "summary.json", to_json(summary).encode())
     if json:
         show(summary)
     else:

@@ -13,8 +13,10 @@ import math
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from arstudio.models.modelfile import ModelCard
 
 STOPPED = 130
+Found = TypeVar("Found")
 _ERRORS = {
     "arstudio.image": ("ImageError",),
     "arstudio.data.views": ("DatasetError",),
@@ -134,7 +137,9 @@ def tables() -> Console:
 
 
 class Bar(Progress):
-    """A progress bar on stderr while a terminal is watching; silent otherwise."""
+    """A progress bar on stderr while a terminal is watching; silent otherwise. `partial` is the newest partial result."""
+
+    partial: Any = None
 
     def __enter__(self) -> Bar:
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -164,6 +169,10 @@ class Bar(Progress):
         else:
             self._bar.update(self._task, total=1.0, completed=fraction, description=text)
 
+    def publish(self, partial: Any) -> None:
+        """See `Progress`."""
+        self.partial = partial
+
 
 class StoppableBar(Bar):
     """A bar under which Ctrl-C asks the work to stop at the next safe place; a second Ctrl-C stops at
@@ -190,6 +199,24 @@ class StoppableBar(Bar):
         os.write(
             2, b"Stopping at the next safe place; Ctrl-C again stops at once.\n"
         )  # safe inside a handler
+
+
+def measured(work: Callable[[Progress], Found]) -> tuple[Found, bool]:
+    """What work under a bar found, and whether Ctrl-C stopped it: then that is what it had published. Raises Cancelled or
+    KeyboardInterrupt where that was nothing yet."""
+    with Bar() as bar:
+        try:
+            return work(bar), False
+        except (Cancelled, KeyboardInterrupt):
+            if bar.partial is None:
+                raise
+            return bar.partial, True
+
+
+def leave_stopped(kept: str) -> NoReturn:
+    """End a command that Ctrl-C stopped, saying what it was that could be kept."""
+    say(f"Stopped by Ctrl-C; {kept}.")
+    raise typer.Exit(STOPPED)
 
 
 def open_model(which: str, device: str = "cpu") -> tuple[AutoregressiveModel, ModelCard]:
@@ -219,6 +246,29 @@ def class_index(card: ModelCard, text: str | None) -> int | None:
         return int(text)
     listing = ", ".join(name if name == str(i) else f"{name} ({i})" for i, name in enumerate(names))
     raise ConfigError(f"There is no class {text!r}; {card.name} knows {listing} and none.")
+
+
+def destination_folder(path: Path) -> None:
+    """Check before long work that a folder is there or can be made, and written into; makes nothing. Raises OSError."""
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise FileExistsError(errno.EEXIST, "File exists", str(there))
+    if not os.access(there, os.W_OK):
+        raise PermissionError(errno.EACCES, f"The folder {there} is read-only, so nothing can be written into {path}")
+
+
+@contextmanager
+def folder_made(path: Path) -> Iterator[None]:
+    """The folder, made where it is not there; what was made goes again if nothing came into it."""
+    made = [place for place in (path, *path.parents) if not place.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):    # that some of it was written
+            for place in made:
+                place.rmdir()
+        raise
 
 
 def destination(path: Path, suffix: str) -> None:

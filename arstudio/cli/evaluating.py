@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from arstudio.cli.console import Bar, UsageSentence, destination, open_model, say, show
+from arstudio.cli.console import UsageSentence, destination, leave_stopped, measured, open_model, say, show
 from arstudio.cli.likelihood import likelihood, origin_of, view_for
 from arstudio.cli.options import TOP_SEED, Device, Json, Model
 
@@ -109,11 +109,10 @@ def completion(
     x = chosen.x[:limit]
     wanted = [mask.strip() for mask in masks.split(",") if mask.strip()]
     started = time.perf_counter()
-    with Bar() as bar:
-        rows = score(
-            network, x, chosen.y[:limit] if given else None, wanted, curve=curve, repeats=repeats, moves=moves,
-            methods=names, bound=bound, seed=seed, progress=bar,
-        )
+    rows, stopped = measured(lambda bar: score(
+        network, x, chosen.y[:limit] if given else None, wanted, curve=curve, repeats=repeats, moves=moves,
+        methods=names, bound=bound, seed=seed, progress=bar,
+    ))
     if not rows:
         raise UsageSentence(f"{card.name} has none of the ways {methods} for these masks; add clamp.")
     of = "given the class" if given else "class left out" if network.num_classes else "no classes"
@@ -131,6 +130,8 @@ def completion(
         print(f"{as_markdown(rows)}\n\nProtocol: {protocol}.")
     for note in data.notes:
         say(note)
+    if stopped:
+        leave_stopped(f"rows measured until then: {len(rows)}")
 
 
 def _numbers(text: str) -> list[int]:

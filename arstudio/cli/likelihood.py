@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arstudio.cli.console import Bar, UsageSentence, open_model, say, show
+from arstudio.cli.console import UsageSentence, leave_stopped, measured, open_model, say, show
 from arstudio.cli.options import Device, Json, Model
 
 if TYPE_CHECKING:
@@ -72,12 +72,13 @@ def likelihood(
     x = chosen.x[:limit or len(chosen)]
     given = classes and network.num_classes > 0
     started = time.perf_counter()
-    with Bar() as bar:
-        y = chosen.y[:len(x)] if given else None
-        figure = measure(network, x, y, batch=batch, progress=bar, native=data.info.spec.levels, orders=ways)
+    y = chosen.y[:len(x)] if given else None
+    figure, stopped = measured(
+        lambda bar: measure(network, x, y, batch=batch, progress=bar, native=data.info.spec.levels, orders=ways)
+    )
     seconds = time.perf_counter() - started
     of = "p(x | class)" if given else "p(x), class left out" if network.num_classes else "p(x)"
-    protocol = _protocol(data, split, len(x), of, orders if ways else 0)
+    protocol = _protocol(data, split, figure.images, of, orders if ways else 0)
     if json:
         show(
             {
@@ -107,6 +108,8 @@ def likelihood(
         print(f"Protocol: {protocol}.")
     for note in data.notes:
         say(note)
+    if stopped:
+        leave_stopped(f"images measured until then: {figure.images} of {len(x)}")
 
 
 def _protocol(data: ImageDataset, split: str, count: int, of: str, orders: int) -> str:

@@ -9,19 +9,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arstudio.cli.console import Bar, UsageSentence, open_model, say, show, tables
+from arstudio.cli.console import (
+    UsageSentence,
+    destination,
+    destination_folder,
+    folder_made,
+    leave_stopped,
+    measured,
+    open_model,
+    say,
+    show,
+    tables,
+)
 from arstudio.cli.options import TOP_SEED, Device, Json, Method
 
 if TYPE_CHECKING:
     from arstudio.analysis.benchmarks import SamplingBenchmark
     from arstudio.analysis.jacobi_bench import Iterations
     from arstudio.analysis.model_table import Row
+    from arstudio.analysis.training_speed import TrainingBenchmark
     from arstudio.image import ImageSpec
+    from arstudio.progress import Progress
 
 bench = typer.Typer(rich_markup_mode="rich")
 
 Batch = Annotated[str, typer.Option(metavar="N,N,…", help="How many images are drawn at once.")]
 Repeats = Annotated[int, typer.Option(min=1, help="Interleaved repeats; medians are reported.")]
+WEEK = 7 * 86_400
 
 
 def demo(
@@ -120,8 +134,9 @@ def sampling(
         name = card.name
     else:
         network, name = reference_network().to(pick_device(device)), "reference network"
-    with Bar() as bar:
-        result = bench_sampling(network, name, batches=sizes, method=method, repeats=repeats, progress=bar)
+    result, stopped = measured(
+        lambda bar: bench_sampling(network, name, batches=sizes, method=method, repeats=repeats, progress=bar)
+    )
     if json:
         show(result)
     else:
@@ -129,6 +144,8 @@ def sampling(
     if any(row.identical is False for row in result.rows):
         say(f"Naive and {method} sampling gave different pixels: a bug, please report it with this output.")
         raise typer.Exit(1)
+    if stopped:
+        leave_stopped(f"repeats measured until then: {result.repeats} of {repeats}, without the peak of memory")
 
 
 @bench.command()
@@ -161,12 +178,15 @@ def systems(
 
     sizes, spec = _sizes(batch), _image(image)
     names = [part.strip() for part in model.split(",") if part.strip()]
-    with Bar() as bar:
-        rows = bench_systems(spec, names, preset=preset, batches=sizes, method=method, repeats=repeats, progress=bar)
+    rows, stopped = measured(
+        lambda bar: bench_systems(spec, names, preset=preset, batches=sizes, method=method, repeats=repeats, progress=bar)
+    )
     if json:
         show({"image": spec, "preset": preset, "rows": rows})
     else:
         print(f"{spec}, preset {preset}\n\n{as_markdown(rows)}\n\n{rows[0].figures.protocol}")
+    if stopped:
+        leave_stopped(f"systems measured until then: {len(rows)}")
 
 
 @bench.command()
@@ -175,7 +195,7 @@ def jacobi(
         Path | None, typer.Option("--out", metavar="DIR", help="Also write iterations.png and iterations.json here.")
     ] = None,
     sides: Annotated[str, typer.Option(metavar="N,N,…", help="Sizes of the images, up to 28.")] = "7,14,21,28",
-    seconds: Annotated[float, typer.Option(min=1, help="Processor seconds of training a size.")] = 60,
+    seconds: Annotated[float, typer.Option(min=1, max=WEEK, help="Processor seconds of training a size.")] = 60,
     images: Annotated[int, typer.Option(min=1, help="Images drawn at each size.")] = 16,
     json: Json = False,
 ) -> None:
@@ -195,13 +215,15 @@ def jacobi(
     from arstudio.sampling.export import png_bytes
 
     sizes = _numbers(sides, "--sides takes whole numbers with commas, such as 7,14,28")
-    with Bar() as bar:
-        rows = bench_jacobi(sizes, seconds=seconds, images=images, progress=bar)
+    if out_dir is not None:
+        destination_folder(out_dir)
+    rows, stopped = measured(lambda bar: bench_jacobi(sizes, seconds=seconds, images=images, progress=bar))
     figures = [{**asdict(row), "mean": row.mean, "most": max(row.iterations)} for row in rows]
     if out_dir is not None:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        write_atomically(out_dir / "iterations.json", dumps({"rows": figures}, indent=1).encode())
-        write_atomically(out_dir / "iterations.png", png_bytes(plot(rows)))
+        picture = png_bytes(plot(rows))
+        with folder_made(out_dir):
+            write_atomically(out_dir / "iterations.json", dumps({"rows": figures}, indent=1).encode())
+            write_atomically(out_dir / "iterations.png", picture)
     if json:
         show({"rows": figures})
     else:
@@ -209,6 +231,8 @@ def jacobi(
     if not all(row.identical for row in rows):
         say("Jacobi and site-by-site sampling gave different pixels: a bug, please report it with this output.")
         raise typer.Exit(1)
+    if stopped:
+        leave_stopped(f"sizes measured until then: {len(rows)} of {len(sizes)}")
 
 
 @bench.command()
@@ -237,13 +261,18 @@ def training(
     widths, spec = _numbers(channels, "--channels takes whole numbers with commas, such as 32,64"), _image(image)
     if spec.channels != 1 or spec.height != spec.width or spec.levels == 0:
         raise UsageSentence("--image takes square images of one colour and some levels here, such as 28x28:2.")
-    with Bar() as bar:
-        result = bench_training(
-            channels=widths, batch=batch, side=spec.height, levels=spec.levels, repeats=repeats, device=device, progress=bar
-        )
+    result, stopped = measured(lambda bar: bench_training(
+        channels=widths, batch=batch, side=spec.height, levels=spec.levels, repeats=repeats, device=device, progress=bar
+    ))
     if json:
         show(result)
-        return
+    else:
+        _print_steps(result)
+    if stopped:
+        leave_stopped(f"repeats measured until then: {result.repeats} of {repeats}")
+
+
+def _print_steps(result: TrainingBenchmark) -> None:
     from rich.table import Table
 
     table = Table("Channels", "Network", "Parameters", "Seconds", "Images/s", "Times ours", box=None, header_style="bold")
@@ -275,7 +304,7 @@ def models(
     model: Annotated[
         str, typer.Option(metavar="NAME,NAME,…", help="Architectures; all of them by default.")
     ] = "",
-    seconds: Annotated[float, typer.Option(min=1, help="Processor seconds of training a row.")] = 120,
+    seconds: Annotated[float, typer.Option(min=1, max=WEEK, help="Processor seconds of training a row.")] = 120,
     preset: Annotated[str, typer.Option(metavar="small|medium|paper", help="Size of every model.")] = "small",
     test_images: Annotated[int, typer.Option(min=0, help="Images to test on; 0 for the whole test split.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Rows measured at once, each on one core.")] = 1,
@@ -300,15 +329,18 @@ def models(
         arstudio bench models --keep table.json --json
     """
     from arstudio.analysis.model_table import Job, as_markdown, measure_all, read_rows, write_rows
-    from arstudio.models import MODELS
-    from arstudio.models.base import ConfigError
+    from arstudio.models import MODELS, make_config
 
     names = [part.strip() for part in model.split(",") if part.strip()] or list(MODELS)
-    unknown = [name for name in names if name not in MODELS]
-    if unknown:
-        raise ConfigError(f"There is no model {unknown[0]!r}; the models are {', '.join(sorted(MODELS))}.")
+    for name in names:
+        make_config(name, {})    # says which models there are
     views = _views(dataset)
-    kept = read_rows(keep) if keep else []
+    if keep:
+        destination(keep, ".json")
+    try:
+        kept = read_rows(keep) if keep else []
+    except (ValueError, KeyError, TypeError):
+        raise UsageSentence(f"{keep} holds no rows of this benchmark, and is left as it is; give another name.") from None
     there = {(row.job.model, row.job.dataset, row.job.levels) for row in kept}
     jobs = [
         Job(name, data, levels, seconds, preset, seed=seed, test_images=test_images)
@@ -316,18 +348,24 @@ def models(
     ]
     rows = list(kept)
 
-    def done(row: Row) -> None:
-        rows.append(row)
-        if keep:
-            write_rows(keep, rows)
+    def work(bar: Progress) -> list[Row]:
+        def done(row: Row) -> None:
+            rows.append(row)
+            if keep:
+                write_rows(keep, rows)
+            bar.publish(rows)
 
-    with Bar() as bar:
         measure_all(jobs, workers=workers, done=done, progress=bar)
+        return rows
+
+    rows, stopped = measured(work)
     if json:
         show({"rows": rows})
     else:
         for data, levels in views:
             print(f"{data}, {levels} levels\n\n{as_markdown(rows, data)}\n")
+    if stopped:
+        leave_stopped(f"rows measured until then: {len(rows)}")
 
 
 def _views(text: str) -> list[tuple[str, int]]:

@@ -83,8 +83,9 @@ class GuiBench:
     load_average: float
 
 
-def measure(repeats: int = 5, part: str = "") -> GuiBench | dict[str, Any]:
-    """Run everything, in about two minutes on an idle machine, or one of `_PARTS`, whose figures come as they are."""
+def measure(repeats: int = 5, part: str = "", found: dict[str, Any] | None = None) -> GuiBench | dict[str, Any]:
+    """Run everything, in about five minutes on an idle machine, or one of `_PARTS`, whose figures come as they are. `found`
+    takes each part as it is done."""
     # what only this function needs stays out of the children's way
     import statistics
     import tempfile
@@ -104,7 +105,9 @@ def measure(repeats: int = 5, part: str = "") -> GuiBench | dict[str, Any]:
     for _ in range(repeats):
         started = time.time()
         paints.append(float(_child(_PAINT, env)) - started)
-    found = {name: _part(name, env) for name in _PARTS}
+    found = {} if found is None else found
+    for name in _PARTS:
+        found[name] = _part(name, env)
     return GuiBench(
         statistics.median(imports), clean.strip() == "1", statistics.median(paints), tuple(paints),
         **found["lag"], clicks=tuple(Clicks(**row) for row in found["clicks"]["clicks"]), **found["frames"],
@@ -115,8 +118,14 @@ def measure(repeats: int = 5, part: str = "") -> GuiBench | dict[str, Any]:
 
 
 def run(as_json: bool = False) -> None:
-    """Print the figures as JSON or as lines for people."""
-    found = measure()
+    """Print the figures as JSON or as lines for people; of a run that Ctrl-C stops, the parts that are done as JSON."""
+    parts: dict[str, Any] = {}
+    try:
+        found = measure(found=parts)
+    except KeyboardInterrupt:
+        if parts:
+            print(json.dumps(parts, indent=2))
+        raise
     if as_json:
         print(json.dumps(dataclasses.asdict(found), indent=2))
         return

@@ -43,12 +43,19 @@ def evaluate(
     random numbers every time, so that figures of one training can be compared. With `orders`, for models with
     `any_order`, the probabilities of whole images are averaged over them.
 
-    The last batch counts with its true size. Raises SpecMismatch if x does not fit the model,
-    Cancelled if stopped.
+    The last batch counts with its true size. Publishes the figures of the images so far. Raises SpecMismatch if x does not
+    fit the model, Cancelled if stopped.
     """
     progress = progress or Progress()
     model.spec.check(x)
     training, sums, sites = model.training, np.empty(len(x)), np.zeros(model.spec.shape)
+
+    def so_far(count: int) -> Evaluation:
+        nats, mean = sums[:count], float(sums[:count].mean())
+        stderr = float(nats.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
+        bits, of_sites = model.spec.bits_per_dim(mean, native), sites / count if exact and not orders else None
+        return Evaluation(mean, bits, stderr, count, exact, nats, of_sites)
+
     exact = exact or not model.slow_exact
     generator = torch.Generator().manual_seed(0)
     model.eval()
@@ -69,14 +76,10 @@ def evaluate(
             sums[start:start + batch] = nats.cpu().numpy()
             done = min(start + batch, len(x))
             progress.report(done / len(x), f"{done} of {len(x)} images")
+            progress.publish(so_far(done))
     finally:
         model.train(training)
-    mean = float(sums.mean())
-    stderr = float(sums.std(ddof=1) / math.sqrt(len(sums))) if len(sums) > 1 else float("nan")
-    return Evaluation(
-        mean, model.spec.bits_per_dim(mean, native), stderr, len(sums), exact, sums,
-        sites / len(sums) if exact and not orders else None,
-    )
+    return so_far(len(x))
 
 
 def raw_nats(

@@ -1,13 +1,15 @@
 """The table of all systems: rows are measured for real, kept as they come, and sorted by their test figure."""
 
 import json
+import multiprocessing
 
 import pytest
 from typer.testing import CliRunner
 
+from arstudio.analysis import model_table
 from arstudio.analysis.model_table import Job, as_markdown, measure_all, read_rows, write_rows
 from arstudio.cli import app
-from arstudio.data import load
+from arstudio.data import DatasetError, load
 from arstudio.training.baselines import histogram_nats
 
 
@@ -54,3 +56,12 @@ def test_what_cannot_be_measured_is_refused(arguments, sentence):
     found = CliRunner().invoke(app, ["bench", "models", *arguments])
     assert found.exit_code != 0
     assert sentence in (found.output or "") + str(found.exception)
+
+
+def test_an_error_of_a_process_is_that_of_its_job_and_one_that_is_killed_is_said():
+    with pytest.raises(DatasetError, match="it can be viewed at fewer"):
+        measure_all([Job("histogram", "digits", 99, 1.0)])
+    here, there = multiprocessing.Pipe(duplex=False)
+    there.close()
+    with pytest.raises(ChildProcessError, match="try fewer --workers"):
+        model_table._received(here)
