@@ -8,7 +8,6 @@ from PySide6.QtCore import QCoreApplication, QSettings, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDialog,
     QDialogButtonBox,
     QFormLayout,
@@ -25,7 +24,7 @@ from arstudio.gui import theme
 from arstudio.gui.actions import ACTIONS
 from arstudio.gui.lessons import LESSONS, lesson
 from arstudio.gui.studio import Studio
-from arstudio.gui.widgets.controls import label, section
+from arstudio.gui.widgets.controls import Choice, label, section
 from arstudio.models.modelfile import Facts
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class Preferences(QDialog):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self.setWindowTitle(self.tr("Preferences"))
-        self.scheme = QComboBox()
+        self.scheme = Choice()
         for name, text in (("auto", self.tr("As the system")), ("dark", self.tr("Dark")), ("light", self.tr("Light"))):
             self.scheme.addItem(text, name)
         self.scheme.setCurrentIndex(self.scheme.findData(theme.scheme()))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
-    QComboBox,
     QDoubleSpinBox,
     QHBoxLayout,
     QLineEdit,
@@ -21,7 +20,7 @@ from arstudio.gui import theme
 from arstudio.gui.playhead import FULL_SPEED
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.advanced import AdvancedButton
-from arstudio.gui.widgets.controls import Field, icon_button, label, retint
+from arstudio.gui.widgets.controls import Choice, Field, icon_button, label, retint
 from arstudio.models.modelfile import ModelCard
 
 SPEEDS = (
@@ -55,8 +54,8 @@ class Toolbar(QToolBar):
         self.model.setMenu(self.model_menu)
         self.addWidget(self.model)
 
-        self.classes = QComboBox()
-        self.classes.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.classes = Choice()
+        self.classes.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToContents)
         self.classes.currentIndexChanged.connect(self._class_chosen)
         class_field = Field(self.tr("Class"), self.classes)
         class_field.setToolTip(self.tr("Draw from p(x | class), or from p(x) with “any”"))
@@ -121,7 +120,7 @@ class Toolbar(QToolBar):
             button.clicked.connect(actions[slot].trigger)
             self.transport[slot] = button
             self.addWidget(button)
-        self.speed = QComboBox()
+        self.speed = Choice()
         for text, _, _ in SPEEDS:
             self.speed.addItem(self.tr(text))
         self.speed.setCurrentIndex(DEFAULT_SPEED)

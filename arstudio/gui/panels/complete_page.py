@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
-    QComboBox,
     QHBoxLayout,
-    QLabel,
     QMenu,
     QPushButton,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -22,7 +19,7 @@ from arstudio.gui import theme
 from arstudio.gui.panels.complete_run import Plan
 from arstudio.gui.widgets.agreement import AgreementColumn
 from arstudio.gui.widgets.canvas import Canvas
-from arstudio.gui.widgets.controls import Field, label
+from arstudio.gui.widgets.controls import Choice, Elided, Field, label
 from arstudio.gui.widgets.easel import Easel
 from arstudio.gui.widgets.toolbox import HideBar, ToolColumn
 from arstudio.image import is_hidden
@@ -58,11 +55,11 @@ class CompletePage(QWidget):
         self.go.setMinimumWidth(88)          # the same for Stop, so that nothing jumps
         tip = self.tr("Draw the hidden pixels, keeping the known ones (Ctrl+Return)")
         self.go.setToolTip(tip)
-        self.count = QComboBox()
+        self.count = Choice()
         self.count.addItems([str(n) for n in COUNTS])
         self.count.setCurrentText("12")
         self.count.setToolTip(self.tr("How many completions to draw"))
-        self.method = QComboBox()
+        self.method = Choice()
         for text, key in (
             (self.tr("Auto"), ("auto", 128)), *((self.tr("Particles · {0:,}").format(n), ("particles", n)) for n in PARTICLES),
             (self.tr("Exact"), ("exact", 128)), (self.tr("Clamp"), ("clamp", 128)),
@@ -173,14 +170,12 @@ class CompletePage(QWidget):
         self.go.setText(self.tr("Stopping…"))
 
 
-class Caption(QLabel):
+class Caption(Elided):
     """The line below the canvas: the pixel under the mouse, or what is on the canvas. `words` say where that came from."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("small")
         self.words = ""
-        self.setObjectName("small")
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def describe(self, canvas: Canvas, row: int = -1, column: int = -1) -> None:
         """Say it anew; row −1 when no pixel is pointed at."""
@@ -203,11 +198,3 @@ class Caption(QLabel):
             words = f"{self.words} · {words}" if self.words else words
         if words != self.text():
             self.setText(words)
-            self.setToolTip(words)
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        """Where there is no room for all of it both ends are kept."""
-        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
-        painter = QPainter(self)
-        painter.setPen(self.palette().color(self.foregroundRole()))
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, shown)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from arstudio.gui.compare import MOST
 from arstudio.gui.panels.generate_brush import PaintTool
@@ -15,7 +15,7 @@ from arstudio.gui.panels.generate_lanes import LaneHead
 from arstudio.gui.panels.generate_order import OrderChoice
 from arstudio.gui.panels.generate_timeline import TimelineStrip
 from arstudio.gui.studio import Studio
-from arstudio.gui.widgets.controls import EmptyState, Field, icon_button, label, section
+from arstudio.gui.widgets.controls import Choice, EmptyState, Field, icon_button, label, section
 from arstudio.gui.widgets.picture_grid import FittingGrid
 from arstudio.gui.widgets.pixel_picker import PixelPicker
 from arstudio.gui.widgets.side_by_side import Side, SideBySide
@@ -65,7 +65,7 @@ class GeneratePanel(QWidget):
         self.add_button.hide()
         self.order = OrderChoice(studio)
         self.order.changed.connect(studio.generate)
-        self.count = QComboBox()
+        self.count = Choice()
         for n in COUNTS:
             self.count.addItem(str(n), n)
         self.count.setCurrentIndex(COUNTS.index(studio.settings.count))

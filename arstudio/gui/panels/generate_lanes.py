@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QResizeEvent
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from arstudio.gui import theme
 from arstudio.gui.compare import FEWEST, CompareLane
 from arstudio.gui.widgets.advanced import METHODS
-from arstudio.gui.widgets.controls import Field, icon_button
+from arstudio.gui.widgets.controls import Choice, Field, icon_button
 from arstudio.models.modelfile import ModelCard
 
 
@@ -39,7 +39,7 @@ class LaneHead(QWidget):
         self.temperature.setFixedWidth(46)
         self.temperature.setAccessibleName(self.tr("Temperature of this lane"))
         self.temperature.valueChanged.connect(lambda value: self._say("temperature", round(value, 2)))
-        self.method = QComboBox()
+        self.method = Choice()
         self.method.setAccessibleName(self.tr("Sampler of this lane"))
         self.method.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         for key, text in zip(METHODS, (self.tr("Fastest"), self.tr("Naive"), self.tr("Jacobi")), strict=True):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSpinBox, QWidget
 
 from arstudio.gui.studio import Studio
-from arstudio.gui.widgets.controls import Field
+from arstudio.gui.widgets.controls import Choice, Field
 
 
 class OrderChoice(QWidget):
@@ -18,7 +18,7 @@ class OrderChoice(QWidget):
         super().__init__()
         self.studio = studio
         self._quiet = False
-        self.kind = QComboBox()
+        self.kind = Choice()
         for key, text in (
             ("", self.tr("As trained")), ("raster", self.tr("Raster")), ("column", self.tr("Column")),
             ("snake", self.tr("Snake")), ("diagonal", self.tr("Diagonal")), ("spiral", self.tr("Spiral")),

@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 from PySide6.QtCore import QTimer, Slot
-from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from arstudio.gui.panels.inspect_reader import Reader
 from arstudio.gui.studio import Studio
 from arstudio.gui.tasks import Latest, TaskProgress
-from arstudio.gui.widgets.controls import label
+from arstudio.gui.widgets.controls import Choice, label
 from arstudio.gui.widgets.course import Course
 from arstudio.gui.widgets.kernel_view import KernelView
 
@@ -106,7 +106,7 @@ class LayersSection(QWidget):
         self.studio, self.reader = studio, reader
         self._of: Any = None
         self._kernels: list = []
-        self.layer = QComboBox()
+        self.layer = Choice()
         self.layer.setAccessibleName(self.tr("Layer"))
         self.layer.currentIndexChanged.connect(self._chosen)
         self.view = KernelView()

@@ -11,13 +11,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer, Slot
-from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from arstudio.gui.panels.inspect_reader import Reader
 from arstudio.gui.studio import Studio
 from arstudio.gui.tasks import Latest, TaskProgress
 from arstudio.gui.widgets.colour_scale import ColourScale, in_bits
-from arstudio.gui.widgets.controls import Segmented, label
+from arstudio.gui.widgets.controls import Choice, Segmented, label
 from arstudio.gui.widgets.pixel_view import pixels
 from arstudio.image import ImageSpec
 
@@ -62,7 +62,7 @@ class OverlaySection(QWidget):
             "gradient": self.tr("The same to second order from one backward pass: ½ Σₖ p(k) (∇ log p(k) · Δe)²"),
         })
         self.way.chosen.connect(self._option_chosen)
-        self.head = QComboBox()
+        self.head = Choice()
         self.head.setAccessibleName(self.tr("Layer and head"))
         self.head.currentIndexChanged.connect(self._option_chosen)
         self.scale = ColourScale()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import (
-    QComboBox,
     QDoubleSpinBox,
     QFileDialog,
     QHBoxLayout,
@@ -14,7 +13,7 @@ from PySide6.QtWidgets import (
 )
 
 from arstudio.data import SOURCES, DatasetError, DataView, bundled
-from arstudio.gui.widgets.controls import Field, icon_button
+from arstudio.gui.widgets.controls import Choice, Field, icon_button
 from arstudio.gui.wording import duration
 from arstudio.models.modelfile import TITLES
 from arstudio.training.recipes import RECIPE_NAMES, SIZES, Recipe, recipe, views_offered
@@ -33,10 +32,10 @@ class TrainChoices(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.data = QComboBox()
-        self.model = QComboBox()
-        self.size = QComboBox()
-        self.recipe = QComboBox()
+        self.data = Choice()
+        self.model = Choice()
+        self.size = Choice()
+        self.recipe = Choice()
         self.minutes = QDoubleSpinBox(decimals=2, minimum=0.02, maximum=10_000, value=2)
         self.start = QPushButton(self.tr("Start"))
         self.pause = QPushButton(self.tr("Pause"))
@@ -48,9 +47,9 @@ class TrainChoices(QWidget):
         self._fill()
         self._explain()
         for box in (self.data, self.model, self.size, self.recipe):
-            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+            box.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToContents)
         for box, letters in ((self.data, 15), (self.model, 12), (self.recipe, 10)):    # names of folders may be long
-            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(letters)
             box.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
             box.view().setMinimumWidth(260)

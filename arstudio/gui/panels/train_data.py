@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import (
-    QComboBox,
     QDialog,
     QDialogButtonBox,
     QHBoxLayout,
@@ -30,7 +29,7 @@ from arstudio.data.downloads import begun, missing
 from arstudio.data.idx import idx_files
 from arstudio.data.mapped import cache_root
 from arstudio.gui.tasks import Latest, TaskProgress
-from arstudio.gui.widgets.controls import EmptyState, Field, label, section
+from arstudio.gui.widgets.controls import Choice, Elided, EmptyState, Field, label, section
 from arstudio.gui.widgets.picture_grid import FittingGrid
 from arstudio.gui.widgets.pictures import SUFFIXES
 from arstudio.gui.widgets.thin_bar import ThinBar
@@ -56,14 +55,14 @@ class DataPage(QWidget):
         self._folder = False    # pictures of any size, which may have to be cropped
         self._reader = Latest(self, "read images")
         self._settle = QTimer(self, interval=SETTLE, singleShot=True)
-        self.title = label("", "title")
+        self.title = Elided("title")
         self.side = QSpinBox(minimum=0, maximum=512)
         self.side.setSpecialValueText(self.tr("as is"))
         self.cell = QSpinBox(minimum=1, maximum=512, value=16)
-        self.levels = QComboBox()
-        self.binarise = QComboBox()
+        self.levels = Choice()
+        self.binarise = Choice()
         self.grey = QToolButton(text=self.tr("Grey"), checkable=True)
-        self.crop = QComboBox()
+        self.crop = Choice()
         self.grid = FittingGrid(self.tr("Images as the model will get them"))
         self.count = label("", "value", wrap=True)
         self.notes = label("", "small", wrap=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from arstudio.gui.panels.train_session import Session
-from arstudio.gui.widgets.controls import Field, label, section
+from arstudio.gui.widgets.controls import Choice, Field, label, section
 from arstudio.gui.widgets.loss_map import LossMap
 from arstudio.training.runs import RunError
 
@@ -25,7 +25,7 @@ class LiveControls(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._offered: list[object] = []
-        self.weights = QComboBox()
+        self.weights = Choice()
         self.weights.setAccessibleName(self.tr("Which weights"))
         self.weights.setToolTip(self.tr(
             "now: the average of the weights at this moment; best: those with the lowest validation figure;\n"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, Signal, Slot
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFrame, QPushButton, QSpinBox, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDoubleSpinBox, QFrame, QPushButton, QSpinBox, QToolButton, QVBoxLayout, QWidget
 
-from arstudio.gui.widgets.controls import Field, icon_button, label
+from arstudio.gui.widgets.controls import Choice, Field, icon_button, label
 
 if TYPE_CHECKING:
     from arstudio.gui.studio import Studio
@@ -67,7 +67,7 @@ class AdvancedPopup(QFrame):
         self._quiet = False
         self.top_k = QSpinBox(maximum=256, specialValueText=self.tr("off"), keyboardTracking=False)
         self.top_p = QDoubleSpinBox(decimals=2, minimum=0.01, maximum=1, singleStep=0.05, keyboardTracking=False)
-        self.method = QComboBox()
+        self.method = Choice()
         for key, text in zip(METHODS, (self.tr("Fastest"), self.tr("Naive"), self.tr("Jacobi")), strict=True):
             self.method.addItem(text, key)
         for box in (self.top_k, self.top_p):

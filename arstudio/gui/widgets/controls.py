@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
+    QComboBox,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -59,6 +61,41 @@ class Reading(QLabel):
         super().changeEvent(event)
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self._fit()
+
+
+class Elided(QLabel):
+    """A label on one line that never asks for the width of its text: what does not fit is left out in its middle, and all of
+    it is the tooltip."""
+
+    def __init__(self, kind: str = "") -> None:
+        super().__init__()
+        self.setObjectName(kind)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def setText(self, text: str) -> None:
+        """Say something else."""
+        super().setText(text)
+        self.setToolTip(text)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Both ends of the text where there is no room for all of it."""
+        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, shown)
+
+
+class Choice(QComboBox):
+    """A combo box whose list shows every entry in full, however narrow the box itself is."""
+
+    BESIDE = 36    # what the list has beside the words: frame, padding and the margins of an entry
+
+    def showPopup(self) -> None:
+        """Open the list."""
+        words = self.view().fontMetrics()
+        longest = max((words.horizontalAdvance(self.itemText(i)) for i in range(self.count())), default=0)
+        self.view().setMinimumWidth(longest + self.BESIDE)
+        super().showPopup()
 
 
 def scrolled_in(widget: QWidget | None) -> QScrollArea | None:

@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPai
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from arstudio.gui import theme
-from arstudio.gui.widgets.controls import Segmented, label, section
+from arstudio.gui.widgets.controls import Elided, Segmented, label, section
 from arstudio.gui.widgets.fitting import Box, Fit, Incoming
 from arstudio.gui.widgets.pixel_view import PixelView, to_qimage
 from arstudio.image import ImageSpec
@@ -31,7 +31,7 @@ class FitPage(QWidget):
         self._spec: ImageSpec | None = None
         self._levels: np.ndarray | None = None
         self._hidden: np.ndarray | None = None
-        self.title = label("", "title")
+        self.title = Elided("title")
         self.frame = CropFrame()
         self.view = _Corner()
         self.view.setAccessibleName(self.tr("As the model will get it"))
