@@ -118,6 +118,7 @@ def about_model(window: QWidget, studio: Studio) -> None:
     form = QFormLayout(dialog)
     form.setContentsMargins(24, 24, 24, 24)
     form.setVerticalSpacing(8)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
     for name, text in rows:
         if text:
             value = QLabel(text)
@@ -131,7 +132,7 @@ def about_model(window: QWidget, studio: Studio) -> None:
 def _figure(facts: Facts) -> str:
     if facts.nats is None:
         return ""
-    return f"{facts.split}: {facts.nats:.2f} nats, {facts.bits_per_dim:.3f} bits/dim on {facts.images} images"
+    return f"{facts.split}: {facts.nats:.2f} nats, {facts.bits_per_dim:.3f} bits/dim on {facts.images:,} images"
 
 
 def _training(facts: Facts) -> str:

@@ -95,6 +95,7 @@ class MainWindow(QMainWindow):
         made["File"].insertMenu(made["File"].actions()[1], self.recent_menu)
         self.recent_menu.aboutToShow.connect(self.files.fill_recent)
         theme_menu = made["View"].addMenu(self.tr("&Theme"))
+        made["View"].addSeparator()
         self.theme_actions = {}
         for name, text in (("auto", self.tr("As the system")), ("dark", self.tr("Dark")), ("light", self.tr("Light"))):
             action = theme_menu.addAction(text)
@@ -223,7 +224,11 @@ class MainWindow(QMainWindow):
 
     @Slot(int)
     def _job_changed(self, index: int) -> None:
+        leaves = self.stack.currentWidget().isAncestorOf(self.focusWidget() or self)
         self.stack.setCurrentIndex(index)
+        if leaves:    # else Qt gives the focus to whatever comes next, a menu of the toolbar
+            self.stack.currentWidget().setFocus()
+        self.transport.offer(JOBS[index] == "generate")
         self.tabs.updateGeometry()    # the chosen one is bold, so all of them are now as wide as they were not before
         titles = (self.tr("Timeline"), self.tr("Completions"), self.tr("Runs"))
         self.docks.show_page(index, titles[index])

@@ -38,7 +38,7 @@ class Colours:
     raised: str         # buttons, fields, selected rows
     hover: str
     line: str           # hairlines
-    text: str
+    text: str           # AA contrast on all of the above, as accent and selected have on stage and panel
     dim: str            # secondary text, AA contrast on stage and panel
     accent: str         # the one accent: drawn pixels' data, primary button, focus
     on_accent: str
@@ -57,7 +57,7 @@ DARK = Colours(
 )
 LIGHT = Colours(
     "light", stage="#f3f4f7", panel="#ffffff", raised="#e9ebef", hover="#dde0e7", line="#dcdfe5", text="#1b1e24",
-    dim="#626a77", accent="#1f6fd6", on_accent="#ffffff", selected="#b56a00", known="#0d7a55", good="#1c7f55",
+    dim="#626a77", accent="#1b68cb", on_accent="#ffffff", selected="#a35f00", known="#0d7a55", good="#1c7f55",
     bad="#c23b38", check_a="#eceef2", check_b="#e2e5eb",
 )
 _current = DARK
@@ -218,7 +218,7 @@ def _sheet(c: Colours) -> str:
     QPushButton:disabled, QToolButton:disabled {{ color: {_mix(c.dim, c.panel)}; }}
     QPushButton#primary, QToolButton#primary {{ background: {c.accent}; color: {c.on_accent}; font-weight: 600; }}
     QPushButton#primary:hover, QToolButton#primary:hover {{ background: {_lighter(c.accent)}; }}
-    QPushButton#primary:disabled {{ background: {c.raised}; color: {_mix(c.dim, c.panel)}; }}
+    QPushButton#primary:disabled, QToolButton#primary:disabled {{ background: {c.raised}; color: {_mix(c.dim, c.panel)}; }}
     QPushButton#quiet, QToolButton#quiet {{ background: transparent; color: {c.dim}; }}
     QPushButton#quiet:hover, QToolButton#quiet:hover {{ background: {c.hover}; color: {c.text}; }}
     QToolButton#quiet:checked {{ background: {c.hover}; color: {c.text}; border: 1px solid {c.accent}; }}
@@ -237,13 +237,14 @@ def _sheet(c: Colours) -> str:
     QFrame#field QComboBox, QFrame#field QSpinBox, QFrame#field QDoubleSpinBox
         {{ background: transparent; padding: 4px 2px; }}
     QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus, QLineEdit:focus {{ border: 1px solid {c.accent}; }}
+    QComboBox:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QLineEdit:disabled {{ color: {_mix(c.dim, c.panel)}; }}
     QComboBox::drop-down {{ border: none; width: 18px; }}
     QComboBox::down-arrow {{ image: url("{_asset("chevron-down", c)}"); width: 12px; height: 12px; }}
     QComboBox QAbstractItemView {{ background: {c.panel}; border: 1px solid {c.line}; outline: none;
         selection-background-color: {c.accent}; selection-color: {c.on_accent}; padding: 4px; }}
     QSpinBox::up-button, QSpinBox::down-button, QDoubleSpinBox::up-button, QDoubleSpinBox::down-button
         {{ width: 0; border: none; }}
-    QSlider::groove:horizontal {{ height: 3px; background: {c.line}; border-radius: 1px; }}
+    QSlider::groove:horizontal {{ height: 3px; background: {_mix(c.dim, c.panel)}; border-radius: 1px; }}
     QSlider::sub-page:horizontal {{ background: {c.accent}; border-radius: 1px; }}
     QSlider::handle:horizontal {{ background: {c.text}; width: 12px; height: 12px; margin: -5px 0; border-radius: 6px; }}
     QSlider::handle:horizontal:focus {{ background: {c.accent}; }}
@@ -270,6 +271,7 @@ def _sheet(c: Colours) -> str:
     QHeaderView::section {{ background: transparent; color: {c.dim}; border: none; padding: 4px 8px; font-size: 11px; }}
     QTableWidget::item {{ padding: 4px 8px; }}
     QTableWidget::item:selected {{ background: {c.raised}; color: {c.text}; }}
+    QDialogButtonBox, QMessageBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
     QFrame#coach {{ background: {c.raised}; border: 1px solid {c.accent}; border-radius: 8px; }}
     QFrame#coach QLabel {{ background: transparent; }}
     QFrame#notice {{ background: {c.raised}; border-left: 3px solid {c.accent}; border-radius: 4px; }}

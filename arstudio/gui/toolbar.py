@@ -51,6 +51,7 @@ class Toolbar(QToolBar):
         self.model.setAccessibleName(self.tr("Model"))
         self.model.setToolTip(self.tr("The model that draws"))
         self.model_menu = QMenu(self)
+        self.model_menu.aboutToShow.connect(self._check_model)
         self.model.setMenu(self.model_menu)
         self.addWidget(self.model)
 
@@ -128,6 +129,7 @@ class Toolbar(QToolBar):
         self.speed.setAccessibleName(self.tr("Speed"))
         self.speed.setToolTip(self.tr("How fast the picture unfolds on the screen; drawing itself runs ahead"))
         self.addWidget(self.speed)
+        self._tips = {control: control.toolTip() for control in (*self.transport.values(), self.speed)}
         self.setIconSize(QSize(18, 18))
         self.apply_speed()
 
@@ -145,10 +147,19 @@ class Toolbar(QToolBar):
             if last is not None and card.facts.dataset != last:
                 self.model_menu.addSeparator()
             last = card.facts.dataset
-            action = self.model_menu.addAction(f"{card.title}   {card.kind}")
+            action = self.model_menu.addAction(f"{card.title}\t{card.kind}")    # a tab: the second column of a menu
+            action.setCheckable(True)
+            action.setData(card.name)
             action.triggered.connect(lambda _=False, name=card.name: self.studio.open_model(name))
         self.model_menu.addSeparator()
         self.model_menu.addAction(other)
+
+    @Slot()
+    def _check_model(self) -> None:
+        """The model in use has a tick in the menu."""
+        card = self.studio.card
+        for action in self.model_menu.actions():
+            action.setChecked(card is not None and bool(card.path) and action.data() == card.name)
 
     @Slot(str)
     def _loading(self, title: str) -> None:
@@ -181,6 +192,13 @@ class Toolbar(QToolBar):
         button = self.transport["toggle"]
         button.setProperty("iconName", "pause" if self.studio.playing else "play")
         button.setIcon(theme.icon(button.property("iconName"), "on_accent"))
+
+    def offer_transport(self, drawing_in_sight: bool) -> None:
+        """Enable the transport, or say where it is of use."""
+        where = "" if drawing_in_sight else "\n" + self.tr("Moves through the drawing in Generate, which is not in sight.")
+        for control, tip in self._tips.items():
+            control.setEnabled(drawing_in_sight)
+            control.setToolTip(tip + where)
 
     @Slot(int)
     def _class_chosen(self, index: int) -> None:

@@ -10,12 +10,25 @@ if TYPE_CHECKING:
     from arstudio.gui.main_window import MainWindow
 
 
+OF_A_DRAWING = (
+    "redraw", "toggle", "next_pixel", "previous_pixel", "next_row", "previous_row", "next_channel", "previous_channel",
+    "to_start", "to_end", "toggle_mark", "next_mark", "previous_mark", "toggle_loop", "next_branch", "previous_branch",
+    "rename_branch", "toggle_side_by_side",
+)
+
+
 class Transport(QObject):
     """What the Generate menu and its keys do with the playhead."""
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self.window, self.studio = window, window.studio
+
+    def offer(self, drawing_in_sight: bool) -> None:
+        """Let these actions act, or not while another job than Generate is in front: nobody would see what they do."""
+        for slot in OF_A_DRAWING:
+            self.window.actions_by_slot[slot].setEnabled(drawing_in_sight)
+        self.window.toolbar.offer_transport(drawing_in_sight)
 
     def redraw(self) -> None:
         """Draw the future again."""

@@ -169,7 +169,7 @@ def test_maps_of_what_was_expected(qtbot, ready, studio, key):
     shown = ready.generate_panel.view._overlay
     if key == "error":
         np.testing.assert_allclose(shown, maps.error[0], atol=1e-3)
-        assert ready.inspector.scale.ends == ("0", "8 levels")
+        assert ready.inspector.scale.ends == ("0", "≥ 8 levels")
     else:
         expected = np.round(getattr(maps, key)[0] / spec.top * 255)
         assert shown.shape == (8, 8, 3)
@@ -555,7 +555,7 @@ def test_the_bar_of_the_drawn_value_keeps_its_colour_under_the_mouse(qtbot, read
 def test_the_tooltip_of_a_pixel_says_what_the_map_says(qtbot, ready, studio):
     view = ready.generate_panel.view
     row, column = 3, 4
-    assert view.tip(row, column) == f"row 3, column 4 · {studio.trace.image(0)[0, row, column]}"
+    assert view.tip(row, column) == f"row 3, column 4 · value {studio.trace.image(0)[0, row, column]}"
     qtbot.mouseClick(ready.inspector.overlays.button("surprise"), Qt.MouseButton.LeftButton)
     bits = studio.trace.map("surprise", 0)[0, row, column]
     assert view.tip(row, column).endswith(f" · {bits:.2f} bits")

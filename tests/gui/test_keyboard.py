@@ -37,7 +37,7 @@ def test_arrows_move_the_inspected_pixel_once_it_is_asked_for(qtbot, ready, stud
     press(qtbot, KEY.Key_Up, KEY.Key_Right)
     assert studio.selection == (0, 0, 3)
     assert ready.inspector.title.text() == "Pixel (0, 3)"
-    assert f"row 0, column 3 · {studio.trace.image(0)[0, 0, 3]}" in view.accessibleName()
+    assert f"row 0, column 3 · value {studio.trace.image(0)[0, 0, 3]}" in view.accessibleName()
     assert "Esc" in ready.generate_panel.caption.text()
     press(qtbot, KEY.Key_End, KEY.Key_PageDown, KEY.Key_Down, KEY.Key_Right)
     assert studio.selection == (0, 7, 7), "and stays inside the picture"

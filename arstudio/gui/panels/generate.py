@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from arstudio.sampling import Trace
 
 COUNTS = (1, 4, 9, 16, 25, 36, 64)
+MOST_BESIDE = 620    # widget pixels for the images beside the large one
 
 
 class GeneratePanel(QWidget):
@@ -38,6 +39,7 @@ class GeneratePanel(QWidget):
         self.setObjectName("stage")
         self.studio = studio
         self.sides = SideBySide()
+        self.setFocusProxy(self.sides.views[0])
         self.sides.clicked.connect(self._clicked)
         self.sides.walked.connect(self._walked)
         self.sides.keys_changed.connect(self._say)
@@ -170,6 +172,7 @@ class GeneratePanel(QWidget):
     def _trace_changed(self) -> None:
         self.extra_overlay = None    # it belonged to another drawing
         self.stack.setCurrentIndex(1)
+        self._share_room()
         self.refresh()
 
     @Slot()
@@ -354,9 +357,16 @@ class GeneratePanel(QWidget):
         """The large image is square-ish; the others get what is left beside it."""
         super().resizeEvent(event)
         self.branch_button.setText(self.tr("Redraw") if self.width() < 640 else self.tr("Redraw from here"))
+        self._share_room()
+
+    def _share_room(self) -> None:
+        """As much for the others as the large image leaves at a whole multiple of its size."""
         room = self.width() - 72
         large = min(self.height() - 110, room * 0.61)
-        self.side_box.setFixedWidth(int(min(max(room - large, 120), 340)))
+        if self.studio.trace is not None:
+            side = max(self.studio.trace.spec.height, self.studio.trace.spec.width)
+            large = max(large // side, 1) * side
+        self.side_box.setFixedWidth(int(min(max(room - large, 120), MOST_BESIDE)))
 
     def showEvent(self, event: QEvent) -> None:
         """Catch up with what happened while hidden."""

@@ -74,7 +74,7 @@ class LaneHead(QWidget):
         """The bundled models and the runs, as they were read last."""
         self.menu.clear()
         for card in self._bundled:
-            self._offer(card, f"{card.title}   {card.kind}")
+            self._offer(card, f"{card.title}\t{card.kind}")
         self.menu.addSeparator()
         for card in self._runs:
             self._offer(card, card.name)

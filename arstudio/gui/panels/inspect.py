@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, Qt, Slot
+from PySide6.QtCore import QEvent, Qt, QTimer, Slot
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDoubleSpinBox, QScrollArea, QVBoxLayout, QWidget
 
@@ -53,6 +53,8 @@ class InspectPanel(QWidget):
         self.channels.setToolTip(self.tr("Inside a pixel the order is R, then G given R, then B given R and G"))
         self.channels.chosen.connect(self._channel_chosen)
         self.plots = [self._make_plot(channel, *look) for channel, look in enumerate((*GREY, *CHANNELS))]
+        self.outlines = label("", "small", wrap=True)    # what is drawn solid and what dashed, where both are
+        self.outlines.hide()
         self.figures = Figures((
             ("value", self.tr("Drawn value")), ("p", self.tr("Probability")), ("surprise", self.tr("Surprise −log₂\u00a0p")),
             ("entropy", self.tr("Entropy")), ("mean", self.tr("Mean ± sd")),
@@ -62,6 +64,9 @@ class InspectPanel(QWidget):
         self.sum.setToolTip(self.tr("The chain rule: log p(x) is the sum of log p(xₜ | x<t) over all sites in order"))
         self.maps = OverlaySection(studio, stage, self.reader)
         self.overlays, self.scale, self.legend = self.maps.choice, self.maps.scale, self.maps.legend
+        self._legend_due = QTimer(self, singleShot=True, interval=0)    # when it has its place
+        self._legend_due.timeout.connect(self._show_legend)
+        self.overlays.chosen.connect(self._legend_due.start)
         self.past = PastSection(studio, self.reader)
         self.past.moved.connect(self.refresh)
         self.development, self.layers = DevelopmentSection(studio, self.reader), LayersSection(studio, self.reader)
@@ -141,7 +146,7 @@ class InspectPanel(QWidget):
         column.setContentsMargins(16, 0, 16, 12)
         for layout in (top, column):
             layout.setSpacing(6)
-        for widget in (self.title, self.place, self.formula, self.channels, *self.plots):
+        for widget in (self.title, self.place, self.formula, self.channels, *self.plots, self.outlines):
             top.addWidget(widget)
         column.addWidget(self.figures)
         for heading, widget in ((self.tr("So far"), self.sum), (self.tr("Show on the image"), self.maps)):
@@ -158,6 +163,11 @@ class InspectPanel(QWidget):
         fold.header.setChecked(True)
         self.area.widget().layout().activate()
         self.area.verticalScrollBar().setValue(fold.y())
+
+    @Slot()
+    def _show_legend(self) -> None:
+        """Bring the scale of the chosen map into sight, and room for the sentence that follows it."""
+        self.area.ensureWidgetVisible(self.maps, 0, 64)
 
     @property
     def plot(self) -> DistributionPlot:
@@ -203,7 +213,8 @@ class InspectPanel(QWidget):
             elif not studio.playing:
                 self.past.show_step(step)
         found = self._show_plots(step, channel)
-        self.formula.setText(f"p(x<sub>{step}</sub> | x<sub>&lt;{step}</sub>{self._supposed()})")
+        past = f" | x<sub>&lt;{step + 1}</sub>{self._supposed()}" if step else ""    # sites are counted from 1, as above
+        self.formula.setText(f"p(x<sub>{step + 1}</sub>{past})")
         self._figures(found, trace.spec)
         self._running_sum(step, known, ahead)
         self.value.setEnabled(known)
@@ -239,9 +250,29 @@ class InspectPanel(QWidget):
             plot.show_real(trace.spec.levels == 0, None if found is None else found.value, found.mixture if found else None)
             if c == channel:
                 inspected = found
+                self._name_outlines(ghost is not None, moved is not None)
                 if moved is not None:
                     self.past.say_how_far(own.divergence(moved))
         return inspected
+
+    def _name_outlines(self, both: bool, moved: bool) -> None:
+        """Say which distribution is drawn solid and which dashed, and which of them the figures speak of."""
+        words = ""
+        if both and moved:
+            words = self.tr("Solid, with the figures: after the change. Dashed: as it is.")
+        elif both:
+            words = self.tr("Solid: drawn with {0}. Dashed, with the figures: the model itself.").format(self._settings())
+        self.outlines.setText(words)
+        self.outlines.setVisible(bool(words))
+
+    def _settings(self) -> str:
+        """What makes the distribution drawn from another one than the model's."""
+        s, guidance = self.studio.settings, self.studio.guidance
+        found = [self.tr("T {0:.2f}").format(s.temperature)] if s.temperature != 1 else []
+        found += [self.tr("top {0}").format(s.top_k)] if s.top_k else []
+        found += [self.tr("top p {0:.2f}").format(s.top_p)] if s.top_p != 1 else []
+        found += [self.tr("guidance {0:.1f}").format(guidance)] if guidance else []
+        return ", ".join(found)
 
     def _what_if(self, own: Conditional, step: int) -> Conditional | None:
         if not self.past.active or self.studio.trace.step(*self.past.site()) >= step:
@@ -258,7 +289,7 @@ class InspectPanel(QWidget):
         value = self.past.value
         shown = f"{value}" if self.studio.trace.spec.levels else f"{value:.3f}"
         colour, changed = theme.colour("selected").name(), self.studio.trace.step(*self.past.site())
-        return f", <b style='color:{colour}'>x<sub>{changed}</sub> ← {shown}</b>"
+        return f", <b style='color:{colour}'>x<sub>{changed + 1}</sub> ← {shown}</b>"
 
     def _speak_of(self, *, continuous: bool) -> None:
         """Names and explanations for levels or for reals."""
@@ -351,14 +382,14 @@ class InspectPanel(QWidget):
             return
         before = -trace.nats(focus, step)
         if not known:
-            self.sum.setText(f"log p(x<sub>&lt;{step}</sub>) = {_signed(before)}<br>nats")
+            self.sum.setText(f"log p(x<sub>&lt;{step + 1}</sub>)<br>=\u00a0{_signed(before)}\u00a0nats")
             return
         term, colour = float(trace.log_probs[focus, step]), theme.colour("selected").name()
         whole = ""
         if trace.complete and self.reader.shown == trace.spec.sites:
             whole = f"<br>log p(x) = {_signed(-trace.nats(focus))} nats in all"
         self.sum.setText(
-            f"log p(x<sub>≤{step}</sub>) = {_signed(before)} <b style='color:{colour}'>{_term(term)}</b>"
+            f"log p(x<sub>≤{step + 1}</sub>) = {_signed(before)} <b style='color:{colour}'>{_term(term)}</b>"
             f" =\u00a0{_signed(before + term)}\u00a0nats{whole}"
         )
 
@@ -433,7 +464,7 @@ class InspectPanel(QWidget):
 
 
 def _signed(value: float, digits: int = 2) -> str:
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")    # + 0.0: no −0.00
 
 
 def _term(value: float) -> str:

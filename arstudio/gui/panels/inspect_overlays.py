@@ -125,12 +125,14 @@ class OverlaySection(QWidget):
             spec, more = trace.spec, self.tr("more is shown as the brightest")
             if key in ("surprise", "entropy"):
                 most = math.log2(spec.bins) * spec.channels
-                self.scale.set_high(most, self.tr("log₂ of the number of values a pixel can take; {0}").format(more))
+                why = self.tr("log₂ of the number of values a pixel can take")
+                self.scale.set_high(most, f"{why}; {more}" if key == "surprise" else why, beyond=key == "surprise")
                 if spec.levels == 0:
                     words[key] += self.tr(" At a precision of 1/256.")
             elif key == "error":
                 high = self.tr("{0:g} levels").format(self._most_error()) if spec.levels > 2 else f"{self._most_error():g}"
-                self.scale.show_ends("0", high, more)
+                most = self._most_error() == spec.top
+                self.scale.show_ends("0", high if most else f"≥ {high}", "" if most else more)
             elif key in COMPUTED:
                 self.scale.show_ends("", "", "")
         self.legend.setText(words.get(key, "" if key == "none" else self.tr("Working it out…")))
@@ -299,7 +301,7 @@ class OverlaySection(QWidget):
             words += self.tr(" Red: past pixels it cannot see, whatever they hold.")
         self.legend.setText(words)
         self.scale.setVisible(seen > 0)
-        self.scale.show_ends(self.tr("1/10 000"), self.tr("strongest"), self.tr("|∂ params / ∂ x|, on a logarithmic scale"))
+        self.scale.show_ends(self.tr("1/10,000"), self.tr("strongest"), self.tr("|∂ params / ∂ x|, on a logarithmic scale"))
         self.stage.show_overlay("sees", (scaled, top - 4, top, blind if blind.any() else None))
 
     def _show_depends(self, site: tuple[int, int, int], bits: np.ndarray, left: int | None) -> None:

@@ -6,13 +6,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from arstudio.gui.panels.library_history import HistorySection
 from arstudio.gui.studio import Studio
 from arstudio.gui.tasks import Latest, TaskProgress
 from arstudio.gui.widgets.controls import label, section
-from arstudio.gui.widgets.library_row import LibraryRow
+from arstudio.gui.widgets.library_row import FIGURE_EDGE, LibraryRow
 from arstudio.models.modelfile import ModelCard, bundled_models
 
 if TYPE_CHECKING:
@@ -42,15 +42,18 @@ class LibraryPanel(QWidget):
         inner = QWidget()
         inner.setObjectName("side")
         column = QVBoxLayout(inner)
-        column.setContentsMargins(12, 8, 8, 12)
+        column.setContentsMargins(12, 8, 4, 12)
         column.setSpacing(4)
         self.more = QPushButton()
         self.more.setObjectName("link")
         self.more.clicked.connect(self._show_all)
         self.more.hide()
         for heading, box in ((self.tr("Models"), self._model_box), (self.tr("Runs"), self._run_box)):
-            column.addWidget(section(heading))
             box.setSpacing(0)
+            if box is self._model_box:
+                column.addLayout(self._over_models(heading))
+            else:
+                column.addWidget(section(heading))
             column.addLayout(box)
             if box is self._model_box:
                 column.addWidget(self.more)
@@ -76,12 +79,23 @@ class LibraryPanel(QWidget):
         self._reader = Latest(self, "read runs")
         self._reader.done.connect(self._show)
 
+    def _over_models(self, heading: str) -> QHBoxLayout:
+        """The heading, and over the figures their unit."""
+        unit = label(self.tr("bits/dim"), "small")
+        unit.setToolTip(self.tr("−log₂ p per value, mean over test images: less is better.\n"
+                                "Compare only models of the same images and levels."))
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, FIGURE_EDGE, 0)
+        row.addWidget(section(heading), 1)
+        row.addWidget(unit)
+        return row
+
     def fill(self) -> None:
         """List what is bundled: file headers only, no weights, no torch."""
         self.cards = bundled_models()
         for card in self.cards:
-            figure = f" · {card.facts.bits_per_dim:.2f} bits/dim" if card.facts.bits_per_dim is not None else ""
-            row = LibraryRow(card.title, card.facts.dataset + figure, card.path.with_suffix(".png"), "model")
+            figure = f"{card.facts.bits_per_dim:.2f}" if card.facts.bits_per_dim is not None else ""
+            row = LibraryRow(card.title, card.kind, card.path.with_suffix(".png"), "model", figure)
             row.setToolTip(_tip(card))
             row.clicked.connect(lambda _=False, name=card.name: self.studio.open_model(name))
             self.models[card.name] = row

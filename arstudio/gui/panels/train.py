@@ -56,6 +56,7 @@ class TrainPanel(StoredRuns):
         self._looks = self._snapshots = self._told = 0
         self._report: tuple[float | None, str] | None = None
         self.choices = TrainChoices()
+        self.setFocusProxy(self.choices.data)
         self.side = TrainSide()
         self.bottom = TrainRuns(studio)
         self.cost = CostLine()

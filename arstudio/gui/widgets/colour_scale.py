@@ -19,10 +19,10 @@ class ColourScale(QWidget):
         self.setFixedHeight(14)
         self.set_high(1.0, "")
 
-    def set_high(self, bits: float, tooltip: str) -> None:
-        """From 0 to so many bits."""
+    def set_high(self, bits: float, tooltip: str, *, beyond: bool = False) -> None:
+        """From 0 to so many bits, or more with `beyond`: then the brightest colour stands for all that is larger, too."""
         self.high = bits
-        self.show_ends(self.tr("0"), in_bits(bits), tooltip)
+        self.show_ends(self.tr("0"), f"≥ {in_bits(bits)}" if beyond else in_bits(bits), tooltip)
 
     def show_ends(self, low: str, high: str, tooltip: str) -> None:
         """Labels of the dark and the bright end."""

@@ -10,21 +10,23 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy
 
 from arstudio.gui import theme
 
+FIGURE_EDGE = 4    # widget pixels right of the figures
+
 
 class LibraryRow(QAbstractButton):
-    """A picture or icon, a title and a quiet second line. Checkable: the row in use is raised."""
+    """A picture or icon, a title and a quiet second line with a figure at its end. Checkable: the row in use is raised."""
 
-    def __init__(self, title: str, second: str, picture: Path | None = None, icon: str = "") -> None:
+    def __init__(self, title: str, second: str, picture: Path | None = None, icon: str = "", figure: str = "") -> None:
         super().__init__()
         self.setText(title)
-        self._second = second
+        self._second, self._figure = second, figure
         self._picture = QPixmap(str(picture)) if picture is not None and picture.exists() else None
         self._icon = icon
         self.setCheckable(True)
         self.setAutoExclusive(False)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName(f"{title}, {second}")
+        self.setAccessibleName(", ".join(words for words in (title, second, figure) if words))
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
     def sizeHint(self) -> QSize:
@@ -38,7 +40,7 @@ class LibraryRow(QAbstractButton):
             self.update()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        """Background when used or under the mouse, picture, two elided lines."""
+        """Background when used or under the mouse, picture, two elided lines, the figure."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         area = QRectF(self.rect()).adjusted(0, 1, 0, -1)
@@ -68,8 +70,12 @@ class LibraryRow(QAbstractButton):
         font.setWeight(QFont.Weight.Normal)
         painter.setFont(font)
         painter.setPen(theme.colour("dim"))
-        text = QFontMetrics(font).elidedText(self._second, Qt.TextElideMode.ElideRight, width)
-        painter.drawText(QPoint(left, self.height() // 2 + 13), text)
+        metrics, below = QFontMetrics(font), self.height() // 2 + 13
+        if self._figure:
+            wide = metrics.horizontalAdvance(self._figure)
+            painter.drawText(QPoint(self.width() - FIGURE_EDGE - wide, below), self._figure)
+            width -= wide + FIGURE_EDGE
+        painter.drawText(QPoint(left, below), metrics.elidedText(self._second, Qt.TextElideMode.ElideRight, width))
 
     def enterEvent(self, event: QEvent) -> None:
         """Light up."""

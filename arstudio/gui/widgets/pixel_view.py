@@ -311,8 +311,10 @@ class PixelView(QWidget):
 
     def tip(self, row: int, column: int) -> str:
         """Tooltip of a pixel: where it is, what it holds, and what the map says of it."""
-        values = self._image[:, row, column] if self._image is not None else []
+        values = self._image[:, row, column]
         shown = ", ".join("hidden" if is_hidden(v) else f"{v:.3f}" if v.dtype.kind == "f" else f"{v}" for v in values)
+        if not is_hidden(values).all():
+            shown = self.tr("value {0}").format(shown)
         words = self.tr("row {0}, column {1} · {2}").format(row, column, shown)
         mapped = self._overlay[row, column] if self._unit and self._overlay is not None else math.nan
         return words if math.isnan(mapped) else f"{words} · {self._unit.format(mapped)}"

@@ -9,6 +9,7 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, Q
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from arstudio.gui import theme
+from arstudio.gui.widgets.colour_scale import in_bits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +114,7 @@ class Timeline(QWidget):
         event.ignore()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Area under the bits, row ticks, playhead, mark."""
+        """Area under the bits, its scale, row ticks, playhead, mark."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         area, count = self._area(), len(self._bits)
@@ -138,12 +139,24 @@ class Timeline(QWidget):
             painter.setPen(QPen(theme.colour("selected"), 1.5, Qt.PenStyle.DotLine))
             x = self.x_of(self._mark + 0.5)
             painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
+        self._paint_scale(painter, area)
         x = self.x_of(self._rank)
         painter.setPen(QPen(theme.colour("text"), 1.5))
         painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
         painter.setBrush(theme.colour("text"))
         painter.setPen(Qt.PenStyle.NoPen)
         painter.drawEllipse(QPointF(x, area.top()), 4, 4)
+
+    def _paint_scale(self, painter: QPainter, area: QRectF) -> None:
+        """How many bits the highest peak has, over a veil where the curve is behind it."""
+        font = self.font()
+        font.setPixelSize(theme.px(11))
+        painter.setFont(font)
+        words = in_bits(self._top)
+        place = QRectF(area.left(), area.top(), painter.fontMetrics().horizontalAdvance(words) + 6, theme.px(13))
+        painter.fillRect(place, theme.colour("panel", 0.7))
+        painter.setPen(theme.colour("dim"))
+        painter.drawText(place, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
 
     def _paint_mark(self, painter: QPainter, area: QRectF, x: float) -> None:
         painter.setPen(QPen(theme.colour("dim"), 1))

@@ -1,0 +1,174 @@
+"""What a stranger sees: lists that can be read, room that is used, words that say what is shown, contrast by WCAG."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QApplication, QComboBox
+
+from arstudio.gui import theme
+from arstudio.gui.widgets.controls import Choice, Field
+
+
+def array(image):
+    """A QImage as (H, W, 4) bytes."""
+    image = image.convertToFormat(image.Format.Format_RGB32)
+    return np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.width(), 4).copy()
+
+
+def listed(qtbot, kind, words, room=0):
+    """The open list of a combo box in a field, photographed; `room` makes it wide enough in any case."""
+    box = kind()
+    box.addItems(words)
+    field = Field("Images", box)
+    qtbot.addWidget(field)
+    field.show()
+    if room:
+        box.view().setMinimumWidth(room)
+    QComboBox.showPopup(box) if room else box.showPopup()
+    picture = array(box.view().viewport().grab().toImage())
+    width = max(box.view().fontMetrics().horizontalAdvance(word) for word in words)
+    box.hidePopup()
+    return picture[:, :width + 16]    # 8 pixels at both sides of the words, within what is never cut
+
+
+@pytest.mark.parametrize("words", [("1", "4", "9", "16"), ("small", "medium"), ("Auto", "Particles · 2,048")])
+def test_lists_of_choices_show_their_entries_in_full(qtbot, words):
+    whole = listed(qtbot, QComboBox, words, 400)
+    np.testing.assert_array_equal(listed(qtbot, Choice, words), whole)
+    assert not np.array_equal(listed(qtbot, QComboBox, words)[:, :whole.shape[1]], whole), "else there was nothing to mend"
+
+
+def test_every_combo_box_of_the_window_is_of_that_kind(window):
+    assert {type(box) for box in window.findChildren(QComboBox)} == {Choice}
+
+
+def test_a_long_file_name_does_not_push_the_docks_away(qtbot, complete_panel, tmp_path):
+    from PIL import Image
+
+    before = complete_panel.minimumSizeHint().width()
+    path = tmp_path / f"{'a very long name ' * 9}.png"
+    Image.new("RGB", (40, 30), "teal").save(path)
+    complete_panel.open_file(path)
+    qtbot.waitUntil(lambda: complete_panel.fitting.incoming is not None, timeout=10_000)
+    assert complete_panel.minimumSizeHint().width() <= before
+    assert complete_panel.fitting.title.toolTip() == f"Fit {path.name}"
+
+
+def test_the_transport_rests_where_its_drawing_is_not_in_sight_and_says_so(qtbot, window, drawn):
+    play, tip = window.toolbar.transport["toggle"], window.toolbar.transport["toggle"].toolTip()
+    for job in ("complete", "train"):
+        window.show_job(job)
+        assert not play.isEnabled()
+        assert not window.toolbar.speed.isEnabled()
+        assert "Generate" in play.toolTip()
+        drawn.seek(5)
+        qtbot.keyClick(window, Qt.Key.Key_Space)
+        assert not drawn.playing
+    window.show_generate()
+    assert play.isEnabled()
+    assert play.toolTip() == tip
+    qtbot.keyClick(window, Qt.Key.Key_Space)
+    assert drawn.playing
+
+
+def test_the_keys_go_to_the_page_that_is_turned_to(window):
+    window.generate_panel.setFocus()
+    for job, place in (("complete", window.complete.canvas), ("train", window.train.choices.data)):
+        window.show_job(job)
+        assert QApplication.focusWidget() is place
+    window.show_generate()
+    assert QApplication.focusWidget() is window.generate_panel.view
+
+
+def test_sites_are_counted_from_one_in_every_formula(window, drawn):
+    inspector = window.inspector
+    drawn.select((0, 0, 0))
+    assert (inspector.place.text(), inspector.formula.text()) == ("site 1 of 64", "p(x<sub>1</sub>)")
+    drawn.select((0, 1, 2))
+    assert inspector.place.text() == "site 11 of 64"
+    assert inspector.formula.text() == "p(x<sub>11</sub> | x<sub>&lt;11</sub>)"
+    assert "x<sub>≤11</sub>" in inspector.sum.text()
+    drawn.select(None)
+    drawn.seek(0)
+    assert inspector.sum.text().replace("\u00a0", " ") == "log p(x<sub>&lt;1</sub>)<br>= 0.00 nats"
+
+
+def test_solid_and_dashed_are_named_where_both_are_drawn(qtbot, window, drawn):
+    inspector = window.inspector
+    drawn.select((0, 4, 4))
+    assert inspector.plot.ghost() is None
+    assert inspector.outlines.isHidden()
+    drawn.set(temperature=0.6, top_k=5)
+    assert inspector.plot.ghost() is not None
+    assert "T 0.60, top 5" in inspector.outlines.text()
+    assert not inspector.outlines.isHidden()
+    drawn.set(temperature=1.0, top_k=0)
+    assert inspector.outlines.isHidden()
+
+
+def test_the_scale_of_a_chosen_map_comes_into_sight(qtbot, window, drawn):
+    window.resize(1024, 700)
+    inspector = window.inspector
+    inspector.area.verticalScrollBar().setValue(0)
+    qtbot.mouseClick(inspector.overlays.button("depends"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not inspector.maps.busy, timeout=10_000)
+    assert inspector.scale.isVisible()
+
+    def in_sight():
+        bottom = inspector.scale.mapTo(inspector.area.viewport(), inspector.scale.rect().bottomLeft()).y()
+        return bottom < inspector.area.viewport().height()
+
+    qtbot.waitUntil(in_sight, timeout=5_000)
+
+
+def test_a_scale_that_cuts_off_says_so(window, drawn):
+    window.inspector.overlays.button("surprise").click()
+    assert window.inspector.scale.ends == ("0", "≥ 4.1 bits")
+    window.inspector.overlays.button("entropy").click()
+    assert window.inspector.scale.ends == ("0", "4.1 bits")
+
+
+@pytest.mark.parametrize("size", [(1024, 700), (1920, 1080)])
+def test_the_images_beside_the_large_one_use_the_room_there_is(qtbot, window, drawn, size):
+    drawn.set(count=9)
+    drawn.generate()
+    qtbot.waitUntil(lambda: drawn.trace.count == 9 and not drawn.drawing, timeout=20_000)
+    window.resize(*size)
+    panel = window.generate_panel
+    qtbot.waitUntil(lambda: panel.grid.width() > 0, timeout=1_000)
+    columns, unit = panel.grid.layout_of(9)
+    assert columns == 3
+    assert unit * 8 >= (48 if size == (1024, 700) else 140)
+
+
+def test_models_are_listed_with_their_levels_and_the_one_in_use_is_ticked(qtbot, window, studio):
+    window.library.fill()
+    window.toolbar.list_models(window.library.cards, window.actions_by_slot["open_model_file"])
+    row = window.library.models["fashion-pixelcnn-pp"]
+    assert row.accessibleName() == "PixelCNN++, fashion · 256 levels, 2.87"
+    with qtbot.waitSignal(studio.model_changed, timeout=20_000):
+        studio.open_model("digits-fvsbn")
+    window.toolbar.model_menu.aboutToShow.emit()
+    ticked = [action.text() for action in window.toolbar.model_menu.actions() if action.isChecked()]
+    assert ticked == ["FVSBN\tdigits · 17 levels"]
+
+
+def contrast(a, b):
+    """WCAG 2.1, 1.4.3."""
+    def light(name):
+        parts = [QColor(name).redF(), QColor(name).greenF(), QColor(name).blueF()]
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    low, high = sorted((light(a), light(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("colours", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
+def test_words_have_the_contrast_of_wcag_aa(colours):
+    grounds = {"text": ("stage", "panel", "raised", "hover"), "dim": ("stage", "panel", "raised"),
+               "accent": ("stage", "panel", "raised"), "selected": ("stage", "panel"), "on_accent": ("accent",)}
+    for ink, papers in grounds.items():
+        for paper in papers:
+            assert contrast(getattr(colours, ink), getattr(colours, paper)) >= 4.5, (ink, paper)
