@@ -19,9 +19,10 @@ from PySide6.QtCore import QObject, Signal, Slot
 from arstudio.gui.compare import CompareLane, Comparison
 from arstudio.gui.futures import Futures
 from arstudio.gui.history import History, HistoryItem, same_model
+from arstudio.gui.opening import Opened, Opening, Wish
 from arstudio.gui.settings import Settings
 from arstudio.gui.tasks import Task, TaskProgress
-from arstudio.models.modelfile import ModelCard, ModelFileError, find_model, read_card
+from arstudio.models.modelfile import ModelCard, ModelFileError, find_model
 
 if TYPE_CHECKING:
 
@@ -64,11 +65,13 @@ class Studio(Futures):
         self.history.changed.connect(self.history_changed)
         self.history.message.connect(self.message)
         self.autoplay = True
-        self._loading: Task | None = None
+        self._opening = Opening(self)
+        self._opening.begun.connect(self._model_asked)
+        self._opening.opened.connect(self._model_opened)
+        self._opening.failed.connect(self._model_failed)
         self._drawing: Task | None = None
         self._drawn_with = (self.card, self.settings)
         self._began = 0.0                              # when the drawing task was started
-        self._opened = 0                               # counts calls of open_model; the latest wins
 
     # -- model ----------------------------------------------------------------------------------------------
 
@@ -78,52 +81,34 @@ class Studio(Futures):
         """Load a bundled name, model file or run directory in the background; nothing is lost if that fails.
         `draw` False leaves what is shown on the stage; a recipe is drawn with its own settings; `turn` to Generate once it is
         open."""
-        try:
-            card = read_card(find_model(which))
-        except (ModelFileError, OSError) as error:
-            self.message.emit("error", str(error))
-            return
-        self._opened += 1
-        number = self._opened
-
-        def load(progress: TaskProgress) -> Any:
-            from arstudio.models import load_model
-
-            return number, draw, recipe, turn, *load_model(card.path)
-
-        self.model_loading.emit(card.title)
-        self.status.emit(f"Opening {card.title}", None)
-        self._loading = Task(load, "open model")
-        self._loading.done.connect(self._model_loaded)
-        self._loading.failed.connect(self._model_failed)
-        self._loading.start()
+        self._opening.ask(which, Wish(draw, recipe, turn))
 
     @property
     def loading(self) -> bool:
         """True while a model is being opened."""
-        return self._loading is not None
+        return self._opening.busy
+
+    @Slot(str)
+    def _model_asked(self, name: str) -> None:
+        self.model_loading.emit(name)
+        self.status.emit(self.tr("Opening {0}").format(name), None)
 
     @Slot(object)
-    def _model_loaded(self, result: Any) -> None:
-        number, draw, recipe, turn, model, card = result
-        if number != self._opened:    # another was asked for meanwhile
-            return
-        self._loading = None
+    def _model_opened(self, found: Opened) -> None:
+        wish = found.wish
         self.status.emit("", None)
-        if recipe is not None or not draw:
+        if wish.recipe is not None or not wish.draw:
             self._leave_comparison()
-        self.use_model(model, card, draw=draw and recipe is None)
-        if recipe is not None:
-            self.draw_recipe(recipe)
-        if turn:
+        self.use_model(found.model, found.card, draw=wish.draw and wish.recipe is None)
+        if wish.recipe is not None:
+            self.draw_recipe(wish.recipe)
+        if wish.turn:
             self.tab_requested.emit("generate")
 
-    @Slot(str, str)
-    def _model_failed(self, sentence: str, _trace: str) -> None:
-        if self.sender() is not self._loading:    # another was asked for meanwhile
-            return
-        self._loading = None
-        self.status.emit("", None)
+    @Slot(str)
+    def _model_failed(self, sentence: str) -> None:
+        if not self.loading:
+            self.status.emit("", None)
         self.message.emit("error", sentence)
         self.model_changed.emit()
 

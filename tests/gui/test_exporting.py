@@ -155,7 +155,7 @@ def test_a_picture_of_a_model_that_is_gone_gives_a_sentence(qtbot, window, branc
     (tmp_path / "lost.png").write_bytes(picture_bytes(branched.trace, 0, 64, told))
     shown = branched.trace
     drop(window, tmp_path / "lost.png")
-    assert "my-lost-model" in window.notice.text.text()
+    qtbot.waitUntil(lambda: "my-lost-model" in window.notice.text.text(), timeout=10_000)
     assert branched.trace is shown
 
 

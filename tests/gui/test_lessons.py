@@ -68,14 +68,15 @@ def test_a_step_back_shows_the_step_before_again(qtbot, window):
 
 
 def test_a_lesson_whose_model_is_missing_says_so_and_ends(qtbot, window, monkeypatch):
-    from arstudio.gui import studio
+    from arstudio.gui import opening
+    from arstudio.models.modelfile import ModelFileError
 
     def missing(which):
-        raise studio.ModelFileError(f"There is no model {which}.")
+        raise ModelFileError(f"There is no model {which}.")
 
-    monkeypatch.setattr(studio, "find_model", missing)
+    monkeypatch.setattr(opening, "find_model", missing)
     window.teacher.begin_named("temperature")
-    assert window.teacher.lesson is None
+    qtbot.waitUntil(lambda: window.teacher.lesson is None, timeout=10_000)
     assert window.notice.text.text() == "There is no model mnist-gated."
 
 

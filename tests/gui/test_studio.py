@@ -238,6 +238,16 @@ def test_the_model_opened_last_wins(qtbot, studio):
     assert studio.card.name == "digits-fvsbn"
 
 
+@pytest.mark.parametrize("last", ["digits-fvsbn", "no-model"])
+def test_a_name_that_fails_keeps_no_other_from_being_opened(qtbot, studio, messages, last):
+    for name in ("digits-nade", "nothing-such", last):
+        studio.open_model(name)
+    qtbot.waitUntil(lambda: not studio.loading, timeout=20_000)
+    assert studio.card.name == (last if last == "digits-fvsbn" else "digits-nade")
+    assert {kind for kind, _ in messages} <= {"error"}
+    assert sum("no-model" in sentence for _, sentence in messages) == (last == "no-model")
+
+
 def test_the_status_says_which_sampler_draws_and_that_memory_ran_out(qtbot, drawn):
     said, told = [], []
     drawn.status.connect(lambda text, _: said.append(text))
