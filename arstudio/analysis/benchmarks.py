@@ -51,7 +51,7 @@ AFFORDABLE = 60.0  # seconds of naive drawing, all repeats together, above which
 class BatchFigures:
     """Medians for one batch size. `method` is what was drawn by and `why` the reason for it; `identical` says whether naive
     drew the same pixels (None: naive was not run); `naive_source` is "measured" or "extrapolated"; `cache_bytes` is what
-    the decoder keeps for its images; `peak_bytes` is None where the system does not tell."""
+    the decoder it was drawn by keeps for its images; `peak_bytes` is None where the system does not tell."""
 
     batch: int
     method: str
@@ -189,7 +189,7 @@ class _Work:
         seconds, sampler = self._draw(self.method, progress)
         self.drawn.append(seconds)
         self.decoded.append(self._decode(sampler.trace.values))
-        if isinstance(sampler.decoder, RowSteps):
+        if sampler.decoder is not None:    # else memory ran out, and each part of the images had one of its own
             self.cache_bytes = decoder_bytes(sampler.decoder)
         if repeat < self.naive_runs:
             seconds, naive = self._draw("naive", progress)
@@ -215,7 +215,6 @@ class _Work:
 
         def work() -> None:
             decoder = self.model.decoder(self.batch, self.y)
-            self.cache_bytes = decoder_bytes(decoder)
             with torch.inference_mode(), threads.single():
                 for value in sites:
                     decoder.params()
@@ -291,7 +290,7 @@ def _multiply_adds(twin: AutoregressiveModel) -> int:
 
 
 def decoder_bytes(decoder: Decoder | RowSteps) -> int:
-    """Bytes of every tensor that a decoder, and the decoders it is made of, keep for their images."""
+    """Bytes of every tensor that what a sampler draws by, and the decoders that is made of, keep for their images."""
     values = [getattr(decoder, name) for name in decoder.batched]
     tensors = [t for value in values for t in (value if isinstance(value, list) else [value])]
     parts = sum(decoder_bytes(part) for part in vars(decoder).values() if isinstance(part, Decoder))

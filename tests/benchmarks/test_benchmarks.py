@@ -15,6 +15,7 @@ from arstudio.cli import app
 from arstudio.image import ImageSpec
 from arstudio.models import save_model
 from arstudio.progress import Cancelled, Progress
+from arstudio.sampling import Sampler, SampleSettings
 
 SPEC = ImageSpec(1, 6, 6, 4)
 
@@ -57,6 +58,13 @@ def test_the_cache_grows_with_the_batch(result):
     one, three = (row.cache_bytes for row in result.rows)
     assert one > 4 * SPEC.sites
     assert three == 3 * one
+
+
+@pytest.mark.parametrize("method", ["incremental", "captured", "naive"])
+def test_the_cache_is_that_of_what_the_images_were_drawn_by(model, method):
+    kept = decoder_bytes(Sampler(model, SampleSettings(), 2, torch.tensor([0, 1]), method=method).decoder)
+    row = bench_sampling(model, "tiny", batches=(2,), method=method, repeats=1, affordable=0).rows[0]
+    assert row.cache_bytes == kept > 2 * 8 * SPEC.sites
 
 
 def test_a_decoder_made_of_two_keeps_what_both_keep(random_model):
