@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from arstudio.training.loop import Trainer
 
 LIVE = ("step", "epoch", "seconds", "fraction", "best_nats")
-OWN = ("position", "epochs_done", "best_epoch", "film_index", "budget", "rate_scale", "recoveries")
+BATCHES = ("position", "epochs_done")
+OWN = ("best_epoch", "film_index", "rate_scale", "recoveries")
 
 
 class Store:
@@ -104,9 +105,10 @@ def pack(trainer: Trainer) -> bytes:
         for key, value in trainer.optimiser.state.get(p, {}).items():
             tensors[f"adam.{i}.{key}"] = torch.as_tensor(value)
     tensors["rng.torch"] = torch.get_rng_state()
-    tensors["rng.noise"] = trainer.noise.get_state()
+    tensors["rng.noise"] = trainer.batches.noise.get_state()
     tensors["recent"] = torch.tensor(trainer._recent, dtype=torch.float64)
-    place = {name: getattr(trainer.live, name) for name in LIVE} | {name: getattr(trainer, name) for name in OWN}
+    parts = (trainer.live, LIVE), (trainer.batches, BATCHES), (trainer, OWN)
+    place = {name: getattr(part, name) for part, names in parts for name in names} | {"budget": trainer.budget.total}
     return encode_model(trainer.card(), tensors, {"training": json.dumps(place)})
 
 
@@ -124,13 +126,13 @@ def unpack(trainer: Trainer, path: Path) -> None:
                 count = count.to(p.device) if trainer.optimiser.defaults["fused"] else count
                 trainer.optimiser.state[p] = {"step": count} | {k: t.to(p.device) for k, t in state.items()}
         torch.set_rng_state(tensors["rng.torch"])
-        trainer.noise.set_state(tensors["rng.noise"])
+        trainer.batches.noise.set_state(tensors["rng.noise"])
         trainer._recent = tensors["recent"].tolist()
         place = {"rate_scale": 1.0, "recoveries": 0} | place    # older runs never went back
-        for name in LIVE:
-            setattr(trainer.live, name, place[name])
-        for name in OWN:
-            setattr(trainer, name, place[name])
+        for part, names in ((trainer.live, LIVE), (trainer.batches, BATCHES), (trainer, OWN)):
+            for name in names:
+                setattr(part, name, place[name])
+        trainer.budget.total = place["budget"]
     except (KeyError, TypeError, json.JSONDecodeError, SafetensorError):
         raise RunError(f"{path} is not a training checkpoint, so it cannot be resumed from.") from None
     except RuntimeError:

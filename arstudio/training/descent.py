@@ -1,6 +1,6 @@
 """One step of learning: gradients of a batch, in as many parts as its memory needs, clipped; Adam; the average of the weights.
 
-Nothing here knows a budget, a run or a watcher; `loop.py` says which batch and how fast.
+Nothing here knows a budget, a run or a watcher; `batches.py` says which batch, `budget.py` how fast.
 """
 
 from __future__ import annotations

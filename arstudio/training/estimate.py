@@ -100,13 +100,13 @@ def _kept_for_backward(trainer: Trainer) -> int:
         return t
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-        trainer._step(trainer.x[:SMALL], None if trainer.y is None else trainer.y[:SMALL])
+        trainer._step(*trainer.batches.first(SMALL))
     return sum(kept.values())
 
 
 def _step_seconds(trainer: Trainer, batch: int, progress: Progress) -> float:
     """Fastest of at least two steps; more when they are quick, or disagree because the machine is busy."""
-    x, y = trainer.x[:batch], None if trainer.y is None else trainer.y[:batch]
+    x, y = trainer.batches.first(batch)
     times: list[float] = []
     while len(times) < 2 or sum(times) < (PROBE_SECONDS if _agree(times) else 8 * PROBE_SECONDS):
         progress.check()

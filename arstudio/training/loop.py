@@ -1,8 +1,7 @@
-"""The training loop: which batch next and how fast (warm-up and cosine decay), when to measure, save, draw, go back and end.
+"""The training loop: a step on the next batch, again and again; when to measure, save, draw, go back and end.
 
 The loss is −log p(x | y) per site, the very `log_prob` that evaluation and samplers use. Validation runs on
-the EMA weights, which are also what `best.safetensors` holds. A budget is minutes or epochs; the schedule
-follows the share of it that is spent. Given epochs, one seed gives one result on CPU,
+the EMA weights, which are also what `best.safetensors` holds. Given epochs, one seed gives one result on CPU,
 also when the run was stopped and resumed.
 
 Nothing here knows a screen: `Progress` reports, pauses and cancels, `watch.Live` is read by whoever watches, and what a
@@ -14,7 +13,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -32,6 +31,8 @@ from arstudio.models.base import AutoregressiveModel
 from arstudio.models.checkpoint import encode_model
 from arstudio.models.modelfile import ModelCard, WriteError
 from arstudio.progress import Cancelled, Muted, Progress
+from arstudio.training.batches import Batches
+from arstudio.training.budget import Budget
 from arstudio.training.checkpoint import Store, named, pack, unpack
 from arstudio.training.config import TrainConfig
 from arstudio.training.descent import Descent
@@ -45,9 +46,7 @@ from arstudio.training.workers import ALONE, Workers
 Draw = Callable[[AutoregressiveModel, int, int], np.ndarray]    # model, count, seed -> (count, C, H, W)
 RECOVERIES = 3    # times a run that diverged goes back and on with a smaller step
 FILM = (0.0, 0.02, 0.06, 0.12, 0.25, 0.45, 0.7, 1.0)    # shares of the budget at which samples are drawn
-HELD = 0.25       # share of a GPU's free memory that the images may take
 SETTLED = 10      # steps of this process after which its pace is known
-WARM = 0.05    # share of the budget after which the learning rate is warm, however slow the steps
 ASLEEP = 5.0, 20.0    # a step longer than so many seconds and so many usual steps: the process was stopped meanwhile
 
 
@@ -73,22 +72,13 @@ class Trainer:
         self.draw = draw if workers.first else None
         self.clock = clock    # what a budget of minutes counts
         self.workers, self.store = workers, Store(run)
-        device = model.device
-        self.x = torch.from_numpy(np.ascontiguousarray(data.train.x))
-        if device.type != "cuda" or self.x.nbytes < HELD * torch.cuda.mem_get_info(device)[0]:
-            self.x = self.x.to(device)    # once; more images than that go over batch by batch
-        labelled = data.train.y is not None and model.num_classes > 0
-        self.y = torch.from_numpy(data.train.y).to(device) if labelled else None
+        self.batches, self.budget = Batches(model, data, config), Budget(config)
         self.descent = Descent(model, config, workers)
         self.average, self.optimiser = self.descent.average, self.descent.optimiser
         self.live = Live(uniform_nats=model.spec.sites * math.log(model.spec.levels or 1))
         self.native = data.info.spec.levels    # what reals were dequantised from
-        self.position = 0          # images of this epoch already used
-        self.epochs_done = 0
         self.best_epoch = 0.0
         self.film_index = 0
-        self.budget = config.minutes * 60 if config.minutes else config.epochs
-        self.noise = torch.Generator().manual_seed(config.seed)    # class dropout
         self.rate_scale = 1.0      # a third of it each time the run diverged
         self.recoveries = 0
         self._tried = False        # whether compiling was considered
@@ -127,8 +117,8 @@ class Trainer:
         try:
             if self.live.step == 0:
                 self._validate(progress)
-            while self.live.fraction < 1 and not self._counted():
-                for x, y in self._epoch():
+            while self.live.fraction < 1 and not self.batches.counted:
+                for x, y in self.batches.rest():
                     if not made:
                         self._try_half(x, y)
                     started, made = self.clock(), made + 1
@@ -151,21 +141,21 @@ class Trainer:
                         break
                     if made >= SETTLED:
                         self._try_compiled(x, y, progress)
-                    if self.clock() - last_check > self._validation_pause():
+                    if self.clock() - last_check > self.budget.pause(self._validation_seconds):
                         self._validate(progress, norm)
                         last_check = self.clock()
                     if self.clock() - last_save > self.config.autosave and self.workers.first:
                         self.save()
                         last_save = self.clock()
                 else:
-                    self.epochs_done, self.position = self.epochs_done + 1, 0
-                    if self._counted():
+                    self.batches.turn()
+                    if self.batches.counted:
                         self.live.fraction = 1.0
                     if self.clock() - last_check > max(3.0, 9 * self._validation_seconds) or self.config.epochs:
                         self._validate(progress, norm)
                         last_check = self.clock()
                     patience = self.config.patience
-                    late = patience and self.live.epoch - self.best_epoch >= patience and not self._counted()
+                    late = patience and self.live.epoch - self.best_epoch >= patience and not self.batches.counted
                     if self._agreed(bool(late)):
                         status = "early"
                         break
@@ -182,38 +172,14 @@ class Trainer:
         """What the first process wants; everybody's clock becomes its clock."""
         seconds, wanted = self.workers.agree(self.live.seconds, wanted)
         self.live.seconds = seconds
-        if self.config.minutes and not self._counted():
-            self.live.fraction = min(1.0, seconds / self.budget)
+        if self.config.minutes and not self.batches.counted:
+            self.live.fraction = self.budget.spent(seconds, self.live.epoch)
         return bool(wanted)
 
     def _part_ways(self) -> None:
         """Let what layers draw at random (dropout, orders) differ between processes, after they had the same weights."""
         if not self.workers.first:
             torch.manual_seed(self.config.seed + 1_000_003 * self.workers.rank + self.live.step)
-
-    def _counted(self) -> bool:
-        """Whether a model with a closed form has seen every image; no budget makes it count them again."""
-        return self.model.closed_form and self.epochs_done > 0
-
-    def _validation_pause(self) -> float:
-        """Seconds between validations inside an epoch: twenty in a budget of minutes, at most a tenth of the time."""
-        wanted = self.budget / 20 if self.config.minutes else 60.0
-        return max(3.0, min(60.0, wanted), 9 * self._validation_seconds)
-
-    def _epoch(self) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Batches of the rest of this epoch, in an order that depends on seed and epoch alone."""
-        shuffle = torch.Generator().manual_seed((self.config.seed * 100_003 + self.epochs_done) % 2**63)
-        order = torch.randperm(len(self.x), generator=shuffle)
-        while self.position < len(order):
-            rows = order[self.position:self.position + self.config.batch]
-            y = None
-            if self.y is not None:
-                drop = torch.rand(len(rows), generator=self.noise) < self.model.config.class_dropout
-                y = self.y[rows.to(self.y.device)]    # a model that counts needs every class it can get
-                if not self.model.closed_form:
-                    y = torch.where(drop.to(y.device), -1, y)
-            self.position += len(rows)
-            yield self.x[rows.to(self.x.device)].to(self.model.device), y
 
     def _step(self, x: Tensor, y: Tensor | None) -> tuple[float, float]:
         """One step on a batch -> (nats per image, gradient norm)."""
@@ -245,12 +211,13 @@ class Trainer:
 
     def _try_compiled(self, x: Tensor, y: Tensor | None, progress: Progress) -> None:
         """Compile the step, once, if enough of the budget is left at the measured pace, and use that if it pays."""
-        if self._tried or len(x) < min(self.config.batch, len(self.x)):
+        images = len(self.batches.x)
+        if self._tried or len(x) < min(self.config.batch, images):
             return
         self._tried = True
         live = self.live
-        left = self.budget - live.seconds if self.config.minutes else (
-            (self.budget - live.epoch) * len(self.x) / live.images_per_second
+        left = self.budget.total - live.seconds if self.config.minutes else (
+            (self.budget.total - live.epoch) * images / live.images_per_second
         )
         if left < LONG or not offered(self.model.device, self.workers) or self.model.closed_form:
             return
@@ -265,23 +232,19 @@ class Trainer:
         progress.publish(live)
 
     def learning_rate(self) -> float:
-        """Linear warm-up over `warmup` steps or WARM of the budget, whichever is over first, then a cosine from 1 to
-        `final_share` over the budget."""
-        c = self.config
-        cosine = 0.5 * (1 + math.cos(math.pi * min(self.live.fraction, 1.0)))
-        warm = min(1.0, max((self.live.step + 1) / max(c.warmup, 1), self.live.fraction / WARM))
-        return self.rate_scale * c.learning_rate * warm * (c.final_share + (1 - c.final_share) * cosine)
+        """That of the next step: what the budget says, and less where the run diverged or another was asked for."""
+        return self.rate_scale * self.budget.rate(self.live.step, self.live.fraction)
 
     def _advance(self, count: int, loss: float, seconds: float) -> None:
         live = self.live
         if live.images_per_second:    # Ctrl-Z, or a computer put to sleep, takes nothing from a budget of minutes
             seconds = min(seconds, max(ASLEEP[0], ASLEEP[1] * count / live.images_per_second))
         live.step += 1
-        live.epoch = self.epochs_done + self.position / len(self.x)
+        live.epoch = self.batches.epoch
         live.seconds += seconds
         live.step_seconds.append(live.seconds)
         live.step_nats.append(loss)
-        live.fraction = min(1.0, (live.seconds if self.config.minutes else live.epoch) / self.budget)
+        live.fraction = self.budget.spent(live.seconds, live.epoch)
         rate = count / max(seconds, 1e-9)
         live.images_per_second = rate if live.step == 1 else 0.9 * live.images_per_second + 0.1 * rate
         self._recent = [*self._recent[-99:], loss]
@@ -305,7 +268,7 @@ class Trainer:
         self.rate_scale, self.recoveries = scale, count
         live.seconds, live.best_nats, self.best_epoch, self.film_index = kept
         if self.config.minutes:
-            live.fraction = min(1.0, live.seconds / self.budget)
+            live.fraction = self.budget.spent(live.seconds, live.epoch)
         self._note(
             f"Training diverged at step {at}: back to step {live.step}, and on with a learning rate of "
             f"{self.config.learning_rate * scale:.2g} ({count} of {RECOVERIES})."
@@ -383,7 +346,7 @@ class Trainer:
             return    # measured already, as at the start of a run that goes on
         started = self.clock()
         limit, split = self.config.validation_images, self.data.validation
-        y = split.y[:limit] if self.y is not None and split.y is not None else None
+        y = split.y[:limit] if self.batches.y is not None and split.y is not None else None
         quiet = Muted(progress) if self.workers.size == 1 else Progress()    # others wait in the next step: stop there
         figure = evaluate(self.average, split.x[:limit], y, progress=quiet, native=self.native, exact=False)
         raw = raw_nats(self.model, figure, split.x, y, quiet, self.native) if self.config.ema else math.nan
@@ -453,21 +416,13 @@ class Trainer:
         live.points.extend(p for p in self.run.points if p.step <= live.step)
         self.run.points[:] = live.points
         if self.config.epochs:
-            live.fraction = min(1.0, live.epoch / self.budget)
+            live.fraction = self.budget.spent(live.seconds, live.epoch)
 
     def extend(self, minutes: float = 0.0, epochs: float = 0.0) -> None:
-        """Add to the budget of a resumed run, in its own unit."""
-        if self.config.minutes and minutes > 0:
-            self.budget = self.live.seconds + minutes * 60
-        elif self.config.epochs and epochs > 0:
-            self.budget = self.live.epoch + epochs
-        elif minutes > 0 or epochs > 0:
-            unit = "minutes" if self.config.minutes else "epochs"
-            raise RunError(f"This run counts its budget in {unit}; extend it with --{unit}.")
-        spent = self.live.seconds if self.config.minutes else self.live.epoch
-        self.live.fraction = min(1.0, spent / self.budget)
-        if self.live.fraction >= 1:
-            raise RunError("This run has spent its budget; say how much longer with --minutes or --epochs.")
+        """Add to the budget of a resumed run, in its own unit. Raises RunError, see `Budget.extend`."""
+        live = self.live
+        self.budget.extend(live.seconds, live.epoch, minutes, epochs)
+        live.fraction = self.budget.spent(live.seconds, live.epoch)
         self.film_index = min(self.film_index, len(FILM) - 1)
 
     def _end(self, status: str, progress: Progress | None = None) -> Outcome:

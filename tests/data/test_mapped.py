@@ -26,7 +26,7 @@ except MemoryError:
     print("limited")
 view, config = DataView(dataset=sys.argv[1], levels=2), TrainConfig(epochs=0.002)
 trainer = new_trainer(sys.argv[2] + "/run", view, "nade", config, {"hidden": 2}, device="cpu")
-print(len(trainer.x), trainer.fit().status)
+print(len(trainer.batches.x), trainer.fit().status)
 """
 
 

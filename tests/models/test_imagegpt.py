@@ -179,8 +179,8 @@ def test_training_begins_with_the_palette_of_its_images(tmp_path):
     trainer = new_trainer(tmp_path / "run", view, "imagegpt", config, settings, device="cpu")
     colours = trainer.model.tokens.colours.detach().clone()
     assert float((colours - spread_colours(4, 1)).abs().max()) > 0.01
-    spread = (trainer.model.scaled(trainer.x).reshape(-1, 1) - colours.T).abs().amin(1)
-    even = (trainer.model.scaled(trainer.x).reshape(-1, 1) - spread_colours(4, 1).T).abs().amin(1)
+    spread = (trainer.model.scaled(trainer.batches.x).reshape(-1, 1) - colours.T).abs().amin(1)
+    even = (trainer.model.scaled(trainer.batches.x).reshape(-1, 1) - spread_colours(4, 1).T).abs().amin(1)
     assert float(spread.square().mean()) < float(even.square().mean())
     assert torch.equal(trainer.average.tokens.colours, colours)
     again = resume_trainer(tmp_path / "run", device="cpu")    # killed before its first save

@@ -365,7 +365,7 @@ def test_the_best_file_holds_the_averaged_weights_and_their_figure(begin, data):
 
 def test_the_average_follows_its_formula(begin):
     trainer = begin(ema=0.5)
-    x, y = next(trainer._epoch())
+    x, y = next(trainer.batches.rest())
     for step in range(9):
         before = trainer.average.V.clone()
         trainer._step(x, y)
@@ -392,12 +392,12 @@ def test_the_learning_rate_warms_up_and_falls_to_its_last_share(begin):
 def test_an_epoch_shows_every_image_once_in_an_order_of_its_own(begin):
     trainer, orders = begin(), []
     for epoch in range(2):
-        trainer.epochs_done, trainer.position = epoch, 0
-        batches = [x for x, _ in trainer._epoch()]
+        trainer.batches.epochs_done, trainer.batches.position = epoch, 0
+        batches = [x for x, _ in trainer.batches.rest()]
         assert [len(x) for x in batches] == [8, 8, 6]
         orders.append(torch.cat(batches))
     for seen in orders:
-        assert sorted(x.numpy().tobytes() for x in seen) == sorted(x.numpy().tobytes() for x in trainer.x)
+        assert sorted(x.numpy().tobytes() for x in seen) == sorted(x.numpy().tobytes() for x in trainer.batches.x)
     assert not torch.equal(*orders)
 
 
@@ -406,13 +406,13 @@ def test_a_share_of_images_is_shown_without_its_class(begin, share):
     trainer = begin(settings={"hidden": 3, "class_dropout": share})
     shown = []
     for epoch in range(60):
-        trainer.epochs_done, trainer.position = epoch, 0
-        shown += [y for _, y in trainer._epoch()]
+        trainer.batches.epochs_done, trainer.batches.position = epoch, 0
+        shown += [y for _, y in trainer.batches.rest()]
     shown = torch.cat(shown)
     assert len(shown) == 60 * 22
     assert (shown == -1).double().mean().item() == pytest.approx(share, abs=0.05)
     assert set(shown.tolist()) == ({-1, 0, 1} if share else {0, 1})
-    assert next(begin("none", classes=False)._epoch())[1] is None
+    assert next(begin("none", classes=False).batches.rest())[1] is None
 
 
 def test_no_progress_for_patience_epochs_ends_the_run(begin):

@@ -252,7 +252,7 @@ def test_a_stop_while_compiling_is_taken_up_when_it_is_over_and_can_be_resumed(t
     outcome = training.fit(progress)
     assert outcome.status == "stopped"
     assert training.live.step == loop.SETTLED
-    assert training.position == 64 * loop.SETTLED
+    assert training.batches.position == 64 * loop.SETTLED
     assert training.live.notes == []
     assert resume_trainer(training.run.path, device="cpu").fit().status == "finished"
 

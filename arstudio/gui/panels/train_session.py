@@ -126,8 +126,8 @@ class Session:
         self.baselines = _baselines(spec, self.native, trainer.run.record)
         self.trainer = trainer
         minutes = bool(trainer.config.minutes)
-        self.limit = trainer.budget if minutes else 0.0
-        self.plan = [share * trainer.budget for share in FILM] if minutes else []
+        self.limit = trainer.budget.total if minutes else 0.0
+        self.plan = [share * trainer.budget.total for share in FILM] if minutes else []
         if trainer.live.step:      # resumed: what was drawn and kept before
             trainer.live.film[:0] = stored_film(trainer.run, spec)
             trainer.live.snapshots[:0] = trainer.run.snapshots()
