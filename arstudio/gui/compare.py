@@ -111,8 +111,6 @@ class Comparison(QObject):
         position = self.position_of(lane)
         return lane.trace.bits(0, position) * lane.trace.spec.channels / position if position else 0.0
 
-    # -- changing -------------------------------------------------------------------------------------------
-
     def add(self) -> None:
         """Another lane, like the one in focus but colder than it by as many steps as no lane is yet."""
         if len(self.lanes) < MOST:
@@ -160,8 +158,6 @@ class Comparison(QObject):
         if self.ready:
             self.studio.show_lane(self.lane, round(share * self.lane.trace.spec.sites))
         self.changed.emit()
-
-    # -- drawing --------------------------------------------------------------------------------------------
 
     def draw(self) -> None:
         """Draw every lane from the seed in the toolbar."""

@@ -71,8 +71,6 @@ class Tour:
         self.train()
         self.summarise()
 
-    # -- tools ----------------------------------------------------------------------------------------------
-
     def wait(self, what: str, condition: Callable[[], bool], seconds: float = 120.0) -> None:
         """Keep the window alive until condition() holds. Raises DemoError naming `what` after `seconds`.
 
@@ -121,8 +119,6 @@ class Tour:
         """True when nothing is being drawn or played."""
         trace = self.studio.trace
         return trace is not None and trace.complete and not self.studio.drawing and not self.studio.playing
-
-    # -- steps ----------------------------------------------------------------------------------------------
 
     def open(self) -> None:
         """The window, then the first bundled model, which begins to draw by itself."""

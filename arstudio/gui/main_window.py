@@ -77,8 +77,6 @@ class MainWindow(QMainWindow):
         self.docks.restore()
         self.generate_panel.view.setFocus()
 
-    # -- building -------------------------------------------------------------------------------------------
-
     def _make_menus(self) -> None:
         bar, made = self.menuBar(), {}
         bar.setNativeMenuBar(False)
@@ -210,8 +208,6 @@ class MainWindow(QMainWindow):
         self._keys.guard(self)
         self._job_changed(self.tabs.currentIndex())
 
-    # -- jobs -----------------------------------------------------------------------------------------------
-
     @property
     def job(self) -> str:
         """generate, complete or train."""
@@ -300,8 +296,6 @@ class MainWindow(QMainWindow):
         """A class, seed or temperature was chosen: shown at once where images are being generated."""
         if self.job == "generate":
             self.studio.generate()
-
-    # -- window ---------------------------------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Files are welcome."""

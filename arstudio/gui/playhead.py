@@ -62,8 +62,6 @@ class Playhead(QObject):
         """True while somebody writes the trace."""
         return False
 
-    # -- moving ---------------------------------------------------------------------------------------------
-
     def play(self) -> None:
         """Move the playhead; from the start, or that of the loop, if it is at the end."""
         if self.trace is None:
@@ -172,8 +170,6 @@ class Playhead(QObject):
             self._begin_turns()
         elif ended:
             self.pause()
-
-    # -- marks and loop -------------------------------------------------------------------------------------
 
     @property
     def rank(self) -> int:

@@ -73,8 +73,6 @@ class Studio(Futures):
         self._drawn_with = (self.card, self.settings)
         self._began = 0.0                              # when the drawing task was started
 
-    # -- model ----------------------------------------------------------------------------------------------
-
     def open_model(
         self, which: str | Path, *, draw: bool = True, recipe: Recipe | None = None, turn: bool = False
     ) -> None:
@@ -163,8 +161,6 @@ class Studio(Futures):
         """The settings as the sampling room takes them."""
         return self.settings.recipe(self.model, self.card).settings
 
-    # -- drawing --------------------------------------------------------------------------------------------
-
     @property
     def drawing(self) -> bool:
         """True while a task writes the trace."""
@@ -220,8 +216,6 @@ class Studio(Futures):
 
         self._start_drawing(draw, f"Drawing {recipe.count} image{'s' if recipe.count > 1 else ''}")
 
-    # -- comparison -----------------------------------------------------------------------------------------
-
     def compare(self, on: bool) -> None:
         """Compare lanes on one seed, or go back to one drawing."""
         if on == (self.comparison is not None):
@@ -257,8 +251,6 @@ class Studio(Futures):
         self.model_changed.emit()
         self.settings_changed.emit()
         self.branches_changed.emit()
-
-    # -- tasks ----------------------------------------------------------------------------------------------
 
     def _start_drawing(self, work: Any, text: str) -> None:
         task = Task(work, text)
@@ -371,8 +363,6 @@ class Studio(Futures):
             self._draw_on()    # it was stopped in the middle
         super().play()
 
-    # -- selection ------------------------------------------------------------------------------------------
-
     def select(self, site: tuple[int, int, int] | None) -> None:
         """Select (channel, row, column), or None to follow the playhead."""
         if site != self.selection:
@@ -399,8 +389,6 @@ class Studio(Futures):
         if self.selection is not None:
             return self.trace.step(*self.selection)
         return min(self.position, self.trace.spec.sites - 1)
-
-    # -- history --------------------------------------------------------------------------------------------
 
     def recall(self, item: HistoryItem) -> None:
         """Show a remembered drawing with its settings; its model is opened behind it, so that it can be branched."""

@@ -180,8 +180,6 @@ class Teacher(QObject):
             "p": f"{math.exp(float(trace.log_probs[studio.focus, step])):.3f}",
         })
 
-    # -- where it points ------------------------------------------------------------------------------------
-
     def _reveal(self) -> None:
         """Scroll to what the step speaks of."""
         name = self.lesson.steps[self.index].point
@@ -245,8 +243,6 @@ class Teacher(QObject):
     def _follow(self) -> None:
         if self.lesson is not None:
             self._point()
-
-    # -- verbs: each does its part and returns what to wait for, if anything ---------------------------------
 
     def _show_job(self, name: str) -> None:
         self.window.show_job(name)

@@ -151,8 +151,6 @@ class AutoregressiveModel(nn.Module):
         sites = torch.from_numpy(self.order.sites(spec.channels))
         self.register_buffer("site_index", sites, persistent=False)
 
-    # -- the mathematics, given by each model ---------------------------------------------------------------
-
     def encode(self, x: Tensor) -> Tensor:
         """(B, C, H, W) levels -> (B, E, C, H, W) network inputs; by default E = 1, scaled to [-1, 1]."""
         return self.scaled(x).unsqueeze(1)
@@ -175,8 +173,6 @@ class AutoregressiveModel(nn.Module):
     def row_steps(self, batch: int, y: Tensor | int | None = None) -> RowSteps:
         """What draws rows of `batch` images by functions of fixed tensors, for models with `in_row_steps`."""
         raise NotImplementedError(f"{self.title} is not drawn by rows of fixed tensors.")
-
-    # -- what follows from it -------------------------------------------------------------------------------
 
     def forward(self, x: Tensor, y: Tensor | int | None = None) -> Tensor:
         """Parameters of every conditional in one pass: (B, C, H, W) levels -> (B, P, C, H, W).

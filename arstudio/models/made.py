@@ -117,8 +117,6 @@ class MADE(Sitewise):
         self.trained_orders = [self.order, *others]
         self.mask = 0    # which set of degrees is in use
 
-    # -- which masks and orders -----------------------------------------------------------------------------
-
     def variant(self, order: Order, mask: int) -> MADE:
         """The same weights under another order and another set of degrees; training one trains the other."""
         twin = self.reordered(order)
@@ -142,8 +140,6 @@ class MADE(Sitewise):
         else:
             order = Order.custom(torch.randperm(self.spec.pixels).tolist(), self.spec.height, self.spec.width)
         return -self.variant(order, mask).log_prob(x, y)
-
-    # -- the mathematics ------------------------------------------------------------------------------------
 
     def network(self, e: Tensor, y: Tensor) -> Tensor:
         degrees, rank = self.degrees[self.mask], torch.empty_like(self.site_index)

@@ -87,8 +87,6 @@ class Trainer:
         self._wishes: SimpleQueue[Callable[[Progress], None]] = SimpleQueue()
         self._part_ways()
 
-    # -- running --------------------------------------------------------------------------------------------
-
     def fit(self, progress: Progress | None = None) -> Outcome:
         """Train until the budget is spent, progress ends, someone cancels, or the loss is no number any more.
 
@@ -286,8 +284,6 @@ class Trainer:
         """Nats of a whole image -> bits per dimension; of reals the bound on the levels they were made of."""
         return self.model.spec.bits_per_dim(nats, self.native)
 
-    # -- wishes ---------------------------------------------------------------------------------------------
-
     def change_rate(self, rate: float) -> None:
         """Go on with another highest learning rate; warm-up and decay stay as they are. From any thread, as the next two.
 
@@ -335,8 +331,6 @@ class Trainer:
         self.run.record["notes"] = [*self.run.record.get("notes", ()), sentence]
         if self.workers.first:
             self.store.beside(self.run.save_record)
-
-    # -- figures --------------------------------------------------------------------------------------------
 
     def _validate(self, progress: Progress, norm: float = math.nan) -> None:
         """Measure the average, and save where it has never been better: the first process for all."""
@@ -388,8 +382,6 @@ class Trainer:
         nats, live = self.live.best_nats if nats is None else nats, self.live
         command = self.run.record.get("command", "")
         return card_so_far(self.model, self.data, self.config, nats, epochs=live.epoch, seconds=live.seconds, command=command)
-
-    # -- disk -----------------------------------------------------------------------------------------------
 
     def save(self) -> None:
         """Write latest.safetensors: weights, EMA, optimiser, RNG and the place in the epoch. Where the disk refuses, a note

@@ -175,8 +175,6 @@ class InspectPanel(QWidget):
         rgb = self.studio.trace is not None and self.studio.trace.spec.channels == 3
         return self.plots[1 + int(self.channels.key())] if rgb else self.plots[0]
 
-    # -- reading --------------------------------------------------------------------------------------------
-
     @Slot()
     def _ended(self) -> None:
         """What is next is certain once nobody draws."""
@@ -392,8 +390,6 @@ class InspectPanel(QWidget):
             f"log p(x<sub>≤{step + 1}</sub>) = {_signed(before)} <b style='color:{colour}'>{_term(term)}</b>"
             f" =\u00a0{_signed(before + term)}\u00a0nats{whole}"
         )
-
-    # -- acting ---------------------------------------------------------------------------------------------
 
     @Slot(str)
     def _channel_chosen(self, key: str) -> None:

@@ -142,8 +142,6 @@ class OverlaySection(QWidget):
         spec = self.studio.trace.spec
         return spec.top if spec.levels in (2, 3) else spec.top / 2
 
-    # -- every moment ---------------------------------------------------------------------------------------
-
     @Slot()
     def start_over(self) -> None:
         """Another drawing, image or model: whatever was shown belongs to the one before."""
@@ -194,8 +192,6 @@ class OverlaySection(QWidget):
             spec = trace.spec
             picture = pixels(values / spec.top, ImageSpec(spec.channels, spec.height, spec.width, 0))
             self.stage.show_overlay(key, (picture, 0.0, 1.0))
-
-    # -- what takes longer ----------------------------------------------------------------------------------
 
     def _ask(self, key: str) -> None:
         studio, trace, model = self.studio, self.studio.trace, self.reader.model

@@ -69,8 +69,6 @@ class PastSection(QWidget):
         column.addWidget(self.back)
         self._arrange()
 
-    # -- the question ---------------------------------------------------------------------------------------
-
     def site(self) -> tuple[int, int, int] | None:
         """The (channel, row, column) that is being changed."""
         if self.pixel is None or self.studio.trace is None:
@@ -106,8 +104,6 @@ class PastSection(QWidget):
 
             density = float(np.log(max(moved.mixture.densities(np.array([found.value])).sum(), 1e-300)))
         return replace(moved, value=found.value, log_density=density)
-
-    # -- every moment ---------------------------------------------------------------------------------------
 
     def show_step(self, step: int) -> None:
         """Follow the Inspector to a step whose past is on the screen."""

@@ -46,8 +46,6 @@ class Reader(QObject):
         self._later = QTimer(self, singleShot=True, interval=250)
         self._later.timeout.connect(self._rested)
 
-    # -- where we are ---------------------------------------------------------------------------------------
-
     @property
     def model(self) -> AutoregressiveModel | None:
         """The model of the shown drawing, in the order of that drawing; None where it is not open."""
@@ -80,8 +78,6 @@ class Reader(QObject):
         """(C, H, W) an image to ask about a step: all of it once the drawing is complete, so that one pass serves every
         pixel, else what lies before the step."""
         return self.image() if self.studio.trace.complete else self.image(step)
-
-    # -- asking ---------------------------------------------------------------------------------------------
 
     def reading(self, x: np.ndarray, y: int, kind: str) -> Reading | None:
         """Everything the model says of an image of class y (−1: none); None while it is computed, or if it cannot be."""
@@ -167,8 +163,6 @@ class Reader(QObject):
     @property
     def _mixture(self) -> bool:
         return self.model is not None and hasattr(self.model.likelihood, "components")
-
-    # -- computing ------------------------------------------------------------------------------------------
 
     @Slot()
     def _rested(self) -> None:

@@ -116,8 +116,6 @@ class TrainPanel(StoredRuns):
         self.follower.lost.connect(self._complain)
         self.studio.runs_changed.connect(self.read_runs)
 
-    # -- the choice and its cost ----------------------------------------------------------------------------
-
     def choice(self) -> Choice:
         """What is chosen now. Raises RunError naming a field that is no number."""
         model = self.choices.model_name()
@@ -197,8 +195,6 @@ class TrainPanel(StoredRuns):
             session, work = self._next
             self._next = None
             self._run(session, work)
-
-    # -- training -------------------------------------------------------------------------------------------
 
     @property
     def training(self) -> bool:
@@ -378,8 +374,6 @@ class TrainPanel(StoredRuns):
         self._show_buttons()
         self.studio.message.emit(kind, sentence)
         self.studio.runs_changed.emit()
-
-    # -- showing --------------------------------------------------------------------------------------------
 
     @Slot()
     def read_runs(self) -> None:

@@ -128,8 +128,6 @@ class TrainChoices(QWidget):
         self.stop.setToolTip(self.tr("End now and save: the run can be resumed"))
         self.resume.setToolTip(self.tr("Go on with the run shown below"))
 
-    # -- what is chosen -------------------------------------------------------------------------------------
-
     def view(self) -> DataView:
         """Which images, seen how."""
         found = self.data.currentData()
@@ -188,8 +186,6 @@ class TrainChoices(QWidget):
         self._epochs = epochs
         self._show_caption()
         self.changed.emit()
-
-    # -- reactions ------------------------------------------------------------------------------------------
 
     @Slot(int)
     def _data_chosen(self, index: int) -> None:

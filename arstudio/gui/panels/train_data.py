@@ -164,8 +164,6 @@ class DataPage(QWidget):
         self.grey.setToolTip(self.tr("Brightness instead of colours: a third of the numbers to learn"))
         self.names.setToolTip(self.tr("Files that could not be read as pictures"))
 
-    # -- what is looked at ----------------------------------------------------------------------------------
-
     def open_path(self, path: str | Path) -> None:
         """A folder or file of one's own."""
         path = Path(path)
@@ -222,8 +220,6 @@ class DataPage(QWidget):
         if self.data is not None:
             parts.append(str(self.data.spec).replace(" · ", ", "))
         return " · ".join(parts) + (self.tr(", cut at half") if view.levels == 2 and view.binarise == "threshold" else "")
-
-    # -- reading --------------------------------------------------------------------------------------------
 
     @property
     def busy(self) -> bool:
@@ -290,8 +286,6 @@ class DataPage(QWidget):
         self.use.setVisible(shown)
         self.names.setVisible(shown and bool(self.data.skipped))
         self.drop.setText(self.tr("Stop") if page is self._working else self.tr("Cancel"))
-
-    # -- leaving --------------------------------------------------------------------------------------------
 
     @Slot()
     def accept(self) -> None:

@@ -112,8 +112,6 @@ class TrainRuns(RunTable):
         self.gone.emit(path)
         self.studio.runs_changed.emit()
 
-    # -- one run --------------------------------------------------------------------------------------------
-
     @Slot(object)
     def open_run(self, path: Path) -> None:
         """Draw with a run's best weights in Generate."""
@@ -149,8 +147,6 @@ class TrainRuns(RunTable):
         if self._one() is not None:
             self.exported.emit(self.selected(), kind)
 
-    # -- several runs ---------------------------------------------------------------------------------------
-
     @Slot()
     def _differences(self) -> None:
         paths = self.selection()
@@ -163,8 +159,6 @@ class TrainRuns(RunTable):
             self.studio.message.emit("error", str(error))
             return
         DifferencesDialog(self, runs).open()
-
-    # -- elsewhere ------------------------------------------------------------------------------------------
 
     @Slot()
     def _follow(self) -> None:
@@ -182,8 +176,6 @@ class TrainRuns(RunTable):
         if path.parent != runs_root():
             remember(path)
         self.followed.emit(path)
-
-    # -- deleting -------------------------------------------------------------------------------------------
 
     @Slot(object)
     def _ask(self, path: Path) -> None:

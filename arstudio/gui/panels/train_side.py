@@ -95,8 +95,6 @@ class TrainSide(QScrollArea):
         self.classes.toggled.connect(self.changed)
         self._toggled(False)
 
-    # -- settings -------------------------------------------------------------------------------------------
-
     def _build_advanced(self) -> None:
         texts = {
             "name": (self.tr("Name of the run"), self.tr("A new directory for the run gets this name")),
@@ -198,8 +196,6 @@ class TrainSide(QScrollArea):
             kind = self.tr("a whole number") if whole else self.tr("a number")
             name = line.accessibleName()
             raise RunError(self.tr("{0} must be {1}, not “{2}”.").format(name, kind, text)) from None
-
-    # -- figures --------------------------------------------------------------------------------------------
 
     def show_session(self, session: Session | None, name: str, unit: str, training: bool) -> None:
         """The run's figures in nats or bits per dimension; dashes while there is none."""

@@ -128,8 +128,6 @@ class CurvePlot(QWidget):
         self._lay_out()
         self.update()
 
-    # -- ranges ---------------------------------------------------------------------------------------------
-
     def _wanted(self, per_unit: float) -> tuple[float, float]:
         """(low, high) in nats. High is the uniform baseline; once the model beats the histogram, a far-off
         uniform leaves. Low takes whole steps."""
@@ -188,8 +186,6 @@ class CurvePlot(QWidget):
         area = self.area()
         return area.bottom() - (nats - self._low) / max(self._high - self._low, 1e-12) * area.height()
 
-    # -- mouse ----------------------------------------------------------------------------------------------
-
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Read the validation nearest to the mouse."""
         if not len(self._validation):
@@ -221,8 +217,6 @@ class CurvePlot(QWidget):
                 self._validation[-1, 1] / self._per_unit, self._unit, duration(self._validation[-1, 0])
             )
             self.setAccessibleDescription(text)
-
-    # -- painting -------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Grid, baselines, curves, legend."""

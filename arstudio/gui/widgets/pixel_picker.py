@@ -39,8 +39,6 @@ class PixelPicker(PixelView):
         if (whole := f"{name}: {words}") != self.accessibleName():
             self.setAccessibleName(whole)
 
-    # -- keys -----------------------------------------------------------------------------------------------
-
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Bring the caret out, move it, use it, put it away."""
         key, walking = event.key(), self.caret is not None
@@ -126,8 +124,6 @@ class PixelPicker(PixelView):
             self.framed = False
             self.put_away()
             self._keys_changed()
-
-    # -- painting -------------------------------------------------------------------------------------------
 
     def paint_marks(self, painter: QPainter) -> None:
         """The marks, then the caret's four corners and the frame."""

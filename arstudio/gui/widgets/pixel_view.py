@@ -113,8 +113,6 @@ class PixelView(QWidget):
         self._ground = ground
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
 
-    # -- content --------------------------------------------------------------------------------------------
-
     def show_image(self, image: np.ndarray | None, spec: ImageSpec | None) -> None:
         """(C, H, W) levels, hidden sites below 0. Repaints only what changed."""
         shown, alike = self._image, spec == self.spec
@@ -189,8 +187,6 @@ class PixelView(QWidget):
         """What is shown."""
         return self._image
 
-    # -- geometry -------------------------------------------------------------------------------------------
-
     def scale(self) -> float:
         """Widget pixels per image pixel: the largest whole number of device pixels that fits, times the zoom."""
         if self.spec is None:
@@ -247,8 +243,6 @@ class PixelView(QWidget):
     def sizeHint(self) -> QSize:
         """Room for a picture that can be read."""
         return QSize(360, 360)
-
-    # -- events ---------------------------------------------------------------------------------------------
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Select a pixel, or begin to pan with the middle button."""
@@ -325,8 +319,6 @@ class PixelView(QWidget):
             self._picture = None
             self.update()
         super().changeEvent(event)
-
-    # -- painting -------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Picture, grid, marks."""

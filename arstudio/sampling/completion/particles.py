@@ -125,8 +125,6 @@ class ParticleCompleter(Completer):
         self.decoder = self.drawn.decoder(len(y), y)
         self.decoder.resample(torch.arange(0, len(y), several, device=y.device))
 
-    # -- drawing --------------------------------------------------------------------------------------------
-
     def run(self, progress: Progress | None = None, until: int | None = None) -> Trace:
         self.progress = progress or Progress()
         return super().run(self.progress, until)
@@ -210,8 +208,6 @@ class ParticleCompleter(Completer):
     def rewind(self, step: int) -> None:
         """Raises SettingsError: particles have been chosen by what came later."""
         raise SettingsError("Particles have been chosen by what came later and cannot go back; complete the picture again.")
-
-    # -- weights --------------------------------------------------------------------------------------------
 
     def _spread_out(self) -> None:
         """From one record, while all particles were the same, to one for each."""
@@ -298,8 +294,6 @@ class ParticleCompleter(Completer):
             self.select(np.searchsorted(rows, kept))
             self.log_w[np.setdiff1d(rows, kept)] = -np.inf
             self.followed = kept
-
-    # -- the result -----------------------------------------------------------------------------------------
 
     def log_evidence(self) -> np.ndarray:
         """(repeats,) log Ẑ of what has been met so far, nats."""
