@@ -118,14 +118,15 @@ def about_model(window: QWidget, studio: Studio) -> None:
     form = QFormLayout(dialog)
     form.setContentsMargins(24, 24, 24, 24)
     form.setVerticalSpacing(8)
-    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
     for name, text in rows:
         if text:
             value = QLabel(text)
             value.setWordWrap(True)
             value.setMinimumWidth(420)
             value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            form.addRow(label(name, "dim"), value)
+            head = label(name, "dim")
+            head.setAlignment(Qt.AlignmentFlag.AlignTop)
+            form.addRow(head, value)
     dialog.open()
 
 

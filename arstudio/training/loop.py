@@ -434,7 +434,7 @@ class Trainer:
                 f"{self.config.learning_rate * self.rate_scale / 3:.2g} or a smaller clip."
             ),
         }[status]
-        sentence = " ".join([*live.notes, sentence])
+        sentence = " ".join([sentence, *live.notes])    # what came of it first, where a line may be cut
         record = {
             "status": status, "ended": datetime.now(UTC).isoformat(timespec="seconds"), "best_nats": live.best_nats,
             "best_bits_per_dim": self.bits_per_dim(live.best_nats), "epochs_done": live.epoch, "seconds": live.seconds,

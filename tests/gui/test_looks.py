@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hands import begin, finish
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication, QComboBox
@@ -152,6 +153,15 @@ def test_models_are_listed_with_their_levels_and_the_one_in_use_is_ticked(qtbot,
     window.toolbar.model_menu.aboutToShow.emit()
     ticked = [action.text() for action in window.toolbar.model_menu.actions() if action.isChecked()]
     assert ticked == ["FVSBN\tdigits · 17 levels"]
+
+
+def test_the_end_of_a_training_in_sight_is_said_once(qtbot, panel, messages):
+    with qtbot.waitExposed(panel):
+        panel.show()
+    begin(qtbot, panel, 0.02)
+    finish(qtbot, panel)
+    assert panel.cost.text.text().startswith("Finished after")
+    assert not messages
 
 
 def contrast(a, b):

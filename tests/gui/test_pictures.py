@@ -13,6 +13,7 @@ from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage
 from PySide6.QtWidgets import QApplication
 
+from arstudio.gui import theme
 from arstudio.gui.widgets.fit_page import CropFrame
 from arstudio.gui.widgets.fitting import Fit, Incoming
 from arstudio.image import ImageSpec, from_pil, open_picture, to_pil
@@ -194,6 +195,40 @@ def test_what_is_transparent_is_hidden_or_black_as_the_person_likes(qtbot, panel
     click(qtbot, page.use)
     assert panel.canvas.sheet.hidden[:4].all()
     assert not panel.canvas.sheet.hidden[4:].any()
+
+
+def test_what_is_transparent_is_checked_in_the_picture_while_it_is_hidden(qtbot, panel, tmp_path):
+    rgba = np.full((32, 32, 4), (255, 120, 0, 255), np.uint8)
+    rgba[:16, :, 3] = 0
+    Image.fromarray(rgba).save(tmp_path / "clear.png")
+    page = fitting(qtbot, panel, tmp_path / "clear.png")
+
+    def seen():
+        image = page.frame._compose()
+        return {image.pixelColor(x, y).name() for x in range(32) for y in range(16)}, image.pixelColor(5, 20).name()
+
+    assert seen() == ({theme.colours().check_a, theme.colours().check_b}, "#ff7800")
+    click(qtbot, page.hide_clear)
+    assert seen() == ({"#000000"}, "#ff7800")
+
+
+@pytest.mark.parametrize(("paper", "drawn", "inverted"), [("white", 0, True), ("black", 0, False), ("black", 16, True)])
+def test_a_drawing_on_the_opposite_ground_is_inverted_and_says_why(qtbot, panel, studio, tmp_path, paper, drawn, inverted):
+    studio.set(count=1)
+    studio.generate()
+    qtbot.waitUntil(lambda: studio.trace is not None and studio.trace.complete and not studio.drawing, timeout=10_000)
+    studio.trace.values[:] = drawn
+    picture = Image.new("L", (64, 64), paper)
+    picture.paste(128, (20, 20, 40, 40))
+    picture.save(tmp_path / "seven.png")
+    page = fitting(qtbot, panel, tmp_path / "seven.png")
+    assert page.invert.isChecked() is inverted
+    assert ("Inverted because this model draws on" in page.sentence.text()) is inverted
+    assert (page.view.image()[0, 0] == drawn).all()
+    if inverted:
+        click(qtbot, page.invert)
+        assert "Inverted" not in page.sentence.text()
+        assert (page.view.image()[0, 0] == 16 - drawn).all()
 
 
 def test_another_model_while_a_picture_is_fitted_keeps_the_picture(qtbot, panel, studio, tmp_path, other_model):

@@ -231,7 +231,7 @@ def test_a_loss_that_is_no_number_sends_the_run_back_and_on_with_a_smaller_step(
     assert trainer.live.notes == [
         "Training diverged at step 9: back to step 6, and on with a learning rate of 0.0033 (1 of 3)."
     ]
-    assert outcome.sentence.startswith(trainer.live.notes[0])
+    assert outcome.sentence.endswith(trainer.live.notes[-1])
     assert all(torch.isfinite(p).all() for p in trainer.model.parameters())
     assert trainer.rate_scale == pytest.approx(1 / 3)
     assert trainer.live.epoch == pytest.approx(20)

@@ -271,8 +271,17 @@ class CompletePanel(QWidget):
 
     @Slot(object)
     def _offer(self, incoming: Incoming) -> None:
-        self.fitting.offer(incoming, self.studio.card.spec)
+        self.fitting.offer(incoming, self.studio.card.spec, self._ground_of_drawings())
         self._show_page()
+
+    def _ground_of_drawings(self) -> float | None:
+        """How bright the edge of what the model draws is, 0 to 1; None before it has drawn anything."""
+        trace, card = self.studio.trace, self.studio.card
+        if trace is None or not trace.complete or trace.spec != card.spec:
+            return None
+        images = trace.images()
+        edge = [images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]]
+        return float(np.median(np.concatenate([part.ravel() for part in edge]))) / card.spec.top
 
     @Slot(object, object, str)
     def _take_fitted(self, content: np.ndarray, hidden: np.ndarray, name: str) -> None:

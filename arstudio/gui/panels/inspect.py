@@ -46,7 +46,9 @@ class InspectPanel(QWidget):
         self.reader = Reader(studio, self)
         self._continuous: bool | None = None
         self.title = label(self.tr("Pixel"), "title")
+        self.title.setToolTip(self.tr("(row, column), counted from 0 at the upper left"))
         self.place = label("", "small")
+        self.place.setToolTip(self.tr("A site is one number of the image, counted from 1 in the order in which they are drawn"))
         self.formula = label("", "formula")
         self.formula.setToolTip(self.tr("x<t: every value that comes before site t in the model's order"))
         self.channels = Segmented((("0", "R"), ("1", "G"), ("2", "B")))

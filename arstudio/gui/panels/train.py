@@ -372,7 +372,8 @@ class TrainPanel(StoredRuns):
         self.side.fields["name"].blockSignals(False)
         self._show_figures()
         self._show_buttons()
-        self.studio.message.emit(kind, sentence)
+        if kind == "error" or self.session is None or not self.isVisible():    # else the line under the choices says it
+            self.studio.message.emit(kind, sentence)
         self.studio.runs_changed.emit()
 
     @Slot()

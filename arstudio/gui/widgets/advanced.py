@@ -91,6 +91,7 @@ class AdvancedPopup(QFrame):
             column.addWidget(Field(caption, control))
             sentence = label(words, "small", wrap=True)
             sentence.setFixedWidth(350)
+            sentence.ensurePolished()    # its letters are small
             sentence.setMinimumHeight(sentence.heightForWidth(350))
             column.addWidget(sentence)
             column.addSpacing(8)

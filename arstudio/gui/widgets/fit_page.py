@@ -17,6 +17,8 @@ from arstudio.gui.widgets.pixel_view import PixelView, to_qimage
 from arstudio.image import ImageSpec
 
 SHOWN = 800    # longest side, in pixels, of what the left side paints
+OPPOSITE = 0.6    # difference of brightness, of 1, between the edge of a picture and that of what the model draws
+CHECKS = 24    # squares along the longest side where a picture is transparent
 
 
 class FitPage(QWidget):
@@ -31,6 +33,7 @@ class FitPage(QWidget):
         self._spec: ImageSpec | None = None
         self._levels: np.ndarray | None = None
         self._hidden: np.ndarray | None = None
+        self._suggested = False    # inverting was this page's idea
         self.title = Elided("title")
         self.frame = CropFrame()
         self.view = _Corner()
@@ -93,12 +96,14 @@ class FitPage(QWidget):
         act.addStretch()
         column.addLayout(act)
 
-    def offer(self, incoming: Incoming, spec: ImageSpec) -> None:
-        """Show a picture, or the same one for another model, and what would come of it."""
+    def offer(self, incoming: Incoming, spec: ImageSpec, ground: float | None = None) -> None:
+        """Show a picture, or the same one for another model, and what would come of it. `ground`: how bright the edge of
+        what the model draws is, 0 to 1, None where that is not known; a grey picture on the opposite ground is inverted."""
         fresh = incoming is not self.incoming
         self.incoming, self._spec = incoming, spec
         if fresh:
-            for box, checked in ((self.invert, False), (self.stretch, False), (self.hide_clear, True)):
+            self._suggested = ground is not None and spec.channels == 1 and abs(incoming.brightness_of_edge - ground) > OPPOSITE
+            for box, checked in ((self.invert, self._suggested), (self.stretch, False), (self.hide_clear, True)):
                 box.blockSignals(True)
                 box.setChecked(checked)
                 box.blockSignals(False)
@@ -126,7 +131,12 @@ class FitPage(QWidget):
         self.frame.set_whole(fit.whole)
         self._levels, self._hidden = self.incoming.levels(spec, fit), self.incoming.hidden(spec, fit)
         self.view.show_image(np.where(self._hidden, spec.hidden, self._levels).astype(spec.dtype), spec)
-        self.sentence.setText(self.incoming.sentence(spec, fit))
+        self.frame.set_hiding(fit.hide)
+        words = self.incoming.sentence(spec, fit)
+        if self._suggested and fit.invert:
+            ground = self.tr("black") if self.incoming.brightness_of_edge > 0.5 else self.tr("white")
+            words += self.tr(" Inverted because this model draws on {0}.").format(ground)
+        self.sentence.setText(words)
 
     @Slot()
     def accept(self) -> None:
@@ -162,6 +172,9 @@ class CropFrame(QWidget):
         super().__init__()
         self.moved_by_hand = False
         self._picture: QImage | None = None
+        self._flat: np.ndarray | None = None    # (H, W, 3), what is transparent laid on black
+        self._clear: np.ndarray | None = None   # (H, W) how transparent, 0 to 1
+        self._hiding = True
         self._size = (1, 1)                     # of the picture the box speaks of
         self._box: Box = (0, 0, 1, 1)
         self._whole = False
@@ -176,9 +189,13 @@ class CropFrame(QWidget):
     def show_picture(self, incoming: Incoming, spec: ImageSpec) -> None:
         """A picture with the largest frame in its middle."""
         self._size, self._box, self.moved_by_hand = incoming.picture.size, incoming.box(spec, Fit()), False
-        shown = incoming.picture.copy()
-        shown.thumbnail((SHOWN, SHOWN))
-        self._picture = to_qimage(np.asarray(shown.convert("RGB")))
+        shown, alpha = incoming.picture.copy(), None if incoming.alpha is None else incoming.alpha.copy()
+        for part in (shown, alpha):
+            if part is not None:
+                part.thumbnail((SHOWN, SHOWN))
+        self._flat = np.asarray(shown.convert("RGB"))
+        self._clear = None if alpha is None else 1 - np.asarray(alpha) / 255
+        self._picture = None
         self._proportions = spec.width / spec.height
         self._smallest = min(float(spec.width), self._box[2] - self._box[0])
         self.update()
@@ -199,6 +216,27 @@ class CropFrame(QWidget):
         if whole != self._whole:
             self._whole = whole
             self.update()
+
+    def set_hiding(self, hiding: bool) -> None:
+        """Transparent parts are for the model to draw, and checked as such, or black."""
+        if hiding != self._hiding:
+            self._hiding, self._picture = hiding, None
+            self.update()
+
+    def _compose(self) -> QImage:
+        if self._clear is None or not self._hiding:
+            return to_qimage(self._flat)
+        size = max(1, max(self._clear.shape) // CHECKS)
+        row, column = np.indices(self._clear.shape) // size
+        squares = np.array([theme.colour(name).getRgb()[:3] for name in ("check_a", "check_b")])[(row + column) % 2]
+        return to_qimage((self._flat + squares * self._clear[..., None]).round().clip(0, 255).astype(np.uint8))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """A new palette needs another checkerboard."""
+        if event.type() == QEvent.Type.PaletteChange:
+            self._picture = None
+            self.update()
+        super().changeEvent(event)
 
     def sizeHint(self) -> QSize:
         """Half of a page."""
@@ -287,8 +325,10 @@ class CropFrame(QWidget):
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """The picture, dim outside the frame."""
-        if self._picture is None:
+        if self._flat is None:
             return
+        if self._picture is None:
+            self._picture = self._compose()
         painter = QPainter(self)
         target, frame = self.target(), self.rect_of_box()
         few = max(self._size) <= 64

@@ -64,6 +64,12 @@ class Incoming:
         """True if any pixel has a hue."""
         return self.picture.mode == "RGB" and _ptp(self.picture) > 0
 
+    @cached_property
+    def brightness_of_edge(self) -> float:
+        """0, black, to 1, white: the median of the outermost pixels."""
+        red, green, blue = (*self._ground(),) if self.picture.mode == "RGB" else (self._ground(),) * 3
+        return (0.299 * red + 0.587 * green + 0.114 * blue) / 255
+
     def box(self, spec: ImageSpec, fit: Fit) -> Box:
         """The part of `picture` that is taken; for the whole of it, the box that holds it and its margins."""
         width, height = self.picture.size

@@ -280,7 +280,7 @@ class RunTable(QWidget):
     def _hint(self) -> str:
         if not self._rows:
             return ""
-        return self.tr("double-click draws · Ctrl+click compares") if self.width() >= NARROW else self.tr("Runs")
+        return self.tr("double-click draws · Ctrl+click compares") if self.width() >= NARROW else ""
 
     @Slot()
     def _open(self) -> None:
