@@ -14,12 +14,12 @@ from arstudio.data.folder import load_arrays, load_folder, own_card, own_dataset
 from arstudio.data.idx import idx_files, is_idx, read_idx_folder, read_idx_images
 from arstudio.data.mapped import cache_root, empty
 from arstudio.data.sheet import read_sheet
-from arstudio.data.views import SPLITS, DatasetError, DatasetInfo, ImageDataset, Split, batches, check_size, view
+from arstudio.data.views import SPLITS, DatasetError, DatasetInfo, ImageDataset, Split, check_size, view
 from arstudio.image import CROPS, ImageSpec
 from arstudio.progress import Progress
 from arstudio.resources import resource
 
-__all__ = ["DataView", "DatasetError", "DatasetInfo", "ImageDataset", "Split", "batches", "bundled", "load"]
+__all__ = ["DataView", "DatasetError", "DatasetInfo", "ImageDataset", "Split", "bundled", "load"]
 
 
 @dataclass(frozen=True, kw_only=True)

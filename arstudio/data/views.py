@@ -12,7 +12,6 @@ split from (seed, split name): the same every time, whichever split is used firs
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -202,18 +201,3 @@ def split_indices(y: np.ndarray | None, counts: tuple[int, ...], seed: int, size
     line = order[np.argsort(place, kind="stable")]
     cuts = np.cumsum((0, *counts))
     return [rng.permutation(line[a:b]) for a, b in pairwise(cuts)]
-
-
-def batches(
-    split: Split, batch_size: int, rng: np.random.Generator | None = None
-) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Yield every image once as (x (b, C, H, W), y (b,) or None); the last batch may be partial.
-
-    In stored order, or shuffled by `rng`.
-    """
-    if batch_size < 1:
-        raise DatasetError(f"A batch has at least one image, not {batch_size}.")
-    order = np.arange(len(split)) if rng is None else rng.permutation(len(split))
-    for start in range(0, len(order), batch_size):
-        index = order[start : start + batch_size]
-        yield split.x[index], None if split.y is None else split.y[index]

@@ -37,11 +37,6 @@ class Branch:
     edits: tuple[Edit, ...] = ()
     children: list[Branch] = field(default_factory=list)
 
-    @property
-    def depth(self) -> int:
-        """How many branchings lie between it and the first drawing."""
-        return 0 if self.parent is None else self.parent.depth + 1
-
     def all_edits(self) -> tuple[Edit, ...]:
         """Every edit from the first drawing to this branch."""
         return (self.parent.all_edits() if self.parent else ()) + self.edits

@@ -17,7 +17,6 @@ import numpy as np
 from arstudio.image import ImageSpec
 from arstudio.models.orders import Order
 
-HIDDEN = -1                            # level of a site that is not there yet, in `image` and `images`; a real is NaN
 DRAWN, KNOWN, FORCED = 0, 1, 2         # `origin`: drawn by the sampler, given or changed by the person
 
 

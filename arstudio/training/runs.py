@@ -106,11 +106,6 @@ class Run:
         text = json.dumps(self.record, indent=2, ensure_ascii=False)
         write_atomically(self.path / "run.json", text.encode())
 
-    def add_point(self, point: Point) -> None:
-        """Append a row to metrics.csv."""
-        self.points.append(point)
-        self.save_points()
-
     def save_points(self) -> None:
         """Write metrics.csv."""
         if not self.points:

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from arstudio.data import SPLITS, DatasetError, batches, bundled, load
+from arstudio.data import SPLITS, DatasetError, bundled, load
 from arstudio.data import datasets as room
 from arstudio.data.views import split_indices
 from arstudio.image import ImageSpec
@@ -147,22 +147,6 @@ def test_damaged_cards_and_missing_files_are_named(copied):
         (copied / "digits.json").write_text(text)
         with pytest.raises(DatasetError, match="A card of the bundled datasets is damaged"):
             bundled()
-
-
-def test_batches_give_every_image_once_and_keep_the_partial_last_one():
-    split = load("digits").validation
-    sizes = [len(x) for x, _ in batches(split, 50)]
-    assert sizes == [50, 50, 50, 30]
-    assert np.array_equal(np.concatenate([x for x, _ in batches(split, 50)]), split.x)
-    shuffled = list(batches(split, 50, np.random.default_rng(1)))
-    again = list(batches(split, 50, np.random.default_rng(1)))
-    assert all(np.array_equal(a[0], b[0]) for a, b in zip(shuffled, again, strict=True))
-    assert not np.array_equal(shuffled[0][0], split.x[:50])
-    together = {(x.tobytes(), int(y)) for xs, ys in shuffled for x, y in zip(xs, ys, strict=True)}
-    assert together == {(x.tobytes(), int(y)) for x, y in zip(split.x, split.y, strict=True)}
-    assert next(batches(load("emoji").test, 5))[1] is None
-    with pytest.raises(DatasetError, match="at least one"):
-        next(batches(split, 0))
 
 
 def test_split_indices_are_disjoint_proportional_and_repeatable():

@@ -9,7 +9,7 @@ from arstudio.models import ClassRequired, ConfigError
 from arstudio.progress import Cancelled, Progress
 from arstudio.sampling import METHODS, Sampler, SampleSettings, SettingsError, methods, sample
 from arstudio.sampling.sampler import balanced_classes
-from arstudio.sampling.trace import DRAWN, FORCED, HIDDEN, KNOWN
+from arstudio.sampling.trace import DRAWN, FORCED, KNOWN
 
 GREY, RGB = ImageSpec(1, 3, 4, 4), ImageSpec(3, 2, 3, 4)
 KINDS = [
@@ -38,7 +38,7 @@ def test_a_drawing_that_stops_and_goes_on_is_the_same_drawing(model):
     sampler = Sampler(model, SampleSettings(seed=6), 3, method="incremental")
     for until in (1, 5, 5, 2, 7):
         assert sampler.run(until=until).cursor == max(until, min(sampler.trace.cursor, 7))
-    assert (sampler.trace.images() == HIDDEN).sum() == 3 * (model.spec.sites - 7)
+    assert (sampler.trace.images() == model.spec.hidden).sum() == 3 * (model.spec.sites - 7)
     trace = sampler.run()
     assert trace.complete
     assert np.array_equal(trace.values, whole.values)

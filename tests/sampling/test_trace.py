@@ -11,7 +11,7 @@ import pytest
 from arstudio.image import ImageSpec
 from arstudio.models.orders import ORDERS, Order
 from arstudio.sampling import Trace
-from arstudio.sampling.trace import DRAWN, FORCED, HIDDEN, KNOWN
+from arstudio.sampling.trace import DRAWN, FORCED, KNOWN
 
 SPEC = ImageSpec(3, 2, 4, 5)
 
@@ -48,15 +48,15 @@ def test_an_image_shows_what_was_drawn_before_a_moment_and_hides_the_rest(kind, 
     image = trace.image(1, cursor)
     assert image.shape == SPEC.shape
     for t in range(24):
-        assert image[trace.site(t)] == ((t + 1) % 5 if t < cursor else HIDDEN)
+        assert image[trace.site(t)] == ((t + 1) % 5 if t < cursor else trace.spec.hidden)
     assert np.array_equal(trace.images(cursor)[1], image)
 
 
 def test_nothing_beyond_the_cursor_is_shown():
     trace = filled(steps=10)
     assert (trace.cursor, trace.complete) == (10, False)
-    assert (trace.image(0, 20) != HIDDEN).sum() == 10
-    assert (trace.images() != HIDDEN).sum() == 20
+    assert (trace.image(0, 20) != trace.spec.hidden).sum() == 10
+    assert (trace.images() != trace.spec.hidden).sum() == 20
     assert np.isfinite(trace.map("entropy", 0, 20)).sum() == 10
     assert trace.nats(0, 20) == trace.nats(0)
     assert filled().complete

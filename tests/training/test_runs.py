@@ -55,8 +55,8 @@ def files(path):
 
 def test_points_survive_the_csv_to_the_last_digit(tmp_path):
     run = Run.new(tmp_path / "run", {"status": "new"})
-    run.add_point(POINT)
-    run.add_point(Point(8, 1.0, 3.0, 1e-9, 1e300, -0.0, 0.0, 1.0, 0.1))
+    run.points += [POINT, Point(8, 1.0, 3.0, 1e-9, 1e300, -0.0, 0.0, 1.0, 0.1)]
+    run.save_points()
     again = Run.open(tmp_path / "run")
     assert repr(again.points) == repr(run.points)
     assert isinstance(again.points[0].step, int)
@@ -203,7 +203,8 @@ def test_a_list_reads_again_only_what_has_changed(tmp_path, monkeypatch):
     assert [run.path.name for run in list_runs(tmp_path)] == ["b", "a"]
     assert opened == []
     changed = real(tmp_path / "a")
-    changed.add_point(POINT)
+    changed.points.append(POINT)
+    changed.save_points()
     assert [len(run.points) for run in list_runs(tmp_path)] == [0, 1]
     changed.save_record(started="c")
     assert [run.path.name for run in list_runs(tmp_path)] == ["a", "b"]

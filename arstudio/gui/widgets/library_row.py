@@ -33,12 +33,6 @@ class LibraryRow(QAbstractButton):
         """One row."""
         return QSize(190, 44)
 
-    def set_second(self, text: str) -> None:
-        """Change the second line."""
-        if text != self._second:
-            self._second = text
-            self.update()
-
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Background when used or under the mouse, picture, two elided lines, the figure."""
         painter = QPainter(self)

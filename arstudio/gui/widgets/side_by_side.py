@@ -202,11 +202,6 @@ class SideBySide(QWidget):
         for view in self.views:
             view.reset_view()
 
-    def set_cursor(self, shape: Qt.CursorShape | None) -> None:
-        """Another mouse cursor over the current image, None for the usual one."""
-        for view in self.views:
-            view.unsetCursor() if shape is None else view.setCursor(shape)
-
 
 def _restyle(widget: QWidget, kind: str) -> None:
     if widget.objectName() != kind:
