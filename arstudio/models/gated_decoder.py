@@ -157,12 +157,17 @@ class GatedPixelCNNDecoder(Decoder):
             above = at_site(above)
             above[..., :-1] = self.model.scaled(self._x[part, :, row - 1]).swapaxes(1, 2)
             above[..., -1] = 1
-        shifts, added = self._constants_of(part, row)
+        alike = row == 0 and self.model.context_bias is None and bool((self.classes[part] == self.classes[part.start]).all())
+        some = slice(part.start, part.start + 1) if alike else part                    # with nothing above, one is all
+        shifts, added = self._constants_of(some, row)
         with self._spaces() as spaces:
             vertical(
                 self.rows, self.above, self._convs, self._joined, self._links, shifts, added, self._shapes, self._sums,
-                spaces, TOGETHER, part.start, part.stop, row,
+                spaces, TOGETHER, some.start, some.stop, row,
             )
+        if alike:
+            for rows, above, (*_, top, _) in zip(self.rows, self.above, self._shapes, strict=True):
+                rows[part, :top + 1], above[part] = rows[some, :top + 1], above[some]
 
     @contextmanager
     def _spaces(self) -> Iterator[list[Tensor]]:

@@ -158,6 +158,21 @@ class JacobiSampler(Sampler):
             some = images[self._entered[images] < between]
             self.decoder.enter(self._with_twins(some), between)
             self._entered[some], self._seen[some] = between, between * size
+        if block == 0 and len(fresh) > 1 and self.trace.spec.levels:
+            self._sketch(fresh)
+
+    def _sketch(self, images: np.ndarray) -> None:
+        """Guess the first block, above which there is nothing to guess from: what the distributions that one of the images
+        has there, all its values zero, make of each image's own noise. Where all are alike that is their own first look."""
+        first = self._seen[images] * self.trace.spec.channels
+        (at, rows, steps, *_), (_, _, ones, *_) = self._run_of(images, first, 0), self._run_of(images[:1], first[:1], 0)
+        pixels, times = ones[::self.trace.spec.channels] // self.trace.spec.channels, 1 + self.guided
+        params = self.decoder.look(self._with_twins(images[:1].repeat(len(pixels))), np.tile(pixels, times))
+        params = params.flatten(0, 1).cpu().numpy().astype(np.float64)
+        each = np.arange(len(params)).reshape(times, 1, -1).repeat(len(images), 1).ravel()
+        values, _ = self._draw(params[each], self.model.likelihood.log_pmf_array(params)[each], self.u[rows, steps])
+        free = self._plan[rows, steps] == DRAWN
+        self._put(*at, np.where(free, values, self._set[rows, steps]).astype(self._guess.dtype))
 
     def _run_of(
         self, images: np.ndarray, first: np.ndarray, block: int
