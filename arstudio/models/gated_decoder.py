@@ -26,7 +26,18 @@ from arstudio.models.base import Decoder
 from arstudio.models.convolutions import Place
 from arstudio.models.gated_rows import horizontal, vertical
 from arstudio.models.layers import Array, at_site, wide
-from arstudio.models.row_products import AT, BT, TILE, Matrix, buffer_shape, dense_weight, place, tiled_weight
+from arstudio.models.row_products import (
+    AT,
+    BT,
+    TILE,
+    Matrix,
+    buffer_shape,
+    dense_weight,
+    images_first,
+    laid_out,
+    place,
+    tiled_weight,
+)
 
 if TYPE_CHECKING:
     from arstudio.models.gated_pixelcnn import GatedLayer, GatedPixelCNN
@@ -34,7 +45,6 @@ if TYPE_CHECKING:
 SHARED = 16      # images a thread should have at least to enter a row
 MANY = 224       # pixels of a row in all images together from which tiled convolutions pay
 TOGETHER = 32    # images whose rows go through a layer together: what is between two products stays in a core's cache
-CYCLE = 6        # rows that a tiled convolution keeps before it begins anew at the top of its buffer
 
 
 class Prepared:
@@ -57,7 +67,7 @@ class Prepared:
         self.shape = [*kernel.shape[:2], vertical.dilation, vertical.padding[1], vertical.padding[0]]
         self.pad = horizontal.padding[1]
         rows, taps, inputs, outputs = kernel.shape
-        before = max(rows * inputs, outputs) * 6 // TILE if self.tiled else rows * taps * inputs
+        before = outputs * 6 // TILE if self.tiled else rows * taps * inputs
         self.most = max(before, (horizontal.side + 1) * inputs)                         # numbers a pixel between two products
         self.taps = Matrix((left[-1, :horizontal.side + 1] * half).flatten(0, 1))
         self.out = Matrix(layer.out.weight.T * 0.5, layer.out.bias)
@@ -78,7 +88,7 @@ class GatedPixelCNNDecoder(Decoder):
     """Vertical stack once a row, horizontal stack once a pixel, or for many pixels at once with values guessed.
 
     State of each image: `rows`, the padded input of every vertical convolution, for the whole image, of tiled ones for the
-    last few rows; `lines`, the padded input of every horizontal convolution, for the current row; `above`, what the vertical
+    rows they read; `lines`, the padded input of every horizontal convolution, for the current row; `above`, what the vertical
     stack adds to that row; `entered`, the row. Where rows were let go, going back enters as many before as a row can see.
     """
 
@@ -96,14 +106,11 @@ class GatedPixelCNNDecoder(Decoder):
 
         tiled = like.device.type == "cpu" and width % TILE == 0 and batch * width >= MANY
         self.prepared = [Prepared(layer, layer is layers[-1], tiled) for layer in layers]
-        self._shapes = [[*p.shape, min(CYCLE, height) if p.tiled else height] for p in self.prepared]
-        buffers = [
-            (*buffer_shape(top + cycle, width, side, p.tiled), layer.vertical_conv.inputs)
-            for p, layer, (*_, side, top, cycle) in zip(self.prepared, layers, self._shapes, strict=True)
-        ]
-        lines = [(conv.padding[1] + width, conv.inputs) for conv in (layer.horizontal_conv for layer in layers)]
-        state = _zeros(like, [(batch, *shape) for shape in (*buffers, *lines, *[(width, 2 * p)] * len(layers))])
-        self.rows, self.lines, self.above = (state[i * len(layers):(i + 1) * len(layers)] for i in range(3))
+        self._shapes = [beside.shape for beside in self.prepared]
+        lines = [(batch, conv.padding[1] + width, conv.inputs) for conv in (layer.horizontal_conv for layer in layers)]
+        state = _zeros(like, [*self._buffers(batch), *lines, *[(batch, width, 2 * p)] * len(layers)])
+        rows, self.lines, self.above = (state[i * len(layers):(i + 1) * len(layers)] for i in range(3))
+        self.rows = [images_first(buffer) for buffer in rows]
         some_tiled = any(p.tiled for p in self.prepared)
         self._reach = self.model.config.kernel // 2 * sum(self.model.config.dilations) if some_tiled else 0    # rows
         self.entered = torch.full((batch,), -1, device=like.device)
@@ -124,6 +131,17 @@ class GatedPixelCNNDecoder(Decoder):
         self._all = torch.zeros(0, dtype=torch.long, device=like.device)
         self._spare: list[list[Tensor]] = []
         self._look_again()
+
+    def _buffers(self, batch: int) -> list[tuple[int, ...]]:
+        """Shapes in memory of the padded input of every vertical convolution."""
+        spec, layers = self.spec, zip(self.prepared, self.model.layers, strict=True)
+        return [
+            buffer_shape(
+                batch, p.shape[0] if p.tiled else p.shape[4] + spec.height, spec.width, p.shape[3],
+                layer.vertical_conv.inputs, p.tiled
+            )
+            for p, layer in layers
+        ]
 
     def _look_again(self) -> None:
         """Views of the state, after its tensors were exchanged."""
@@ -152,9 +170,7 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _enter(self, part: slice, row: int) -> None:
         if row:
-            first = self._shapes[0]
-            above = place(self.rows[0][part], first[4] + row - 1, first[3])
-            above = at_site(above)
+            above = at_site(place(self.rows[0][part], row - 1, self._shapes[0], self._all))
             above[..., :-1] = self.model.scaled(self._x[part, :, row - 1]).swapaxes(1, 2)
             above[..., -1] = 1
         alike = row == 0 and self.model.context_bias is None and bool((self.classes[part] == self.classes[part.start]).all())
@@ -166,8 +182,8 @@ class GatedPixelCNNDecoder(Decoder):
                 spaces, TOGETHER, some.start, some.stop, row,
             )
         if alike:
-            for rows, above, (*_, top, _) in zip(self.rows, self.above, self._shapes, strict=True):
-                rows[part, :top + 1], above[part] = rows[some, :top + 1], above[some]
+            for rows, above, p in zip(self.rows, self.above, self.prepared, strict=True):
+                rows[part, :p.shape[4] + 1], above[part] = rows[some, :p.shape[4] + 1], above[some]
 
     @contextmanager
     def _spaces(self) -> Iterator[list[Tensor]]:
@@ -302,6 +318,7 @@ class GatedPixelCNNDecoder(Decoder):
 
     def select(self, index: Tensor) -> None:
         super().select(index)
+        self.rows = [laid_out(rows) for rows in self.rows]
         self._look_again()
 
     @torch.inference_mode()
@@ -325,9 +342,9 @@ class GatedPixelCNNDecoder(Decoder):
             self.rows = []
             self.select(index)
             moved, source = slice(None), index
-            self.rows = _zeros(rows[0], [(len(index), *old.shape[1:]) for old in rows])
-        for p, (*_, top, _), old, new in zip(self.prepared, self._shapes, rows, self.rows, strict=True):
-            read = slice(None) if p.tiled else slice(row + under_way, row + top + 1)   # by the rows to be entered
+            self.rows = [images_first(buffer) for buffer in _zeros(rows[0], self._buffers(len(index)))]
+        for p, old, new in zip(self.prepared, rows, self.rows, strict=True):
+            read = slice(None) if p.tiled else slice(row + under_way, row + p.shape[4] + 1)    # by the rows to be entered
             new[moved, read] = old[source, read]
         constants = self._constants
         self._look_again()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from arstudio.models.row_products import arranged, convolve, place, taken
+from arstudio.models.row_products import arranged, convolve, place, settle, taken
 from arstudio.models.threads import native
 
 
@@ -28,32 +28,27 @@ def vertical(
     spaces: list[Tensor], together: int, first: int, last: int, row: int,
 ) -> None:
     """Images `first` to `last` enter a row: of every layer the padded inputs `rows` (B, …) and what lies `above` the row
-    (B, W, 2p), both written; weights; what classes and places add, (R, 1 or W, 2p); (kh, kw, dilation, side, top, rows of
-    the image that the buffer holds); [Bᵀ, Aᵀ]."""
+    (B, W, 2p), both written; weights; what classes and places add, (R, 1 or W, 2p); (kh, kw, dilation, columns and rows of
+    padding); [Bᵀ, Aᵀ]."""
     for i in range(len(rows)):
-        shape, end = shapes[i], first
+        end = first
         while end < last:                                                      # while the layer's weights are near
             start, end = end, min(end + together, last)
-            here, over, at = rows[i][start:end], above[i][start:end], row % shape[5]
-            if at == 0:                                                        # the rows before, from the end of the buffer
-                before = here[:, :shape[4]]
-                if row > 0:
-                    before.copy_(here[:, shape[5]:shape[5] + shape[4]])
-                else:
-                    before.zero_()
+            here, over = rows[i][start:end], above[i][start:end]
             shift, enters = shifts[i][start - first:end - first], added[i][start - first:end - first]
             if joined[i].numel() > 0:
-                z = convolve(here, joined[i], shape, at, enters, sums, spaces)
+                z = convolve(here, joined[i], shapes[i], row, enters, sums, spaces)
                 arranged(over, z).copy_(z)
             if convs[i].numel() > 0:
-                z = convolve(here, convs[i], shape, at, shift, sums, spaces)
+                z = convolve(here, convs[i], shapes[i], row, shift, sums, spaces)
                 if links[i].numel() > 0:
                     linked = taken(spaces[0], z.size())
                     torch.mm(z.view(-1, z.size(-1)), links[i], out=linked.view(-1, z.size(-1)))
                     torch.add(linked, arranged(enters, z), out=arranged(over, z))
-                below = shapes[i + 1]
-                target = place(rows[i + 1][start:end], below[4] + row % below[5], below[3])
+                below = rows[i + 1][start:end]
+                target = place(below, row, shapes[i + 1], spaces[0])
                 gate(arranged(z, target), arranged(target, z))
+                settle(below, row, shapes[i + 1], sums, spaces[0])
 
 
 @native

@@ -9,9 +9,10 @@ Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 
 dimension. The sums are exact to the same order as the products: tests hold both to float64.
 
 Rows are kept in buffers (B, rows, columns, in) with padding on both sides and come out as (R, W, out). On the tiled way,
-for widths that are multiples of TILE, columns of the same remainder lie together, (B, rows, TILE, tiles, in) with a tile of
-padding on either side, and come out as (TILE, R, W / TILE, out), so that the sums before and after the products are products
-themselves, with Bᵀ and Aᵀ over long stretches of memory. `arranged` gives a row in that arrangement.
+for widths that are multiples of TILE, columns of the same remainder lie together, (TILE, R, W / TILE, in or out), so that
+the sums before and after the products are products themselves, with Bᵀ and Aᵀ over long stretches of memory. `arranged`
+gives a row in that arrangement. Bᵀ d is formed once, when a row is written, and the last kh rows of it are kept,
+(B, kh, 6, tiles, in), as a view of (kh, 6, B, tiles, in), where products find the tiles of all images in one piece.
 
 The functions keep to what `threads.native` can run without the interpreter's lock.
 """
@@ -70,21 +71,43 @@ def dense_weight(kernel: Tensor) -> Tensor:
 
 
 def tiled_weight(kernel: Tensor) -> Tensor:
-    """A kernel (kh, 3, in, out) as `convolve` takes it on the tiled way: G g, (6, kh·in, out)."""
-    kh, _, inputs, outputs = kernel.shape
-    return (G.to(kernel) @ kernel.transpose(0, 1).reshape(3, -1)).view(6, kh * inputs, outputs)
+    """A kernel (kh, 3, in, out) as `convolve` takes it on the tiled way: G g of each of its rows, (kh, 6, in, out)."""
+    return torch.stack([(G.to(kernel) @ row.flatten(1)).view(6, *row.shape[1:]) for row in kernel])
 
 
-def buffer_shape(rows: int, width: int, side: int, tiled: bool) -> tuple[int, ...]:
-    """What a buffer of rows with `side` columns of padding looks like for one image, without its features."""
-    return (rows, TILE, width // TILE + 2) if tiled else (rows, width + 2 * side)
+def buffer_shape(images: int, rows: int, width: int, side: int, inputs: int, tiled: bool) -> tuple[int, ...]:
+    """What a buffer of rows with `side` columns of padding looks like in memory; see `images_first`."""
+    return (rows, 6, images, width // TILE, inputs) if tiled else (images, rows, width + 2 * side, inputs)
 
 
-def place(rows: Tensor, row: int, side: int) -> Tensor:
-    """Where a row of (R, …) images belongs in their part of a buffer, without its padding."""
+def images_first(buffer: Tensor) -> Tensor:
+    """A buffer as it lies in memory -> with a row per image, as the others take it."""
+    return buffer.permute(2, 0, 1, 3, 4) if buffer.dim() == 5 else buffer
+
+
+def laid_out(rows: Tensor) -> Tensor:
+    """A buffer with a row per image, copied if it does not lie in memory as a tiled one should."""
+    return images_first(rows.permute(1, 2, 0, 3, 4).contiguous()) if rows.dim() == 5 else rows
+
+
+def place(rows: Tensor, row: int, shape: list[int], space: Tensor) -> Tensor:
+    """Where a row of (R, …) images is to be written, without its padding: in their part of a buffer of a `shape` as
+    `convolve` takes it, or, if that is tiled, in a flat tensor from where `settle` takes it up."""
     if rows.dim() == 5:
-        return rows[:, row, :, 1:-1].transpose(0, 1)
-    return rows[:, row, side:rows.size(2) - side]
+        return taken(space, [6, rows.size(0), rows.size(3), rows.size(4)])[1:5]
+    return rows[:, shape[4] + row, shape[3]:rows.size(2) - shape[3]]
+
+
+def settle(rows: Tensor, row: int, shape: list[int], sums: list[Tensor], space: Tensor) -> None:
+    """To follow the writing of a row into `place`: a tiled buffer keeps Bᵀ d of it."""
+    if rows.dim() == 5:
+        d = taken(space, [6, rows.size(0), rows.size(3), rows.size(4)])
+        d[0, :, 0].zero_()
+        d[0, :, 1:].copy_(d[4, :, :-1])
+        d[5, :, :-1].copy_(d[1, :, 1:])
+        d[5, :, -1].zero_()
+        u = rows[:, row % shape[0]].transpose(0, 1)
+        torch.mm(sums[0], d.view(6, -1), out=u.view(6, -1))
 
 
 def arranged(row: Tensor, like: Tensor) -> Tensor:
@@ -105,8 +128,9 @@ def taken(space: Tensor, shape: list[int]) -> Tensor:
 def convolve(
     rows: Tensor, weight: Tensor, shape: list[int], row: int, shift: Tensor, sums: list[Tensor], spaces: list[Tensor]
 ) -> Tensor:
-    """The (R, …) images' part of a buffer from a row on, a weight, (kh, kw, dilation), what is added, (R, 1 or W, out),
-    [Bᵀ, Aᵀ] in its type and two flat tensors to work in -> a row, arranged as the buffer is, in the second of them."""
+    """The (R, …) images' part of a buffer, a weight, (kh, kw, dilation, columns of padding, rows of padding above), a row of
+    the image, which and those above it are read, what is added, (R, 1 or W, out), [Bᵀ, Aᵀ] in its type and two flat tensors
+    to work in -> a row, arranged as the buffer is, in the second of them."""
     height, width, dilation = shape[0], shape[1], shape[2]
     if rows.dim() == 4:
         some = rows[:, row:row + (height - 1) * dilation + 1:dilation]
@@ -118,19 +142,19 @@ def convolve(
         z = taken(spaces[1], [images * columns, weight.size(2)])
         torch.mm(beside.view(images * columns, -1), weight[0], out=z)
         return z.view(images, columns, -1).add_(shift)
-    some = rows[:, row:row + height].permute(2, 0, 3, 1, 4)                          # (TILE, R, tiles, kh, in)
-    images, tiles = some.size(1), some.size(2) - 2
-    d = taken(spaces[0], [6, images, tiles, height, some.size(4)])
-    d[0].copy_(some[3, :, :-2])
-    d[1:5].copy_(some[:, :, 1:-1])
-    d[5].copy_(some[0, :, 2:])
-    u = taken(spaces[1], d.size())
-    torch.mm(sums[0], d.view(6, -1), out=u.view(6, -1))
-    m = taken(spaces[0], [6, images * tiles, weight.size(2)])
-    torch.bmm(u.view(6, images * tiles, -1), weight, out=m)
+    images, tiles = rows.size(0), rows.size(3)
+    m = taken(spaces[0], [6, images * tiles, weight.size(3)])
+    for j in range(height):
+        above = row - j                                                              # its rows over the image are zero
+        if above >= 0:
+            u = rows[:, above % height].transpose(0, 1).flatten(1, 2)
+            if j == 0:
+                torch.bmm(u, weight[height - 1], out=m)
+            else:
+                torch.baddbmm(m, u, weight[height - 1 - j], out=m)
     if shift.size(1) == 1:
         m[1].view(images, tiles, -1).add_(shift)                                     # m1 enters all four with weight 1
-    y = taken(spaces[1], [4, images, tiles, weight.size(2)])
+    y = taken(spaces[1], [4, images, tiles, weight.size(3)])
     torch.mm(sums[1], m.view(6, -1), out=y.view(4, -1))
     if shift.size(1) > 1:
         y.add_(arranged(shift, y))

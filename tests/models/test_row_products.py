@@ -6,39 +6,63 @@ import torch
 
 from arstudio.image import ImageSpec
 from arstudio.models import gated_decoder
-from arstudio.models.row_products import AT, BT, arranged, buffer_shape, convolve, dense_weight, place, tiled_weight
+from arstudio.models.row_products import (
+    AT,
+    BT,
+    arranged,
+    buffer_shape,
+    convolve,
+    dense_weight,
+    images_first,
+    laid_out,
+    place,
+    settle,
+    tiled_weight,
+)
 from arstudio.sampling import Sampler, SampleSettings, sample
 
 
-def rows_of(x, tiled):
-    """x (R, kh, W, in) as a buffer padded by one column on either side, or by a tile."""
-    images, kh, width, inputs = x.shape
-    buffer = x.new_zeros(images, *buffer_shape(kh, width, 1, tiled), inputs)
-    for row in range(kh):
-        target = place(buffer, row, 1)
+def rows_of(x, tiled, shape, sums):
+    """x (R, H, W, in) written row by row into a buffer; a tiled one keeps the last kh, and what it held before is no number."""
+    images, height, width, inputs = x.shape
+    rows = shape[0] if tiled else shape[4] + height
+    buffer = images_first(x.new_full(buffer_shape(images, rows, width, shape[3], inputs, tiled), np.nan if tiled else 0))
+    for row in range(height):
+        space = x.new_full((images * width * inputs * 6 // 4,), np.nan)
+        target = place(buffer, row, shape, space)
         target.copy_(arranged(x[:, row], target))
+        settle(buffer, row, shape, sums, space)
     return buffer
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
 @pytest.mark.parametrize(("images", "kh", "width"), [(1, 2, 4), (3, 2, 12), (5, 1, 8), (2, 3, 28)])
 @pytest.mark.parametrize("shifts", ["one a feature", "one a place"])
-def test_tiles_give_the_dense_convolution(dtype, tolerance, images, kh, width, shifts):
+@pytest.mark.parametrize("row", [0, 1, 4])
+def test_tiles_give_the_dense_convolution(dtype, tolerance, images, kh, width, shifts, row):
     rng = np.random.default_rng(width)
 
     def numbers(*shape):
         return torch.from_numpy(rng.normal(size=shape)).to(dtype)
 
-    kernel, x = numbers(kh, 3, 5, 6), numbers(images, kh, width, 5)
+    kernel, x = numbers(kh, 3, 5, 6), numbers(images, row + 1, width, 5)
     shift = numbers(images, 1 if shifts == "one a feature" else width, 6)
-    padded = np.pad(x.numpy(), ((0, 0), (0, 0), (1, 1), (0, 0))).astype(np.float64)
+    padded = np.pad(x.numpy(), ((0, 0), (kh - 1, 0), (1, 1), (0, 0))).astype(np.float64)[:, row:]
     windows = np.stack([padded[:, :, j:j + width] for j in range(3)], axis=3)              # (R, kh, W, 3, in)
     expected = np.einsum("rhwki,hkio->rwo", windows, kernel.double().numpy()) + shift.double().numpy()
+    shape, sums = [kh, 3, 1, 1, kh - 1], [BT.to(dtype), AT.to(dtype)]
     for tiled, weight in ((False, dense_weight(kernel)), (True, tiled_weight(kernel))):
         spaces = [x.new_full((images * width * kh * 3 * 6,), np.nan) for _ in range(2)]
-        z = convolve(rows_of(x, tiled), weight, [kh, 3, 1], 0, shift, [BT.to(dtype), AT.to(dtype)], spaces)
+        z = convolve(rows_of(x, tiled, shape, sums), weight, shape, row, shift, sums, spaces)
         assert z.dim() == (4 if tiled else 3)
         np.testing.assert_allclose(z, arranged(torch.from_numpy(expected), z), rtol=tolerance, atol=tolerance)
+
+
+def test_a_tiled_buffer_is_laid_out_for_products_again_after_images_were_chosen():
+    rows = images_first(torch.arange(2.0 * 6 * 3 * 2 * 5).view(buffer_shape(3, 2, 8, 1, 5, True)))
+    chosen = rows[torch.tensor([2, 0, 0, 1])]
+    assert torch.equal(laid_out(chosen), chosen)
+    assert laid_out(chosen)[:, 1].transpose(0, 1).view(6, -1).shape == (6, 40)             # which only such a layout allows
 
 
 @pytest.mark.parametrize("spec", [ImageSpec(1, 5, 8, 4), ImageSpec(3, 3, 12, 3)], ids=str)
@@ -75,7 +99,6 @@ def test_either_draws_the_same_images(random_model, monkeypatch):
 @pytest.mark.parametrize("kernel", [3, 5])
 def test_rows_that_were_let_go_are_entered_again(kernel, dilations, random_model, monkeypatch):
     monkeypatch.setattr(gated_decoder, "MANY", 1)
-    monkeypatch.setattr(gated_decoder, "CYCLE", 2)
     spec, rng = ImageSpec(1, 9, 4, 3), np.random.default_rng(0)
     model = random_model("gated_pixelcnn", spec, 2, channels=6, kernel=kernel, dilations=dilations, head=6, dtype=torch.float64)
     decoder = model.decoder(5, torch.arange(5) % 2)
