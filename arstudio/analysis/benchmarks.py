@@ -12,7 +12,7 @@ so a machine that slows down slows all of them. Medians over the repeats are rep
     decoder   the drawn values given to the model's decoder alone, site by site: what is left of a drawing when
               deciding, recording and the random numbers cost nothing
     peak      bytes that one more drawing added to the process at its highest, read from Linux's high-water mark or
-              from CUDA's; it includes the decoder's copy of the weights
+              from CUDA's; it includes the weights as the decoder prepares them
 
 A drawing is timed from the making of its decoder to the last pixel in the trace. The floor counts dense
 multiply-adds as they are run, taps hidden by a mask included.
@@ -121,10 +121,10 @@ def bench_sampling(
     """
     progress = progress or Progress()
     before = _load()
-    twin = model.frozen()
-    work = [_Work(model, twin, batch, method, affordable, repeats) for batch in batches]
+    model = model.frozen()    # as the program opens models
+    work = [_Work(model, batch, method, affordable, repeats) for batch in batches]
     matrix: list[float] = []
-    multiply_adds, processors = _multiply_adds(twin), os.cpu_count() or 1
+    multiply_adds, processors = _multiply_adds(model), os.cpu_count() or 1
     busy = before > 0.25 * processors
 
     def so_far(repeats: int) -> SamplingBenchmark:
@@ -156,13 +156,12 @@ class _Work:
     def __init__(
         self,
         model: AutoregressiveModel,
-        twin: AutoregressiveModel,
         batch: int,
         method: str,
         affordable: float,
         repeats: int,
     ) -> None:
-        self.model, self.twin, self.batch, self.method = model, twin, batch, method
+        self.model, self.batch, self.method = model, batch, method
         self.y = balanced_classes(model.num_classes, batch)
         generator = torch.Generator().manual_seed(0)
         shape, levels = (batch, *model.spec.shape), model.spec.levels
@@ -199,7 +198,7 @@ class _Work:
 
     def _pass(self) -> float:
         with torch.inference_mode():
-            return _timed(lambda: self.twin(self.x, self.y), self.model.device)[0]
+            return _timed(lambda: self.model(self.x, self.y), self.model.device)[0]
 
     def _draw(self, method: str, progress: Progress) -> tuple[float, Sampler]:
         def work() -> Sampler:
@@ -279,13 +278,13 @@ def _matrix_flops(device: torch.device) -> float:
         return 2 * side**3 / min(_timed(lambda: a @ a, device)[0] for _ in range(3))
 
 
-def _multiply_adds(twin: AutoregressiveModel) -> int:
+def _multiply_adds(model: AutoregressiveModel) -> int:
     """Multiply-adds of one forward pass of one image, as torch counts its matrix products and
     convolutions."""
-    x = torch.zeros(1, *twin.spec.shape, dtype=torch.long, device=twin.device)
+    x = torch.zeros(1, *model.spec.shape, dtype=torch.long, device=model.device)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        twin(x, balanced_classes(twin.num_classes, 1))
+        model(x, balanced_classes(model.num_classes, 1))
     return counter.get_total_flops() // 2
 
 

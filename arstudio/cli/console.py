@@ -221,10 +221,10 @@ def leave_stopped(kept: str) -> NoReturn:
 
 def open_model(which: str, device: str = "cpu") -> tuple[AutoregressiveModel, ModelCard]:
     """A bundled name, model file or run directory -> model and card. Raises ModelFileError or RunError."""
-    from arstudio.models import load_model
+    from arstudio.models import load_frozen
     from arstudio.training.setup import pick_device
 
-    return load_model(which, pick_device(device))
+    return load_frozen(which, pick_device(device))
 
 
 def class_index(card: ModelCard, text: str | None) -> int | None:

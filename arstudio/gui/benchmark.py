@@ -317,7 +317,7 @@ def _clicks(stage: Stage) -> dict[str, Any]:
 
     stage.open("fashion-gated")
     rows = [_clicks_on(stage, stage.studio.card.name)]
-    network = reference_network()
+    network = reference_network().frozen()
     stage.studio.use_model(network, card_of(network))
     rows.append(_clicks_on(stage, "reference network"))
     return {"clicks": [dataclasses.asdict(row) for row in rows]}
@@ -394,7 +394,7 @@ def _frames(stage: Stage) -> dict[str, Any]:
     from arstudio.models.checkpoint import card_of
     from arstudio.sampling import Sampler
 
-    network, taken, run, paint = reference_network(), [], Sampler.run, PixelView.paint_marks
+    network, taken, run, paint = reference_network().frozen(), [], Sampler.run, PixelView.paint_marks
     studio, view, seen = stage.studio, stage.window.generate_panel.view, set()
     studio.use_model(network, card_of(network))
 

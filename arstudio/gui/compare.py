@@ -224,9 +224,9 @@ class Comparison(QObject):
 
 def _begin(lane: CompareLane, shared: Settings) -> tuple[AutoregressiveModel, ModelCard, Recipe, Sampler]:
     """Open what a lane draws with. Raises what cannot be opened, or cannot draw with these settings, in one sentence."""
-    from arstudio.models import load_model
+    from arstudio.models import load_frozen
 
-    model, card = (lane.model, lane.card) if lane.model is not None else load_model(lane.card.path)
+    model, card = (lane.model, lane.card) if lane.model is not None else load_frozen(lane.card.path)
     recipe = lane.settings(shared).recipe(model, card)
     return model, card, recipe, recipe.sampler(model)
 

@@ -55,9 +55,9 @@ class Opening(QObject):
 
         def load(_progress: TaskProgress) -> Opened:
             path = read_card(find_model(which)).path    # what is wrong with a file is said before torch is there
-            from arstudio.models import load_model
+            from arstudio.models import load_frozen
 
-            return Opened(*load_model(path), wish)
+            return Opened(*load_frozen(path), wish)
 
         task = Task(load, "open model")
         task.done.connect(self._loaded)

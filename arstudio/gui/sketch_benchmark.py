@@ -33,12 +33,12 @@ def measure(name: str, strokes: int = STROKES) -> dict[str, float]:
 
     from arstudio.gui.panels.complete import CompletePanel
     from arstudio.gui.studio import Studio
-    from arstudio.models import load_model
+    from arstudio.models import load_frozen
 
     studio = Studio()
     studio.autoplay = False
     panel = CompletePanel(studio)
-    studio.use_model(*load_model(name))
+    studio.use_model(*load_frozen(name))
     panel.resize(800, 600)
     panel.show()
     canvas, shown = panel.canvas, []      # (when shown, sheet, when its run began)

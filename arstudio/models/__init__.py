@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arstudio.models.base import AutoregressiveModel, ClassRequired, ConfigError, Decoder
-    from arstudio.models.checkpoint import load_model, save_model
+    from arstudio.models.checkpoint import load_frozen, load_model, save_model
     from arstudio.models.registry import MODELS, create, make_config, preset_settings
 
 _FILES = (
@@ -21,12 +21,12 @@ _HOMES = {
     "MODELS": "registry", "create": "registry", "make_config": "registry",
     "preset_settings": "registry",
     "AutoregressiveModel": "base", "Decoder": "base", "ConfigError": "base", "ClassRequired": "base",
-    "load_model": "checkpoint", "save_model": "checkpoint",
+    "load_frozen": "checkpoint", "load_model": "checkpoint", "save_model": "checkpoint",
 }
 
 __all__ = [
     "MODELS", "AutoregressiveModel", "ClassRequired", "ConfigError", "Decoder",
-    "create", "load_model", "make_config", "preset_settings", "save_model",
+    "create", "load_frozen", "load_model", "make_config", "preset_settings", "save_model",
 ]
 
 

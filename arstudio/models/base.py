@@ -313,13 +313,17 @@ class AutoregressiveModel(nn.Module):
         held = [value for module in self.modules() for value in vars(module).values()]
         empty = {id(value): type(value)() for value in held if type(value) in (dict, OrderedDict) and not value}
         twin = copy.deepcopy(self, empty)    # a dozen dictionaries a module, which are slow to copy one by one
-        twin.eval().requires_grad_(False)
-        for module in twin.modules():
+        twin.freeze()
+        return twin
+
+    def freeze(self) -> None:
+        """Become one's own frozen copy, never to be trained again, so that drawing takes no second copy of the weights."""
+        self.eval().requires_grad_(False)
+        for module in self.modules():
             if hasattr(module, "fold_mask"):
                 module.fold_mask()
             if isinstance(module, AutoregressiveModel):
                 module.is_frozen = True
-        return twin
 
     def _apply(self, *args: Any, **options: Any) -> AutoregressiveModel:
         self.is_frozen = False    # what was prepared for drawing had the type and place of before

@@ -89,3 +89,12 @@ def load_model(
             f"The weights in {path.name} do not fit its header; use another copy of it."
         ) from None
     return model.eval(), card
+
+
+def load_frozen(which: str | Path, device: str | torch.device = "cpu") -> tuple[AutoregressiveModel, ModelCard]:
+    """`load_model` for drawing and looking only: one copy of the weights serves all who draw, unless other orders may be
+    asked for, which have other masks. Raises as `load_model` does."""
+    model, card = load_model(which, device)
+    if not model.any_order:
+        model.freeze()
+    return model, card

@@ -193,7 +193,7 @@ class GatedPixelCNNDecoder(Decoder):
         except IndexError:
             p, pixels = self.model.config.channels, TOGETHER * self.spec.width
             most = max(2 * p, *(beside.most for beside in self.prepared))
-            spaces = _zeros(self.model.head[1].weight, [(pixels * count,) for count in (most, most, p)])
+            spaces = _zeros(self.model.head[1].weight, [(pixels * count,) for count in (most, 2 * p, p)])
         yield spaces
         self._spare.append(spaces)
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 import copy
 import math
 import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -177,7 +178,7 @@ def decide_real(
 
 
 class Referee:
-    """The float64 copy of a model that settles decisions too close to call. Made when first needed."""
+    """The float64 copy of a model that settles decisions too close to call, one at a time. Made when first needed."""
 
     def __init__(self, model: AutoregressiveModel) -> None:
         self._source = model
@@ -188,16 +189,15 @@ class Referee:
     def params(self, x: Tensor, classes: Tensor, site: tuple[int, int, int], *, guided: bool = False) -> Tensor:
         """(B, C, H, W) values known so far and (B,) class rows -> (B, P) float64 parameters at `site`; if `guided`
         (2B, P), those without a class behind."""
-        with self._lock:
+        with self._lock:    # two threads would overwrite each other's layers
             if self._model is None:
                 self._model = _wide(self._source)
             self.referred += len(x)
-        model = self._model
-        none = model.num_classes
-        y = torch.where(classes == none, -1, classes).to(model.device)
-        if guided:
-            x, y = torch.cat([x, x]), torch.cat([y, torch.full_like(y, -1)])
-        return model.conditional(x.to(model.device), y, site)
+            model = self._model
+            y = torch.where(classes == model.num_classes, -1, classes).to(model.device)
+            if guided:
+                x, y = torch.cat([x, x]), torch.cat([y, torch.full_like(y, -1)])
+            return model.conditional(x.to(model.device), y, site)
 
 
 def _wide(model: AutoregressiveModel) -> AutoregressiveModel:
@@ -214,25 +214,57 @@ def _widened(module: nn.Module, device: torch.device) -> nn.Module:
     for t in (*module.parameters(), *module.buffers()):
         if id(t) in later:
             continue
-        order = torch.channels_last if t.dim() == 4 else torch.preserve_format    # convolutions would order them every time
-        wide = t.detach().to(device, torch.float64 if t.is_floating_point() else t.dtype, memory_format=order)
+        wide = _widened_tensor(t, device)
         known[id(t)] = nn.Parameter(wide, requires_grad=False) if isinstance(t, nn.Parameter) else wide
     return copy.deepcopy(module, known)
 
 
+def _widened_tensor(narrow: Tensor, device: torch.device) -> Tensor:
+    order = torch.channels_last if narrow.dim() == 4 else torch.preserve_format    # convolutions would order them every time
+    return narrow.detach().to(device, torch.float64 if narrow.is_floating_point() else narrow.dtype, memory_format=order)
+
+
 class _Layers(nn.ModuleList):
-    """Layers that are widened one at a time: all of them would take twice the memory of the weights."""
+    """Layers that are widened one at a time: all of them would take twice the memory of the weights. Memory of a layer that
+    nobody holds any more is written anew, as taking fresh memory costs more than widening."""
 
     def __init__(self, layers: nn.ModuleList, device: torch.device) -> None:
         super().__init__()
         object.__setattr__(self, "narrow", list(layers))    # no parts of this module, so that nothing converts them
         self.device = device
+        self._rooms: dict[torch.Size, list[tuple[Tensor, weakref.ref[Tensor]]]] = {}    # and who had them last
 
     def __len__(self) -> int:
         return len(self.narrow)
 
     def __getitem__(self, index: int) -> nn.Module:
-        return _widened(self.narrow[index], self.device)
+        layer = self.narrow[index]
+        known = {id(t): self._wide(t) for t in (*layer.parameters(), *layer.buffers())}
+        return _twin(layer, known)
 
     def __iter__(self) -> Iterator[nn.Module]:
         return (self[i] for i in range(len(self)))
+
+    def _wide(self, narrow: Tensor) -> Tensor:
+        if not narrow.is_floating_point() or narrow.dtype == torch.float64:
+            return narrow.to(self.device)
+        rooms = self._rooms.setdefault(narrow.shape, [])
+        free = next((i for i, (_, last) in enumerate(rooms) if last() is None), len(rooms))
+        room = rooms[free][0].copy_(narrow) if free < len(rooms) else _widened_tensor(narrow, self.device)
+        given = room.detach()
+        rooms[free:free + 1] = [(room, weakref.ref(given))]
+        return given
+
+
+def _twin(module: nn.Module, known: dict[int, Tensor]) -> nn.Module:
+    """A module with other tensors in the places of those `known` by their id; all else it shares. A copy of a layer takes
+    longer than what the layer does."""
+    twin = module.__new__(type(module))
+    for name, value in module.__getstate__().items():       # without what a frozen layer has prepared
+        if isinstance(value, list):                         # a recurrent layer keeps its weights twice
+            value = [known.get(id(part), part) for part in value]
+        twin.__dict__[name] = value
+    for name in ("_parameters", "_buffers"):
+        twin.__dict__[name] = {key: known.get(id(t), t) for key, t in vars(module)[name].items()}
+    twin.__dict__["_modules"] = {key: part and _twin(part, known) for key, part in vars(module)["_modules"].items()}
+    return twin

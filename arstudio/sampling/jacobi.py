@@ -164,15 +164,24 @@ class JacobiSampler(Sampler):
     def _sketch(self, images: np.ndarray) -> None:
         """Guess the first block, above which there is nothing to guess from: what the distributions that one of the images
         has there, all its values zero, make of each image's own noise. Where all are alike that is their own first look."""
-        first = self._seen[images] * self.trace.spec.channels
-        (at, rows, steps, *_), (_, _, ones, *_) = self._run_of(images, first, 0), self._run_of(images[:1], first[:1], 0)
-        pixels, times = ones[::self.trace.spec.channels] // self.trace.spec.channels, 1 + self.guided
+        channels = self.trace.spec.channels
+        first = self._seen[images] * channels
+        at, rows, steps, *_ = self._run_of(images, first, 0)
+        free = self._plan[rows, steps] == DRAWN
+        if not free.any():
+            return
+        pixels, times = self._run_of(images[:1], first[:1], 0)[2][::channels] // channels, 1 + self.guided
         params = self.decoder.look(self._with_twins(images[:1].repeat(len(pixels))), np.tile(pixels, times))
         params = params.flatten(0, 1).cpu().numpy().astype(np.float64)
         each = np.arange(len(params)).reshape(times, 1, -1).repeat(len(images), 1).ravel()
         values, _ = self._draw(params[each], self.model.likelihood.log_pmf_array(params)[each], self.u[rows, steps])
-        free = self._plan[rows, steps] == DRAWN
         self._put(*at, np.where(free, values, self._set[rows, steps]).astype(self._guess.dtype))
+        self._count(len(pixels))
+
+    def _count(self, pixels: int) -> None:
+        with self._lock:
+            self.iterations += 1
+            self.looked += pixels
 
     def _run_of(
         self, images: np.ndarray, first: np.ndarray, block: int
@@ -261,6 +270,4 @@ class JacobiSampler(Sampler):
             self._put(*at, values)
         self.reach[images] = steps[until - 1] + 1
         self._seen[images] = self.reach[images] // channels
-        with self._lock:
-            self.iterations += 1
-            self.looked += len(pixels)
+        self._count(len(pixels))

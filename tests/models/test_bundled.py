@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from arstudio.data import load
-from arstudio.models import MODELS, load_model
+from arstudio.models import MODELS, load_frozen, load_model
 from arstudio.models.modelfile import bundled_models
 from arstudio.resources import resource
 from arstudio.training.evaluation import evaluate
@@ -31,6 +31,20 @@ def test_the_slice_of_the_card_is_measured_again(name):
     assert facts.slice_images >= 10
     assert found.images == facts.slice_images
     assert found.nats == pytest.approx(facts.slice_nats, abs=0.01)
+
+
+@pytest.mark.parametrize("name", sorted(CARDS))
+def test_opened_for_drawing_one_copy_of_the_weights_serves_all(name):
+    model, _ = load_model(CARDS[name].path)
+    frozen, card = load_frozen(CARDS[name].path)
+    assert card == CARDS[name]
+    x = torch.randint(0, model.spec.levels, (2, *model.spec.shape), generator=torch.Generator().manual_seed(0))
+    y = 1 if model.num_classes else None
+    with torch.inference_mode():
+        torch.testing.assert_close(frozen.log_prob(x, y), model.log_prob(x, y))
+    assert model.frozen() is not model
+    assert (frozen.frozen() is frozen) == (not model.any_order)
+    assert any(p.requires_grad for p in frozen.parameters()) == model.any_order
 
 
 @pytest.mark.slow

@@ -180,6 +180,21 @@ def test_the_referee_is_the_model_in_float64_and_never_holds_all_its_layers(name
     assert {p.dtype for p in model.parameters()} == {torch.float32}
 
 
+def test_layers_that_the_referee_widens_share_memory_but_never_two_that_are_in_use(random_model):
+    model = random_model("gated_pixelcnn", ImageSpec(1, 4, 4, 4), channels=4, head=4, dilations=(1, 1, 1)).frozen()
+    referee = Referee(model)
+    referee.params(torch.zeros(1, 1, 4, 4, dtype=torch.long), model.class_index(None, 1), (0, 1, 1))
+    layers = referee._model.layers
+    second, third = layers[1], layers[2]
+    for wide, narrow in ((second, model.layers[1]), (third, model.layers[2])):
+        assert torch.equal(wide.link.weight, narrow.link.weight.double())
+    place = second.link.weight.data_ptr()
+    del second
+    assert layers[2].link.weight.data_ptr() == place
+    assert torch.equal(third.link.weight, model.layers[2].link.weight.double())
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
 WRONG = [
     ({"temperature": -0.1}, "temperature must be between 0 and 100, not -0.1"),
     ({"temperature": 101}, "temperature must be between 0 and 100, not 101"),

@@ -8,6 +8,7 @@ from arstudio.image import ImageSpec
 from arstudio.models import threads
 from arstudio.progress import Cancelled, Progress
 from arstudio.sampling import Sampler, SampleSettings, choose, sample
+from arstudio.sampling.jacobi import JacobiSampler
 
 SHARED = 4    # images a thread
 
@@ -69,6 +70,20 @@ def test_given_pixels_are_never_guessed_wrong(grey):
     whole = Sampler(grey, SampleSettings(), 5, x=x, known=np.ones((5, 6), bool), method="blocks")
     whole.run()
     assert whole.looked == 5 * GREY.pixels
+
+
+@pytest.mark.parametrize("method", ["blocks", "jacobi"])
+@pytest.mark.parametrize("spec", [GREY, RGB], ids=str)
+def test_many_images_take_their_first_guess_from_a_look_at_one(spec, method, random_model, monkeypatch):
+    model, drawn = random_model("gated_pixelcnn", spec, 3, seed=2, **GATED), []
+    for sketch in (JacobiSampler._sketch, lambda *_: None):
+        monkeypatch.setattr(JacobiSampler, "_sketch", sketch)
+        drawn.append(Sampler(model, SampleSettings(seed=3, guidance=0.5), 12, 1, method=method))
+        drawn[-1].run()
+    with_sketch, without = drawn
+    assert np.array_equal(with_sketch.trace.values, without.trace.values)
+    row = model.spec.pixels if method == "jacobi" else model.spec.width
+    assert 0 < without.looked - with_sketch.looked <= 12 * row
 
 
 def test_going_back_draws_nothing_again_and_a_change_only_its_own_image_from_there_on(grey):
