@@ -142,6 +142,16 @@ class MADE(Sitewise):
         return -self.variant(order, mask).log_prob(x, y)
 
     def network(self, e: Tensor, y: Tensor) -> Tensor:
+        return self._params(e, y, slice(None)).transpose(1, 2).unflatten(2, self.spec.shape)
+
+    def conditional(self, x: Tensor, y: Tensor | int | None, site: tuple[int, int, int]) -> Tensor:
+        """All the hidden units, which take little, and of the outputs only the site's."""
+        self.spec.check(x)
+        index = int(np.ravel_multi_index(site, self.spec.shape))
+        return self._params(self.encode(x), self.class_index(y, len(x)), slice(index, index + 1))[:, 0]
+
+    def _params(self, e: Tensor, y: Tensor, some: slice) -> Tensor:
+        """Encoded images and class rows -> (B, S, P) at some of the sites."""
         degrees, rank = self.degrees[self.mask], torch.empty_like(self.site_index)
         rank[self.site_index] = torch.arange(1, self.spec.sites + 1, device=rank.device)
         first, out = self.biases(y)
@@ -150,12 +160,12 @@ class MADE(Sitewise):
         h = F.relu(F.linear(phi, (self.W * mask[:, :, None]).flatten(1)) + first)   # (B, H)
         for layer, before, after in zip(self.deeper, degrees[:-1], degrees[1:], strict=True):
             h = F.relu(F.linear(h, layer.weight * (after[:, None] >= before), layer.bias))
-        mask = rank[:, None, None] > degrees[-1]                                    # (D, 1, H)
-        params = F.linear(h, (self.V * mask).flatten(0, 1)) + out                   # (B, D·P)
+        mask = rank[some, None, None] > degrees[-1]                                 # (S, 1, H)
+        params = F.linear(h, (self.V[some] * mask).flatten(0, 1))                   # (B, S·P)
         if self.A is not None:
-            mask = (rank[:, None] > rank)[:, None, :, None]                         # (D, 1, D, 1)
-            params = params + F.linear(phi, (self.A * mask).flatten(2).flatten(0, 1))
-        return params.view(len(e), self.spec.sites, -1).transpose(1, 2).unflatten(2, self.spec.shape)
+            mask = (rank[some, None] > rank)[:, None, :, None]                      # (S, 1, D, 1)
+            params = params + F.linear(phi, (self.A[some] * mask).flatten(2).flatten(0, 1))
+        return params.unflatten(1, (-1, self.V.shape[1])) + out.unflatten(1, self.c.shape)[:, some]
 
     def biases(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) class rows -> (B, H) of the first hidden layer, (B, D·P) of the outputs."""
