@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from arstudio.data import ImageDataset
+from arstudio.models import threads
 from arstudio.models.base import AutoregressiveModel
 from arstudio.models.checkpoint import card_of
 from arstudio.models.modelfile import Facts, ModelCard
@@ -52,7 +53,7 @@ def card_so_far(
 
 
 def machine() -> str:
-    """Processor or GPU and threads, for records."""
+    """Processor or GPU and the threads that training uses, for records."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name(0)
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    return f"{platform.machine()} CPU, {threads.ALL} threads"
