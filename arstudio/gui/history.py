@@ -90,7 +90,7 @@ class HistoryItem:
         return f"{self.label} {card.title} {card.name} {card.facts.dataset} {name} {marks} {self.recipe.order}".lower()
 
     def about(self) -> dict[str, Any]:
-        """JSON that `from_about` reads."""
+        """What a file says of it beside its trace, as JSON: `read` takes it up."""
         return {
             "card": self.card.header(), "path": str(self.card.path) if self.card.path else "",
             "settings": dataclasses.asdict(self.settings), "recipe": self.recipe.to_dict(),

@@ -48,14 +48,6 @@ class Trace:
         """True when every site has been drawn."""
         return self.cursor >= self.spec.sites
 
-    def write(
-        self, values: np.ndarray, log_probs: np.ndarray, entropies: np.ndarray, origin: np.ndarray, pmfs: np.ndarray,
-    ) -> None:
-        """Record the next step of every image and move the cursor: (count,) each, and (count, bins) T = 1 probabilities."""
-        steps = np.full(self.count, self.cursor)
-        self.put(np.arange(self.count), steps, values, log_probs, entropies, origin, pmfs)
-        self.cursor += 1
-
     def put(
         self, images: np.ndarray | int, steps: np.ndarray | slice, values: np.ndarray, log_probs: np.ndarray,
         entropies: np.ndarray, origin: np.ndarray, pmfs: np.ndarray,

@@ -46,7 +46,7 @@ class Point:
     learning_rate: float
     gradient_norm: float
     images_per_second: float
-    raw_nats: float = math.nan    # of the weights without averaging, see `Trainer._raw_nats`
+    raw_nats: float = math.nan    # of the weights without averaging, see `evaluation.raw_nats`
 
 
 @dataclass(frozen=True)
