@@ -6,13 +6,14 @@
     completing.py complete                 reading.py     inspect
     evaluating.py evaluate: likelihood,    likelihood.py  the likelihood of a dataset
                   completion               lists.py       models, datasets
-    shows.py      demo, bench
+    benching.py   bench                    showing.py     demo
 
 Nothing here is imported with torch or Qt: a command loads its room when it runs, so `arstudio --help` stays
 quick.
 
 Exit codes: 0 done, 1 a training that diverged or a benchmark whose samplers disagree, 2 a mistake that one
-sentence on stderr explains, 130 stopped with Ctrl-C. Figures go to stdout, everything else to stderr.
+sentence on stderr explains, 130 stopped with Ctrl-C, after what was measured until then. Figures go to stdout,
+everything else to stderr.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from typing import Annotated
 import typer
 
 from arstudio import __version__
+from arstudio.cli.benching import bench
 from arstudio.cli.completing import complete
 from arstudio.cli.console import Commands
 from arstudio.cli.drawing import sample
 from arstudio.cli.evaluating import evaluations
 from arstudio.cli.lists import datasets, models
 from arstudio.cli.reading import inspect
-from arstudio.cli.shows import bench, demo
+from arstudio.cli.showing import demo
 from arstudio.cli.training import train
 
 app = typer.Typer(

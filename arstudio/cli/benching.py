@@ -1,4 +1,4 @@
-"""`arstudio demo` and `arstudio bench`: the main job in one go, and how fast everything is."""
+"""`arstudio bench`: how fast everything is, and how well systems learn."""
 
 from __future__ import annotations
 
@@ -35,28 +35,9 @@ bench = typer.Typer(rich_markup_mode="rich")
 
 Batch = Annotated[str, typer.Option(metavar="N,N,…", help="How many images are drawn at once.")]
 Repeats = Annotated[int, typer.Option(min=1, help="Interleaved repeats; medians are reported.")]
-WEEK = 7 * 86_400
-
-
-def demo(
-    out_dir: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where screenshots and the summary go.")
-    ] = Path("arstudio-demo"),
-) -> None:
-    """Drive the real window through the main job, and keep pictures of it.
-
-    A bundled model draws, a pixel is changed and the future branches, a picture
-    is masked and completed, a pixel is inspected, a small model is trained.
-    Visible where there is a display, offscreen otherwise.
-
-    Examples:
-
-        arstudio demo
-        arstudio demo --out shots
-    """
-    from arstudio.gui.demo import run
-
-    raise typer.Exit(run(out_dir) or 0)
+Architectures = Annotated[str, typer.Option(metavar="NAME,NAME,…", help="Architectures; all of them by default.")]
+Preset = Annotated[str, typer.Option(metavar="small|medium|paper", help="Size of every model.")]
+WEEK = 7 * 86_400    # seconds
 
 
 @bench.callback(invoke_without_command=True)
@@ -150,13 +131,11 @@ def sampling(
 
 @bench.command()
 def systems(
-    model: Annotated[
-        str, typer.Option(metavar="NAME,NAME,…", help="Architectures; all of them by default.")
-    ] = "",
+    model: Architectures = "",
     image: Annotated[
         str, typer.Option(metavar="HxW:LEVELS", help="Size and levels of the images, or CxHxW:LEVELS.")
     ] = "28x28:2",
-    preset: Annotated[str, typer.Option(metavar="small|medium|paper", help="Size of every model.")] = "small",
+    preset: Preset = "small",
     batch: Batch = "1",
     method: Method = "auto",
     repeats: Repeats = 3,
@@ -301,11 +280,9 @@ def models(
     dataset: Annotated[
         str, typer.Option(metavar="NAME:LEVELS,…", help="Views of bundled datasets, one table each.")
     ] = "digits:17,mnist:2",
-    model: Annotated[
-        str, typer.Option(metavar="NAME,NAME,…", help="Architectures; all of them by default.")
-    ] = "",
+    model: Architectures = "",
     seconds: Annotated[float, typer.Option(min=1, max=WEEK, help="Processor seconds of training a row.")] = 120,
-    preset: Annotated[str, typer.Option(metavar="small|medium|paper", help="Size of every model.")] = "small",
+    preset: Preset = "small",
     test_images: Annotated[int, typer.Option(min=0, help="Images to test on; 0 for the whole test split.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Rows measured at once, each on one core.")] = 1,
     seed: Annotated[int, typer.Option(min=0, max=TOP_SEED, help="Seed of weights, order of images and drawings.")] = 0,
