@@ -152,7 +152,7 @@ class ExportDialog(QDialog):
         suffix = {"apng": "png", "python": "py"}.get(kind, kind)
         path = self.files.ask(self.tr("Export"), f"arstudio-{self.studio.settings.seed}.{suffix}", FILTERS[kind])
         if path is not None:
-            self.files.write_beside(path, self.make())
+            self.files.beside.write(path, self.make())
             self.accept()
 
     @Slot()

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QSettings, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 
-from arstudio.gui.tasks import Task, TaskProgress
+from arstudio.gui.writing import Writer
 
 if TYPE_CHECKING:
     from arstudio.gui.main_window import MainWindow
@@ -28,6 +28,8 @@ class Files(QObject):
         self._last_path = ""
         self._saved_to: Path | None = None
         self._saved: object = None             # the trace or canvas that was saved there
+        self.beside = Writer(self.studio, self)
+        self.beside.written.connect(self._remember_place)
 
     def open_file(self) -> None:
         """Open a model file, run or picture."""
@@ -203,29 +205,12 @@ class Files(QObject):
         except (OSError, ValueError) as error:
             self.studio.message.emit("error", str(error))
             return
-        self._say_saved(path)
-
-    def write_beside(self, path: Path, make: Callable[[], bytes]) -> None:
-        """The same beside the window, for what takes longer to make."""
-        from arstudio.models.modelfile import write_atomically
-
-        def work(progress: TaskProgress) -> Path:
-            write_atomically(path, make())
-            return path
-
-        self._writing = Task(work, "export")
-        self._writing.done.connect(self._say_saved)
-        self._writing.failed.connect(self._say_failed)
-        self._writing.start()
-
-    @Slot(object)
-    def _say_saved(self, path: Path) -> None:
-        self._last_path = str(path.parent)
+        self._remember_place(path)
         self.studio.message.emit("info", self.tr("Saved {0}").format(path))
 
-    @Slot(str, str)
-    def _say_failed(self, sentence: str, _trace: str) -> None:
-        self.studio.message.emit("error", sentence)
+    @Slot(object)
+    def _remember_place(self, path: Path) -> None:
+        self._last_path = str(path.parent)
 
     def copy_image(self) -> None:
         """Put the shown image on the clipboard, enlarged."""

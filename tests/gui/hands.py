@@ -38,6 +38,12 @@ def read(qtbot, panel) -> None:
     qtbot.waitUntil(lambda: not panel.bottom.busy, timeout=WAIT)
 
 
+def settle(qtbot, panel) -> None:
+    """Wait until whatever was asked of runs on disk is read and shown, or written."""
+    busy = (lambda: panel.reading, lambda: panel.bottom.busy, lambda: panel.writer.busy)
+    qtbot.waitUntil(lambda: not any(b() for b in busy), timeout=WAIT)
+
+
 def complete(qtbot, panel):
     """Complete what is on the canvas -> the Completions, None after an error."""
     click(qtbot, panel.complete_button)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hands import WAIT, begin, choose, click, finish, read
+from hands import WAIT, begin, choose, click, finish, read, settle
 from PySide6.QtCore import QElapsedTimer, Qt
 from PySide6.QtWidgets import QMessageBox
 
@@ -210,6 +210,7 @@ def test_an_old_run_shows_its_curves_film_and_figures(qtbot, studio, panel, tmp_
     row = fresh.bottom.table.visualItemRect(fresh.bottom.table.item(0, 0)).center()
     fresh.bottom.show()
     qtbot.mouseClick(fresh.bottom.table.viewport(), Qt.MouseButton.LeftButton, pos=row)
+    settle(qtbot, fresh)
     np.testing.assert_allclose(fresh.view.plot.curves()[1], points)
     assert fresh.view.film.frames == len(frames)
     stored = fresh.session.live.film[-1][1]

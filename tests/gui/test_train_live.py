@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hands import WAIT, begin, click, finish
+from hands import WAIT, begin, click, finish, settle
 from PySide6.QtCore import Qt
 
 from arstudio.gui.wording import duration
@@ -140,6 +140,7 @@ def test_what_happened_is_shown_with_the_run_afterwards(qtbot, training):
     click(qtbot, training.choices.stop)
     finish(qtbot, training)
     training.show_run(training.session.path)
+    settle(qtbot, training)
     assert training.cost.text.text().startswith("The learning rate was set to 0.0004")
     assert training.cost.text.text().endswith("(1 earlier)")
     assert "0.0005" in training.cost.text.toolTip()

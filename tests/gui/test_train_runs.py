@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hands import WAIT, begin, choose, click, finish, read
+from hands import WAIT, begin, choose, click, finish, read, settle
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QDesktopServices, QImage
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
@@ -85,7 +85,7 @@ def test_runs_are_read_beside_the_window_and_the_list_does_not_flicker(qtbot, li
     third = train("third")
     panel.show_run(third)
     assert {row.path for row in panel.bottom.rows()} == {first, second}, "until the new run was read"
-    qtbot.waitUntil(lambda: not panel.bottom.busy, timeout=WAIT)
+    settle(qtbot, panel)
     assert {row.path for row in panel.bottom.rows()} == {first, second, third}
     assert panel.bottom.selection() == [third]
     assert sizes == []
@@ -96,8 +96,10 @@ def test_runs_are_read_beside_the_window_and_the_list_does_not_flicker(qtbot, li
 def test_curves_of_selected_runs_lie_over_each_other(qtbot, listed):
     panel, (first, second) = listed
     press(qtbot, panel.bottom, first)
+    settle(qtbot, panel)
     assert panel.view.plot.others() == []
     press(qtbot, panel.bottom, second, Qt.KeyboardModifier.ControlModifier)
+    settle(qtbot, panel)
     assert panel.session.path == first
     other, = panel.view.plot.others()
     points = Run.open(second).points
@@ -108,6 +110,7 @@ def test_curves_of_selected_runs_lie_over_each_other(qtbot, listed):
     np.testing.assert_allclose(panel.view.plot.others()[0].points[:, 1], [p.validation_nats for p in points])
     assert "second" in [text for _, _, _, text in panel.view.plot._entries]
     press(qtbot, panel.bottom, second)
+    settle(qtbot, panel)
     assert panel.session.path == second
     assert panel.view.plot.others() == []
 
@@ -119,6 +122,7 @@ def test_settings_of_two_runs_are_compared(qtbot, listed, messages):
     assert messages[-1][1].startswith("Choose two runs or more")
     press(qtbot, panel.bottom, second, Qt.KeyboardModifier.ControlModifier)
     panel.bottom.verbs["differences"].trigger()
+    qtbot.waitUntil(lambda: panel.bottom.findChild(DifferencesDialog) is not None, timeout=WAIT)
     dialog = panel.bottom.findChild(DifferencesDialog)
     rows = {
         dialog.table.item(i, 0).text(): (dialog.table.item(i, 1).text(), dialog.table.item(i, 2).text())
@@ -139,6 +143,7 @@ def test_a_run_is_duplicated_changed_and_trained(qtbot, panel, messages):
     read(qtbot, panel)
     press(qtbot, panel.bottom, runs_root() / "wide")
     panel.bottom.verbs["duplicate"].trigger()
+    settle(qtbot, panel)
     assert panel.choices.model_name() == "nade"
     assert panel.choices.budget() == (0, 0.2)
     assert messages[-1][1] == "The choices are those of wide: change what you like, then start."
@@ -168,6 +173,7 @@ def test_everything_of_a_run_can_be_exported(qtbot, listed, tmp_path, monkeypatc
         path = tmp_path / f"out.{ending}"
         say(monkeypatch, tmp_path / "out")
         panel.bottom.verbs[kind].trigger()
+        settle(qtbot, panel)
         assert messages[-1] == ("info", f"Saved {path}")
         assert path.stat().st_size > 100
     assert load_model(tmp_path / "out.safetensors")[1].facts == load_model(first)[1].facts
@@ -180,6 +186,7 @@ def test_everything_of_a_run_can_be_exported(qtbot, listed, tmp_path, monkeypatc
     press(qtbot, panel.bottom, second)
     say(monkeypatch, tmp_path / "none")
     panel.bottom.verbs["model"].trigger()
+    settle(qtbot, panel)
     assert messages[-1] == ("error", "second cannot be exported: It has no weights yet.")
     assert not (tmp_path / "none.safetensors").exists()
 
@@ -238,6 +245,7 @@ def test_a_run_another_program_writes_is_followed_and_never_written(qtbot, panel
     dialog = panel.bottom.findChild(QFileDialog)
     dialog.fileSelected.emit(str(path))
     dialog.close()
+    settle(qtbot, panel)
     assert panel.cost.text.toolTip() == (
         f"Followed: {panel.session.writer} trains it. It is read once a second, and nothing is written there."
     )
@@ -251,6 +259,7 @@ def test_a_run_another_program_writes_is_followed_and_never_written(qtbot, panel
     assert not panel.choices.resume.isVisible()
 
     panel.resume(path)
+    settle(qtbot, panel)
     assert "only one program trains a run" in panel.cost.error.text()
     assert not panel.training
 
@@ -296,7 +305,7 @@ def test_a_followed_run_that_goes_away_is_a_sentence(qtbot, panel, held_run, tmp
     path = held_run
     panel.show()
     panel.bottom.follow(path)
-    assert panel.follower.path == path
+    qtbot.waitUntil(lambda: panel.follower.path == path, timeout=WAIT)
     path.rename(tmp_path / "moved")
     qtbot.waitUntil(lambda: panel.cost.frame.isVisible(), timeout=WAIT)
     assert panel.cost.error.text() == f"{path} is not a run directory: it has no run.json."
@@ -307,6 +316,7 @@ def test_dropping_a_run_that_trains_elsewhere_follows_it(qtbot, window, held_run
     window.ask_before_closing = False
     window.files.open_path(path)
     assert window.job == "train"
+    settle(qtbot, window.train)
     assert window.train.session.path == path
     assert window.train.follower.path == path
 
@@ -328,6 +338,7 @@ def test_choosing_another_model_after_a_duplicate_takes_none_of_its_settings(qtb
     panel.show()
     read(qtbot, panel)
     panel.bottom.duplicated.emit(path)
+    settle(qtbot, panel)
     choose(panel.choices.model, "fvsbn")
     assert panel.choice().changes == {}
     assert Path(panel.choice().view.dataset).name == "digits"

@@ -22,16 +22,15 @@ from arstudio.gui.panels.train_follow import Follower
 from arstudio.gui.panels.train_live import BEST, NOW, rate_of
 from arstudio.gui.panels.train_probe import CostLine, CostProbe, for_people
 from arstudio.gui.panels.train_runs import TrainRuns
-from arstudio.gui.panels.train_session import Choice, Probed, Session, resume, train
+from arstudio.gui.panels.train_session import Choice, Probed, Session, train
 from arstudio.gui.panels.train_side import TrainSide
 from arstudio.gui.panels.train_stored import StoredRuns
 from arstudio.gui.panels.train_view import RunView
 from arstudio.gui.studio import Studio
 from arstudio.gui.tasks import Task
-from arstudio.training.lock import writer_of
 from arstudio.training.places import free_name, new_path, runs_root, stem_of
 from arstudio.training.recipes import size_settings
-from arstudio.training.runs import Run, RunError
+from arstudio.training.runs import RunError
 
 __all__ = ["TrainPanel", "runs_root"]
 
@@ -44,10 +43,9 @@ class TrainPanel(StoredRuns):
     """The page. `side` belongs beside it and `bottom`, the table of runs, below."""
 
     def __init__(self, studio: Studio) -> None:
-        super().__init__()
+        super().__init__(studio)
         self.setObjectName("stage")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.studio = studio
         self.task: Task | None = None
         self.session: Session | None = None
         self.probed: Probed | None = None
@@ -215,28 +213,6 @@ class TrainPanel(StoredRuns):
         self.stack.setCurrentWidget(self.page)
         self._begin(session, train(session, choice, self.shelf))
 
-    @Slot(object)
-    def resume(self, path: Path | str) -> None:
-        """Go on with a run: for the rest of its budget, or for the time chosen when that is spent."""
-        if self._busy():
-            return
-        try:
-            record = Run.open(path).record
-        except RunError as error:
-            self._complain(str(error))
-            return
-        if writer := writer_of(path):
-            words = self.tr("{0} is being written by {1}: only one program trains a run. It can be followed here meanwhile.")
-            self._complain(words.format(Path(path).name, writer))
-            return
-        more, spent = {}, record.get("status") in ("finished", "early")
-        if spent:    # as long again as is chosen, or as it was, in the unit in which it counts
-            unit = "minutes" if record["training"].get("minutes") else "epochs"
-            chosen = dict(zip(("minutes", "epochs"), self.choices.budget(), strict=True))
-            more = {unit: chosen[unit] or record["training"][unit]}
-        session = Session(Path(path))
-        self._begin(session, resume(session, **more))
-
     def _busy(self) -> bool:
         if self.training:
             sentence = self.tr("One run trains at a time: stop {0} first.").format(self.session.name)
@@ -251,6 +227,7 @@ class TrainPanel(StoredRuns):
     def _begin(self, session: Session, work: Any) -> None:
         self.probe.cancel()
         self.follower.stop()
+        self._read_nothing()
         session.probed, session.budget = self.probed, self.choices.budget()
         if self.probed is None or self.probed.estimate is None:
             self.cost.say("")
@@ -385,6 +362,8 @@ class TrainPanel(StoredRuns):
 
     @Slot(object)
     def _gone(self, path: Path) -> None:
+        if path == self._asked:
+            self._read_nothing()
         if self.session is not None and self.session.path == path:
             self._rest()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, Qt
@@ -21,9 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.curves import CurvePlot
-from arstudio.models.modelfile import WriteError, write_atomically
 from arstudio.training.differences import differences
 from arstudio.training.report import report_html
 from arstudio.training.runs import Run, RunError
@@ -41,23 +38,18 @@ def ask_where(parent: QWidget, title: str, name: str, kind: str) -> Path | None:
     return Path(path) if Path(path).suffix else Path(f"{path}.{ending}")
 
 
-def export(studio: Studio, run: Run, kind: str, path: Path, plot: CurvePlot) -> None:
-    """Write a run's model, csv, png or html and say so; what cannot be done is one sentence, and leaves no half a file."""
-    makers: dict[str, Callable[[], bytes]] = {
-        "model": lambda: _bytes(run, "best.safetensors", "It has no weights yet."),
-        "csv": lambda: _bytes(run, "metrics.csv", "It has no figures yet."),
-        "png": lambda: picture_of(plot),
-        "html": lambda: report_html(run).encode(),
-    }
-    try:
-        write_atomically(path, makers[kind]())
-    except (WriteError, RunError) as error:
-        studio.message.emit("error", str(error))
-        return
-    studio.message.emit("info", f"Saved {path}")
+def bytes_of(path: Path, kind: str) -> bytes:
+    """A run on disk as its model file, csv or html. Raises RunError with one sentence."""
+    run = Run.open(path)
+    if kind == "html":
+        return report_html(run).encode()
+    name, sentence = {
+        "model": ("best.safetensors", "It has no weights yet."), "csv": ("metrics.csv", "It has no figures yet."),
+    }[kind]
+    return _file(run, name, sentence)
 
 
-def _bytes(run: Run, name: str, sentence: str) -> bytes:
+def _file(run: Run, name: str, sentence: str) -> bytes:
     try:
         with (run.path / name).open("rb") as file:
             buffer = io.BytesIO()

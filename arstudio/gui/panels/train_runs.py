@@ -40,6 +40,9 @@ class TrainRuns(RunTable):
         self._removing: Path | None = None
         self._reader = Latest(self, "read runs")
         self._reader.done.connect(self._read)
+        self._told = Latest(self, "compare settings")
+        self._told.done.connect(self._show_differences)
+        self._told.failed.connect(self._complain)
         self.empty.hide()    # nothing is known yet
         self.opened.connect(self.open_run)
         self.revealed.connect(self._open_folder)
@@ -153,12 +156,15 @@ class TrainRuns(RunTable):
         if len(paths) < 2:
             self.studio.message.emit("info", self.tr("Choose two runs or more, with Ctrl held down, to compare them."))
             return
-        try:
-            runs = [Run.open(path) for path in paths]
-        except RunError as error:
-            self.studio.message.emit("error", str(error))
-            return
+        self._told.ask(lambda _progress: [Run.open(path) for path in paths])
+
+    @Slot(object)
+    def _show_differences(self, runs: list[Run]) -> None:
         DifferencesDialog(self, runs).open()
+
+    @Slot(str)
+    def _complain(self, sentence: str) -> None:
+        self.studio.message.emit("error", sentence)
 
     @Slot()
     def _follow(self) -> None:
