@@ -236,7 +236,7 @@ def class_index(card: ModelCard, text: str | None) -> int | None:
         return None
     if not card.num_classes:
         raise ConfigError(
-            f"{card.name} was trained without classes, so it cannot be asked for class {text!r}."
+            f"{card.name} was trained without classes, so it cannot be asked for class {text!r}; leave out --class."
         )
     names = [card.class_name(i) for i in range(card.num_classes)]
     folded = [name.casefold() for name in names]

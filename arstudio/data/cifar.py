@@ -36,11 +36,11 @@ def read_cifar(path: Path, *, validation: int | None = None, seed: int = 0) -> t
     for name in sorted(batches):
         parts["test" if name.startswith("test") else "train"].append(_records(batches[name], labels, f"{name} in {path.name}"))
     if not all(parts.values()):
-        raise DatasetError(f"{path.name} lacks its training or its test images.")
+        raise DatasetError(f"{path.name} lacks its training or its test images; fetch it again.")
     train, test = (Split(*(np.concatenate(part) for part in zip(*found, strict=True))) for found in parts.values())
     top = int(max(train.y.max(), test.y.max()))
     if classes and top >= len(classes):
-        raise DatasetError(f"{path.name} names {len(classes)} classes but its labels go up to {top}.")
+        raise DatasetError(f"{path.name} names {len(classes)} classes but its labels go up to {top}; fetch it again.")
     classes = classes or tuple(str(i) for i in range(top + 1))
     return {**held_out(train, validation, seed), "test": test}, classes
 
@@ -55,13 +55,13 @@ def _files(path: Path) -> dict[str, bytes]:
     except DatasetError:
         raise
     except Exception:    # tarfile.TarError, EOFError, zlib.error, OSError
-        raise DatasetError(f"{path.name} is damaged, or no .tar.gz archive.") from None
+        raise DatasetError(f"{path.name} is damaged, or no .tar.gz archive; fetch it again.") from None
 
 
 def _records(data: bytes, labels: int, where: str) -> tuple[np.ndarray, np.ndarray]:
     """Records -> (N, 3, 32, 32) uint8 and (N,) int64, the last label byte of each."""
     size = labels + PIXELS
     if not data or len(data) % size:
-        raise DatasetError(f"{where} is cut short: its length is no multiple of {size} bytes.")
+        raise DatasetError(f"{where} is cut short: its length is no multiple of {size} bytes. Fetch it again.")
     rows = np.frombuffer(data, np.uint8).reshape(-1, size)
     return np.ascontiguousarray(rows[:, labels:]).reshape(-1, 3, 32, 32), rows[:, labels - 1].astype(np.int64)

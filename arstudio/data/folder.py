@@ -177,14 +177,14 @@ def load_arrays(
     xs = {name: _images(arrays[key], path.name) for name, (key, _) in names.items()}
     ys = {name: _labels(arrays.get(key), len(xs[name]), path.name) for name, (_, key) in names.items()}
     if len({x.shape[1:] for x in xs.values()}) > 1:
-        raise DatasetError(f"The splits in {path.name} hold images of different shapes.")
+        raise DatasetError(f"The splits in {path.name} hold images of different shapes; store all at one size.")
     y_all = [y for y in ys.values() if y is not None]
     if y_all and len(y_all) < len(ys):
-        raise DatasetError(f"Some splits in {path.name} have labels and some have none.")
+        raise DatasetError(f"Some splits in {path.name} have labels and some have none; give all of them labels, or none.")
     count = 1 + max(int(y.max()) for y in y_all) if y_all else 0
     classes = tuple(str(name) for name in arrays["classes"].ravel()) if "classes" in arrays and y_all else ()
     if classes and len(classes) < count:
-        raise DatasetError(f"{path.name} names {len(classes)} classes but its labels go up to {count - 1}.")
+        raise DatasetError(f"{path.name} names {len(classes)} classes but its labels go up to {count - 1}; name every class.")
     classes = classes or tuple(str(i) for i in range(count))
     native = 2 if max(int(x.max()) for x in xs.values()) <= 1 else 256
     if "" in xs:

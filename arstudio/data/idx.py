@@ -49,13 +49,15 @@ def read_idx(path: Path) -> np.ndarray:
     except (OSError, EOFError, ValueError) as error:
         raise DatasetError(f"{path.name} cannot be read ({error}).") from None
     except Exception:    # zlib.error, which gzip does not translate
-        raise DatasetError(f"{path.name} is damaged: it does not unpack.") from None
+        raise DatasetError(f"{path.name} is damaged: it does not unpack. Fetch it again.") from None
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] != UNSIGNED_BYTES or not 1 <= data[3] <= 4:
         raise DatasetError(f"{path.name} is not an IDX file of unsigned bytes.")
     start = 4 + 4 * data[3]
     shape = tuple(int.from_bytes(data[i:i + 4], "big") for i in range(4, start, 4))
     if len(data) - start != math.prod(shape):
-        raise DatasetError(f"{path.name} is cut short or too long: it says {shape} but holds {len(data) - start:,} numbers.")
+        raise DatasetError(
+            f"{path.name} is cut short or too long: it says {shape} but holds {len(data) - start:,} numbers. Fetch it again."
+        )
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 

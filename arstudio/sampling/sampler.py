@@ -346,10 +346,11 @@ def check_value(spec: ImageSpec, value: float) -> None:
 def _with_and_without(model: AutoregressiveModel, y: Tensor | int | None, count: int) -> Tensor:
     """(2 count,) classes: those of the images, then −1 for none. Raises SettingsError where guidance cannot be."""
     if not model.num_classes:
-        raise SettingsError("Guidance needs a model of classes, and this one was trained without.")
+        raise SettingsError("Guidance needs a model of classes, and this one was trained without; set guidance to 0.")
     if model.config.class_dropout == 0:
         raise SettingsError(
-            "Guidance compares with the model without a class, which this one never learned (class_dropout = 0)."
+            "Guidance compares with the model without a class, which this one never learned (class_dropout = 0); set guidance "
+            "to 0."
         )
     rows = model.class_index(y, count)
     if bool((rows == model.num_classes).any()):

@@ -134,9 +134,9 @@ def unpack(trainer: Trainer, path: Path) -> None:
                 setattr(part, name, place[name])
         trainer.budget.total = place["budget"]
     except (KeyError, TypeError, json.JSONDecodeError, SafetensorError):
-        raise RunError(f"{path} is not a training checkpoint, so it cannot be resumed from.") from None
+        raise RunError(f"{path} is not a training checkpoint, so it cannot be resumed from; start a new run.") from None
     except RuntimeError:
-        raise RunError(f"The weights in {path} do not fit the run, so it cannot be resumed.") from None
+        raise RunError(f"The weights in {path} do not fit the run, so it cannot be resumed; start a new one.") from None
 
 
 def named(prefix: str, model: AutoregressiveModel) -> dict[str, Tensor]:

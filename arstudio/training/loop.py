@@ -401,7 +401,7 @@ class Trainer:
         Raises RunError or ModelFileError when it is missing or damaged."""
         path = self.run.path / "latest.safetensors"
         if not path.exists():
-            raise RunError(f"{self.run.path} has no latest.safetensors to resume from.")
+            raise RunError(f"{self.run.path} has no latest.safetensors to resume from; start a new run.")
         unpack(self, path)
         self._part_ways()
         live = self.live

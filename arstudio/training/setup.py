@@ -108,7 +108,10 @@ def resume_trainer(
         raise RunError(f"{path} has a damaged run.json ({str(error).rstrip('.')}).") from None
     data = _loaded(view, workers)
     if data.spec != spec:
-        raise RunError(f"This run was trained on images of {spec}, but the dataset now has {data.spec}.")
+        raise RunError(
+            f"This run was trained on images of {spec}, but the dataset now has {data.spec}; bring back the images it had, or "
+            "start a new run."
+        )
     network = build(record["model"], spec, num_classes, settings, config.seed).to(pick_device(workers.device(device)))
     network.prepare(torch.from_numpy(data.train.x[::max(1, len(data.train.x) // PREPARE)]))
     torch.manual_seed(config.seed)

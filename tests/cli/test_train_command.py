@@ -148,7 +148,7 @@ IMAGES = {
         "BMP file."),
     "labels out of range": (
         np.full(9, -1), (), "The labels in bad.npz must be 9 whole numbers from 0, one per image."),
-    "labels without a name": (np.arange(9), (), "bad.npz names 2 classes but its labels go up to 8."),
+    "labels without a name": (np.arange(9), (), "bad.npz names 2 classes but its labels go up to 8; name every class."),
 }
 
 

@@ -121,7 +121,7 @@ def test_the_fine_labels_of_cifar_100_count(tmp_path):
     ({"data_batch_1.bin": bytes(3073 + 5), "test_batch.bin": bytes(3073)}, "is cut short"),
     ({"data_batch_1.bin": bytes(3073 * 4)}, "lacks its training or its test images"),
     ({"batches.meta.txt": b"cat\ndog\n", "data_batch_1.bin": b"\x02" + bytes(3072), "test_batch.bin": bytes(3073)},
-     r"names 2 classes but its labels go up to 2\.$"),
+     r"names 2 classes but its labels go up to 2; fetch it again\.$"),
 ], ids=["pickles", "page", "cut", "half", "labels"])
 def test_other_archives_are_refused(tmp_path, files, words):
     with pytest.raises(DatasetError, match=words):

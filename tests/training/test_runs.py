@@ -157,7 +157,7 @@ def test_a_checkpoint_that_is_not_one_is_refused(finished, random_model):
     torch.save({}, latest)
     refused(ModelFileError, "is a pickle or zip archive", attempt)
     latest.unlink()
-    refused(RunError, r"has no latest\.safetensors to resume from\.", attempt)
+    refused(RunError, r"has no latest\.safetensors to resume from", attempt)
     latest.write_bytes(whole)
     assert attempt().live.epoch == 2
 
@@ -167,7 +167,7 @@ def test_weights_of_another_model_are_refused(start, finished):
     other.fit()
     (finished / "latest.safetensors").write_bytes((other.run.path / "latest.safetensors").read_bytes())
     refused(
-        RunError, r"The weights in .*latest\.safetensors do not fit the run, so it cannot be resumed\.",
+        RunError, r"The weights in .*latest\.safetensors do not fit the run, so it cannot be resumed; start a new one\.",
         lambda: resume_trainer(finished, epochs=1, device="cpu"),
     )
 
