@@ -92,9 +92,9 @@ def load_model(
 
 
 def load_frozen(which: str | Path, device: str | torch.device = "cpu") -> tuple[AutoregressiveModel, ModelCard]:
-    """`load_model` for drawing and looking only: one copy of the weights serves all who draw, unless other orders may be
-    asked for, which have other masks. Raises as `load_model` does."""
+    """`load_model` for drawing and looking only: one copy of the weights serves all who draw, unless it would not do for
+    other orders or could not be saved again. Raises as `load_model` does."""
     model, card = load_model(which, device)
-    if not model.any_order:
+    if model.whole_frozen and not model.any_order:
         model.freeze()
     return model, card

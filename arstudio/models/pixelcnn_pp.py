@@ -103,6 +103,7 @@ class PixelCNNPP(AutoregressiveModel):
 
     config: PixelCNNPPConfig
     in_blocks = True
+    whole_frozen = False    # normalised weights forget their lengths
 
     def __init__(self, spec: ImageSpec, config: PixelCNNPPConfig, num_classes: int = 0) -> None:
         super().__init__(spec, config, num_classes)

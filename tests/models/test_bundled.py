@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from arstudio.data import load
-from arstudio.models import MODELS, load_frozen, load_model
+from arstudio.models import MODELS, load_frozen, load_model, save_model
 from arstudio.models.modelfile import bundled_models
 from arstudio.resources import resource
 from arstudio.training.evaluation import evaluate
@@ -34,17 +34,19 @@ def test_the_slice_of_the_card_is_measured_again(name):
 
 
 @pytest.mark.parametrize("name", sorted(CARDS))
-def test_opened_for_drawing_one_copy_of_the_weights_serves_all(name):
+def test_opened_for_drawing_one_copy_of_the_weights_serves_all(name, tmp_path):
     model, _ = load_model(CARDS[name].path)
-    frozen, card = load_frozen(CARDS[name].path)
+    opened, card = load_frozen(CARDS[name].path)
     assert card == CARDS[name]
+    assert opened.is_frozen == (opened.frozen() is opened) == (model.whole_frozen and not model.any_order)
+    assert model.whole_frozen == (model.state_dict().keys() == model.frozen().state_dict().keys())
     x = torch.randint(0, model.spec.levels, (2, *model.spec.shape), generator=torch.Generator().manual_seed(0))
     y = 1 if model.num_classes else None
+    save_model(tmp_path / "again.safetensors", opened)
     with torch.inference_mode():
-        torch.testing.assert_close(frozen.log_prob(x, y), model.log_prob(x, y))
-    assert model.frozen() is not model
-    assert (frozen.frozen() is frozen) == (not model.any_order)
-    assert any(p.requires_grad for p in frozen.parameters()) == model.any_order
+        truth = model.log_prob(x, y)
+        torch.testing.assert_close(opened.log_prob(x, y), truth)
+        assert torch.equal(load_model(tmp_path / "again.safetensors")[0].log_prob(x, y), truth)
 
 
 @pytest.mark.slow
