@@ -182,7 +182,7 @@ def dequantise(x: np.ndarray, levels: int, rng: np.random.Generator | None = Non
 
 def binarise(x: np.ndarray, levels: int, how: str = "static", seed: int | np.random.Generator = 0) -> np.ndarray:
     """Levels -> 0/1. `static`: Bernoulli(x / (levels-1)) drawn once from `seed`;
-    `threshold`: x ≥ levels / 2."""
+    `threshold`: x ≥ levels / 2. Raises ImageError for another way."""
     import numpy as np
 
     if how == "threshold":

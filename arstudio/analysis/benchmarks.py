@@ -28,13 +28,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from arstudio.analysis.peak import forget_peak, peak_bytes
 from arstudio.image import ImageSpec
 from arstudio.models import create, threads
 from arstudio.models.base import AutoregressiveModel, Decoder
@@ -120,7 +120,7 @@ def bench_sampling(
     `affordable` is how many seconds naive drawing may take for one batch size, all repeats together.
     """
     progress = progress or Progress()
-    before = _load()
+    before = load_average()
     model = model.frozen()    # as the program opens models
     work = [_Work(model, batch, method, affordable, repeats) for batch in batches]
     matrix: list[float] = []
@@ -131,7 +131,7 @@ def bench_sampling(
         flops = statistics.median(matrix)
         return SamplingBenchmark(
             name, model.name, model.spec, model.num_parameters, multiply_adds, flops / 1e9, str(model.device), machine(),
-            torch.get_num_threads(), processors, before, _load(), busy, repeats, torch.__version__,
+            torch.get_num_threads(), processors, before, load_average(), busy, repeats, torch.__version__,
             _protocol(name, model, repeats, flops, before, processors, busy),
             tuple(w.figures(multiply_adds, flops) for w in work),
         )
@@ -222,11 +222,11 @@ class _Work:
         return _timed(work, self.model.device)[0]
 
     def measure_peak(self) -> None:
-        """Bytes that one more drawing adds at its highest."""
-        before = _high_water(self.model.device, reset=True)
+        """Bytes that one more drawing adds at its highest; none where the system does not tell."""
+        before = _fresh_peak(self.model.device)
         Sampler(self.model, SampleSettings(seed=0), self.batch, self.y, method=self.method).run()
-        after = _high_water(self.model.device)
-        self.peak_bytes = None if before is None or after is None else max(0, after - before)
+        if before is not None:
+            self.peak_bytes = max(0, _peak(self.model.device) - before)
 
     def figures(self, multiply_adds: int, flops: float) -> BatchFigures:
         """Medians in seconds and their ratios; `flops` is the machine's measured matrix throughput a second."""
@@ -296,28 +296,23 @@ def decoder_bytes(decoder: Decoder | RowSteps) -> int:
     return parts + sum(t.numel() * t.element_size() for t in tensors)
 
 
-def _high_water(device: torch.device, reset: bool = False) -> int | None:
-    """The most bytes used since the last reset; on a CPU those of the whole process, which only Linux tells."""
+def _fresh_peak(device: torch.device) -> int | None:
+    """Begin to count the most bytes used anew -> what is used now; None where that cannot be."""
     if device.type == "cuda":
-        if reset:
-            torch.cuda.reset_peak_memory_stats(device)
-        return torch.cuda.max_memory_allocated(device)
-    status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    if device.type != "cpu" or not (status.exists() and clear.exists()):
-        return None
-    if reset:
-        gc.collect()
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)    # memory freed before must not hide what is taken now
-        try:
-            clear.write_text("5")
-        except OSError:
-            return None
-    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-    return int(lines["VmHWM"].split()[0]) * 1024
+        torch.cuda.reset_peak_memory_stats(device)
+        return _peak(device)
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)    # memory freed before must not hide what is taken now
+    return _peak(device) if device.type == "cpu" and forget_peak() else None
 
 
-def _load() -> float:
+def _peak(device: torch.device) -> int:
+    """The most bytes used since `_fresh_peak`; on a CPU those of the whole process."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else int(peak_bytes())
+
+
+def load_average() -> float:
     """Processes that want to run, averaged over a minute; NaN where the system does not tell."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from arstudio.analysis.peak import forget_peak, peak_bytes
 from arstudio.models.base import AutoregressiveModel
 from arstudio.progress import Muted, Progress
 from arstudio.sampling import SampleSettings
@@ -106,7 +106,7 @@ def _row(
     nats, at_most, clamped = (np.full(len(x), math.nan) for _ in range(3))
     spreads, effective = [], []
     wall = cpu = peak = 0.0
-    _forget_peak()
+    forget_peak()
     for i, image in enumerate(x):
         progress.check()
         given = None if y is None else int(y[i])
@@ -127,19 +127,20 @@ def _row(
             nats[i] = found.population.log_evidence - joint
             spreads.append(found.population.spread)
             effective.append(found.population.effective)
-            peak = max(peak, _peak())
+            peak = max(peak, peak_bytes())
             work = None    # its particles go before others come
             if bound and not particles.moves:
                 pinned = PinnedParticles(model, image, known[i], 1, SampleSettings(seed=seed + i), given, particles=particles)
                 pinned.run(Muted(progress))
                 at_most[i] = pinned.log_evidence().mean() - joint
-                _forget_peak()
+                forget_peak()
     hidden, gains = float(np.mean([(~part).sum() for part in known])) * model.spec.channels, clamped - at_most
     return Score(
         mask, method, particles.particles * (method == "particles"), len(x), hidden, float(nats.mean()), _stderr(nats),
         float(nats.mean()) / hidden / math.log(2), float(at_most.mean()) if method == "particles" else math.nan,
         float(gains.mean()), _stderr(gains), float(np.mean(spreads)) if spreads and particles.repeats > 1 else math.nan,
-        float(np.mean(effective)) if effective else math.nan, wall / len(x), cpu / len(x), peak or _peak(),
+        float(np.mean(effective)) if effective else math.nan, wall / len(x), cpu / len(x),
+        (peak or peak_bytes()) / 2**20,
     )
 
 
@@ -152,30 +153,6 @@ def _stderr(values: np.ndarray) -> float:
 def log_joint(work: Completer, image: np.ndarray, y: int | None) -> float:
     """log p(x) in nats under the model and order of a completer."""
     return float(work.model.log_prob(torch.from_numpy(image[None]).to(work.model.device), y)[0])
-
-
-def _forget_peak() -> None:
-    """Let the peak of resident memory start anew, where the system can (Linux)."""
-    try:
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")
-    except OSError:
-        pass
-
-
-def _peak() -> float:
-    """Highest resident memory in MB since `_forget_peak`, or since the start where it cannot be reset; NaN if unknown."""
-    try:
-        with open("/proc/self/status") as file:
-            return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        pass
-    try:
-        import resource
-    except ImportError:
-        return math.nan
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def csv_text(rows: Iterable[Score]) -> str:

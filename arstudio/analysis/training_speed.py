@@ -9,7 +9,6 @@ Repeats are interleaved, so that a machine that slows down slows all; medians ar
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from arstudio.analysis.benchmarks import load_average
 from arstudio.analysis.plain_gated import PlainGated, weights_that_count
 from arstudio.analysis.public_gated import PublicGated
 from arstudio.data import DatasetInfo, ImageDataset, Split
@@ -73,7 +73,7 @@ def bench_training(
     threads.use_all()
     memory.reuse()
     place, spec = pick_device(device), ImageSpec(1, side, side, levels)
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    load = load_average()
     work = [_Contest(spec, width, batch, dilations, place) for width in channels]
 
     def so_far(repeats: int) -> TrainingBenchmark:

@@ -110,6 +110,7 @@ def train(
     from arstudio.training import recipes
     from arstudio.training.config import TrainConfig
     from arstudio.training.evaluation import units
+    from arstudio.training.places import free_name
     from arstudio.training.setup import DataView, new_trainer, resume_trainer
     from arstudio.training.workers import join
 
@@ -152,7 +153,7 @@ def train(
             patience=patience,
         )
         trainer = new_trainer(
-            out_dir or _free_run(Path(dataset).stem, model),
+            out_dir or Path("runs") / free_name(f"{Path(dataset).stem}-{model}", Path("runs")),
             view,
             model,
             config,
@@ -231,14 +232,6 @@ def _film(model: AutoregressiveModel, count: int, seed: int) -> np.ndarray:
     return sample(
         model, count, SampleSettings(seed=seed), balanced_classes(model.num_classes, count)
     ).images()
-
-
-def _free_run(dataset: str, model: str) -> Path:
-    """The first runs/DATASET-MODEL-N that is not there yet."""
-    number = 1
-    while (path := Path("runs") / f"{dataset}-{model}-{number}").exists():
-        number += 1
-    return path
 
 
 def _pairs(items: list[str]) -> dict[str, str]:

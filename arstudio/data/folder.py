@@ -260,7 +260,8 @@ def own_dataset(
     seed: int,
     notes: list[str],
 ) -> ImageDataset:
-    """Images without splits -> a dataset split 80/10/10, in the view asked for."""
+    """Images x (N, C, H, W) uint8 of `native` levels and labels y (N,), without splits -> a dataset split 80/10/10, in the
+    view asked for. Raises DatasetError for fewer than 3 images, or a view that cannot be."""
     if len(x) < 3:
         raise DatasetError(
             f"{path.name} holds {len(x)} readable images; at least 3 are needed, one for each split."

@@ -77,7 +77,8 @@ def read_idx_folder(folder: Path, *, validation: int | None = None, seed: int = 
 
 
 def held_out(train: Split, validation: int | None, seed: int) -> dict[str, Split]:
-    """Training images -> train and validation, `validation` images or a tenth, by class, from the seed."""
+    """Training images -> train and validation, `validation` images or a tenth, by class, from the seed. Raises
+    DatasetError where no image would be left to learn from."""
     held = max(1, len(train) // 10) if validation is None else validation
     if len(train) - held < 1:
         raise DatasetError(f"{len(train)} training images are too few; at least 2 are needed.")

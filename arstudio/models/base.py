@@ -209,7 +209,7 @@ class AutoregressiveModel(nn.Module):
         """Look at (B, C, H, W) levels of the training split before the first step; most models have no need to."""
 
     def learn(self, x: Tensor, y: Tensor | int | None = None) -> None:
-        """Take a batch into account, for models with `closed_form`."""
+        """Take (B, C, H, W) levels and their classes into account, for models with `closed_form`."""
         raise NotImplementedError(f"{self.title} is trained by gradient descent.")
 
     def reordered(self, order: Order) -> AutoregressiveModel:
@@ -249,7 +249,8 @@ class AutoregressiveModel(nn.Module):
 
     def attention_places(self) -> tuple[Tensor, Tensor]:
         """Where attention looks, for models with `attends`: (T, S) sites, as indices into a flat (C, H, W) image, that
-        the value behind each of T keys tells of, C·H·W for none; and (C·H·W,) the query of each site."""
+        the value behind each of T keys tells of, C·H·W for none; and (C·H·W,) the query of each site. Raises ConfigError for
+        the others."""
         raise ConfigError(f"{self.title} has no attention.")
 
     def naive_decoder(self, batch: int, y: Tensor | int | None = None) -> Decoder:

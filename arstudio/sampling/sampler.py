@@ -362,7 +362,8 @@ def sample(
     model: AutoregressiveModel, count: int, settings: SampleSettings | None = None,
     y: Tensor | int | None = None, *, method: str = "auto", progress: Progress | None = None,
 ) -> Trace:
-    """Draw `count` images -> their Trace. See `Sampler`."""
+    """Draw `count` images of class y, one for all or (count,) of them -> their Trace. Raises what `Sampler` raises, and
+    Cancelled."""
     return Sampler(model, settings or SampleSettings(), count, y, method=method).run(progress)
 
 

@@ -55,7 +55,7 @@ class Descent:
         return nats, norm
 
     def gradients(self, x: Tensor, y: Tensor | None) -> float:
-        """Gradients of a batch, this process's share of it -> nats per image of all of it."""
+        """Gradients of (B, C, H, W) levels and their classes, this process's share of them -> nats per image of all."""
         whole, x, y = len(x), self.workers.share(x), None if y is None else self.workers.share(y)
         loss_of = self.compiled or self.model.loss
         while True:
