@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from hands import begin, finish
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication, QComboBox
 
@@ -153,6 +153,24 @@ def test_models_are_listed_with_their_levels_and_the_one_in_use_is_ticked(qtbot,
     window.toolbar.model_menu.aboutToShow.emit()
     ticked = [action.text() for action in window.toolbar.model_menu.actions() if action.isChecked()]
     assert ticked == ["FVSBN\tdigits · 17 levels"]
+
+
+def test_pointing_at_a_peak_of_the_timeline_shows_its_pixel(qtbot, window, drawn):
+    timeline, trace = window.generate_panel.bottom.timeline, drawn.trace
+    bits = trace.pixel_bits(0)
+    rank = int(np.argmax(bits))
+    _, row, column = trace.site(rank)
+    qtbot.mouseMove(timeline, QPoint(int(timeline.x_of(rank + 0.5)), 40))
+    assert drawn.hover == (row, column)
+    assert timeline.toolTip().startswith(f"row {row}, column {column} · {bits[rank]:.2f} bits\n")
+    drawn.seek(5)
+    qtbot.mouseMove(timeline, QPoint(int(timeline.x_of(40)), 41))
+    assert drawn.hover is None, "what is not drawn is not pointed at"
+    timeline.resize(20, 96)
+    drawn.seek(64)
+    x = timeline.x_of(rank + 0.5)
+    assert bits[timeline.drawn_near(x)] >= bits[rank], "of many in a screen column the dearest"
+    assert timeline.drawn_near(-5) == -1
 
 
 def test_the_end_of_a_training_in_sight_is_said_once(qtbot, panel, messages):

@@ -29,6 +29,7 @@ class TimelineStrip(QWidget):
         self.timeline = Timeline()
         self.timeline.scrubbed.connect(self._scrubbed)
         self.timeline.mark_removed.connect(studio.toggle_mark)
+        self.timeline.pointed.connect(self._pointed)
         self.lanes = BranchLanes()
         self.lanes.walked.connect(self._walked)
         self.lanes.renamed.connect(self._renamed)
@@ -68,6 +69,19 @@ class TimelineStrip(QWidget):
     def _scrubbed(self, rank: int) -> None:
         if self.studio.trace is not None:
             self.studio.seek(rank * self.studio.trace.spec.channels)
+
+    @Slot(int)
+    def _pointed(self, rank: int) -> None:
+        """Show on the image which pixel the mouse is on, and say what it cost."""
+        trace = self.studio.trace
+        if rank < 0 or trace is None:
+            self.studio.point_at(None)
+            self.timeline.describe("")
+            return
+        _, row, column = trace.site(rank * trace.spec.channels)
+        bits = float(trace.pixel_bits(self.studio.focus)[rank])
+        self.studio.point_at((row, column))
+        self.timeline.describe(self.tr("row {0}, column {1} · {2:.2f} bits").format(row, column, bits))
 
     @Slot(int)
     def _walked(self, lane: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -19,10 +19,12 @@ EDGE = 8    # widget pixels that the playhead's marks reach beyond its place
 
 class Timeline(QWidget):
     """`scrubbed(pixel rank)` while dragging and when a mark is clicked, `mark_removed(pixel rank)` on a right click on a
-    mark. Shows bits (P,), NaN where nothing is drawn, those of another drawing as a ghost, playhead, selection and marks."""
+    mark, `pointed(pixel rank)` for the drawn pixel under the mouse, −1 when there is none. Shows bits (P,), NaN where
+    nothing is drawn, those of another drawing as a ghost, playhead, selection and marks."""
 
     scrubbed = Signal(int)
     mark_removed = Signal(int)
+    pointed = Signal(int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,12 +36,19 @@ class Timeline(QWidget):
         self._top = 0.5
         self._marks: list[int] = []
         self._loop: tuple[int, int] | None = None
+        self._pointed = -1
+        self.setMouseTracking(True)
         self.setMinimumHeight(64)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Timeline: bits per pixel in drawing order"))
-        self.setToolTip(self.tr("−log₂ p of each pixel, in drawing order. Drag to move through time.\n"
-                                "Click a mark to jump to it, right click to remove it."))
+        self.describe("")
+
+    def describe(self, pixel: str) -> None:
+        """Say in the tooltip what is pointed at, and always what the strip is."""
+        words = self.tr("−log₂ p of each pixel, in drawing order. Drag to move through time.\n"
+                        "Click a mark to jump to it, right click to remove it.")
+        self.setToolTip(f"{pixel}\n{words}" if pixel else words)
 
     def sizeHint(self) -> QSize:
         """A strip."""
@@ -96,6 +105,26 @@ class Timeline(QWidget):
         share = (x - area.left()) / area.width()
         return int(min(max(round(share * len(self._bits)), 0), len(self._bits)))
 
+    def drawn_near(self, x: float) -> int:
+        """Rank of the drawn pixel at a widget x, of those that share a screen column the dearest; −1 where none is drawn."""
+        area, end = self._area(), min(self._rank, len(self._bits))
+        each = len(self._bits) / area.width()    # pixels a screen column
+        first = int((x - area.left()) * each)
+        last = min(max(first + 1, int((x - area.left() + 1) * each)), end)
+        if not area.left() <= x <= area.right() or first >= end:
+            return -1
+        return max(range(first, last), key=lambda rank: self._bits[rank])
+
+    def _point_at(self, rank: int) -> None:
+        if rank != self._pointed:
+            self._pointed = rank
+            self.pointed.emit(rank)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """The mouse left."""
+        self._point_at(-1)
+        super().leaveEvent(event)
+
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Go there, exactly to a mark; the right button removes a mark."""
         mark = self.mark_near(event.position().x(), event.position().y())
@@ -105,9 +134,10 @@ class Timeline(QWidget):
             self.mark_removed.emit(mark)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Scrub."""
+        """Scrub, or point at a pixel."""
         if event.buttons() & Qt.MouseButton.LeftButton and len(self._bits):
             self.scrubbed.emit(self.rank_at(event.position().x()))
+        self._point_at(self.drawn_near(event.position().x()))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrow keys belong to the transport actions."""
