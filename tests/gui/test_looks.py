@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hands import begin, finish
+from hands import begin, complete, finish
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication, QComboBox
@@ -180,6 +180,21 @@ def test_the_end_of_a_training_in_sight_is_said_once(qtbot, panel, messages):
     finish(qtbot, panel)
     assert panel.cost.text.text().startswith("Finished after")
     assert not messages
+
+
+def test_in_a_small_presentation_the_figures_of_a_completion_scroll_and_are_not_squeezed(qtbot, window, drawn):
+    panel = window.complete
+    window.resize(1024, 700)
+    window.show_complete()
+    qtbot.waitUntil(lambda: panel.canvas.sheet is not None, timeout=10_000)
+    panel.page.count.setCurrentText("4")
+    complete(qtbot, panel)
+    window.presentation.toggle()
+    inner = panel.side.widget()
+    qtbot.waitUntil(lambda: inner.height() >= inner.minimumSizeHint().height(), timeout=5_000)
+    for words in (panel.side.sentence, panel.side.gauge.words):
+        assert words.height() >= words.heightForWidth(words.width())
+    window.presentation.toggle()
 
 
 def contrast(a, b):

@@ -61,7 +61,7 @@ def test_more_particles_are_one_click_away_where_they_would_help(qtbot, panel, s
     for number in (128, 512):
         assert panel.result.found.trust.level in ("poor", "fair")
         assert panel.side.gauge.more.isVisibleTo(panel.side)
-        assert panel.side.gauge.more.text() == f"Complete again with {number} particles"
+        assert panel.side.gauge.more.text() == f"Complete with {number} particles"
         click(qtbot, panel.side.gauge.more)
         qtbot.waitUntil(lambda: not panel.running, timeout=30_000)
         assert panel.page.method.currentText() == f"Particles · {number}"

@@ -230,4 +230,4 @@ class CompletionResults(QObject):
         number = self.page.more_particles(found.found)
         if found.found.trust.level in ("good", "exact") or not found.finished or not number:
             return ""
-        return self.tr("Complete again with {0:,} particles").format(number)
+        return self.tr("Complete with {0:,} particles").format(number)

@@ -3,15 +3,15 @@ it."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from arstudio.gui.widgets.completions import Completions
 from arstudio.gui.widgets.controls import Figures, label, section
 from arstudio.gui.widgets.trust import TrustGauge
 
 
-class CompletionSide(QWidget):
+class CompletionSide(QScrollArea):
     """`taken`, `opened`, `more_wanted`: buttons; `compared(bool)`: held and let go."""
 
     taken = Signal()
@@ -21,7 +21,13 @@ class CompletionSide(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("side")
-        column = QVBoxLayout(self)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        inner = QWidget()
+        inner.setObjectName("side")
+        self.setWidget(inner)
+        column = QVBoxLayout(inner)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(8)
         self.title = label("", "title")

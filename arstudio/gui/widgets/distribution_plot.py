@@ -180,7 +180,8 @@ class DistributionPlot(QWidget):
             painter.setPen(theme.colour(self.tint if self.chosen else "dim"))
             font.setBold(self.chosen)
             painter.setFont(font)
-            painter.drawText(QRectF(area.left(), 0, area.width(), 14), Qt.AlignmentFlag.AlignRight, self.caption)
+            wide = painter.fontMetrics().horizontalAdvance(self.caption)
+            painter.drawText(QPointF(area.right() - wide, area.top() - 4), self.caption)
 
     def _paint_levels(self, painter: QPainter, area: QRectF, top: float) -> None:
         count, strength = len(self._pmf), 0.8
