@@ -116,7 +116,7 @@ class _Contest:
             "ours": model, "plain": PlainGated(model).to(place),
             "public": PublicGated(spec.levels, channels, len(dilations), HEAD).to(place),
         }
-        self.steps: dict[str, Callable[[], object]] = {"ours": lambda: trainer._step(x, None)}
+        self.steps: dict[str, Callable[[], object]] = {"ours": lambda: trainer.step(x, None)}
         self.steps |= {name: _step(self.networks[name], x) for name in ("plain", "public")}
         self.seconds: dict[str, list[float]] = {name: [] for name in self.networks}
 

@@ -106,7 +106,7 @@ def pack(trainer: Trainer) -> bytes:
             tensors[f"adam.{i}.{key}"] = torch.as_tensor(value)
     tensors["rng.torch"] = torch.get_rng_state()
     tensors["rng.noise"] = trainer.batches.noise.get_state()
-    tensors["recent"] = torch.tensor(trainer._recent, dtype=torch.float64)
+    tensors["recent"] = torch.tensor(trainer.recent, dtype=torch.float64)
     parts = (trainer.live, LIVE), (trainer.batches, BATCHES), (trainer, OWN)
     place = {name: getattr(part, name) for part, names in parts for name in names} | {"budget": trainer.budget.total}
     return encode_model(trainer.card(), tensors, {"training": json.dumps(place)})
@@ -127,7 +127,7 @@ def unpack(trainer: Trainer, path: Path) -> None:
                 trainer.optimiser.state[p] = {"step": count} | {k: t.to(p.device) for k, t in state.items()}
         torch.set_rng_state(tensors["rng.torch"])
         trainer.batches.noise.set_state(tensors["rng.noise"])
-        trainer._recent = tensors["recent"].tolist()
+        trainer.recent = tensors["recent"].tolist()
         place = {"rate_scale": 1.0, "recoveries": 0} | place    # older runs never went back
         for part, names in ((trainer.live, LIVE), (trainer.batches, BATCHES), (trainer, OWN)):
             for name in names:

@@ -100,7 +100,7 @@ def _kept_for_backward(trainer: Trainer) -> int:
         return t
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-        trainer._step(*trainer.batches.first(SMALL))
+        trainer.step(*trainer.batches.first(SMALL))
     return sum(kept.values())
 
 
@@ -111,7 +111,7 @@ def _step_seconds(trainer: Trainer, batch: int, progress: Progress) -> float:
     while len(times) < 2 or sum(times) < (PROBE_SECONDS if _agree(times) else 8 * PROBE_SECONDS):
         progress.check()
         started = time.perf_counter()
-        trainer._step(x, y)      # ends with reading the loss, so a GPU has finished too
+        trainer.step(x, y)      # ends with reading the loss, so a GPU has finished too
         times.append(time.perf_counter() - started)
     return min(times)
 

@@ -82,7 +82,7 @@ class Trainer:
         self.rate_scale = 1.0      # a third of it each time the run diverged
         self.recoveries = 0
         self._tried = False        # whether compiling was considered
-        self._recent: list[float] = []
+        self.recent: list[float] = []    # nats of the last hundred steps
         self._validation_seconds = 0.0
         self._wishes: SimpleQueue[Callable[[Progress], None]] = SimpleQueue()
         self._part_ways()
@@ -120,7 +120,7 @@ class Trainer:
                     if not made:
                         self._try_half(x, y)
                     started, made = self.clock(), made + 1
-                    loss, norm = self._step(x, y)
+                    loss, norm = self.step(x, y)
                     if not self._healthy(loss, norm):
                         if not self._go_back():
                             return self._end("diverged")
@@ -179,8 +179,8 @@ class Trainer:
         if not self.workers.first:
             torch.manual_seed(self.config.seed + 1_000_003 * self.workers.rank + self.live.step)
 
-    def _step(self, x: Tensor, y: Tensor | None) -> tuple[float, float]:
-        """One step on a batch -> (nats per image, gradient norm)."""
+    def step(self, x: Tensor, y: Tensor | None) -> tuple[float, float]:
+        """One step on a batch of (B, C, H, W) levels and (B,) classes -> (nats per image, gradient norm)."""
         if not self.model.closed_form:
             self.live.learning_rate = self.learning_rate()
         part = self.descent.part
@@ -245,13 +245,13 @@ class Trainer:
         live.fraction = self.budget.spent(live.seconds, live.epoch)
         rate = count / max(seconds, 1e-9)
         live.images_per_second = rate if live.step == 1 else 0.9 * live.images_per_second + 0.1 * rate
-        self._recent = [*self._recent[-99:], loss]
+        self.recent = [*self.recent[-99:], loss]
 
     def _healthy(self, loss: float, norm: float) -> bool:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             return False
         most = 3 * (self.live.uniform_nats or self.model.spec.sites * math.log(256))
-        return not (self.live.step > 200 and np.mean(self._recent[-20:]) > most)
+        return not (self.live.step > 200 and np.mean(self.recent[-20:]) > most)
 
     def _go_back(self) -> bool:
         """To the last saved state, with a third of the learning rate; False if that was done often enough."""
@@ -347,7 +347,7 @@ class Trainer:
         live = self.live
         self._validation_seconds = self.clock() - started
         live.seconds += self._validation_seconds
-        train = float(np.mean(self._recent)) if self._recent else math.nan
+        train = float(np.mean(self.recent)) if self.recent else math.nan
         point = Point(
             live.step, live.epoch, live.seconds, train, figure.nats, figure.bits_per_dim,
             self.learning_rate(), norm, live.images_per_second, raw,

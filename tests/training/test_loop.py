@@ -368,7 +368,7 @@ def test_the_average_follows_its_formula(begin):
     x, y = next(trainer.batches.rest())
     for step in range(9):
         before = trainer.average.V.clone()
-        trainer._step(x, y)
+        trainer.step(x, y)
         trainer.live.step += 1
         decay = min(0.5, (1 + step) / (10 + step))
         torch.testing.assert_close(trainer.average.V, decay * before + (1 - decay) * trainer.model.V.detach())
@@ -437,13 +437,13 @@ def test_a_budget_of_minutes_is_kept(begin):
 
 def test_time_asleep_takes_nothing_from_the_budget(begin, monkeypatch):
     now, trainer = [0.0], begin(epochs=0, minutes=1, validation_images=1)
-    step = trainer._step
+    step = trainer.step
 
     def slow(x, y):
         now[0] += 3600.0 if trainer.live.step == 3 else 1.0    # Ctrl-Z, or a closed lid
         return step(x, y)
 
-    monkeypatch.setattr(trainer, "_step", slow)
+    monkeypatch.setattr(trainer, "step", slow)
     trainer.clock = lambda: now[0]
     trainer.fit()
     assert trainer.live.step == 60 - 20 + 1
@@ -451,7 +451,7 @@ def test_time_asleep_takes_nothing_from_the_budget(begin, monkeypatch):
 
 def test_a_run_without_improvements_saves_by_time(begin, monkeypatch):
     now, saved, trainer = [0.0], [], begin(epochs=0, minutes=1, learning_rate=1e-300, autosave=5.0)
-    step, put = trainer._step, trainer.store.put
+    step, put = trainer.step, trainer.store.put
 
     def second(x, y):
         now[0] += 1.0
@@ -461,7 +461,7 @@ def test_a_run_without_improvements_saves_by_time(begin, monkeypatch):
         saved.extend([now[0]] if files else [])
         return put(record, **files)
 
-    monkeypatch.setattr(trainer, "_step", second)
+    monkeypatch.setattr(trainer, "step", second)
     monkeypatch.setattr(trainer.store, "put", note)
     trainer.clock = lambda: now[0]
     trainer.fit()
