@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from os import environ
 from pathlib import Path
@@ -14,6 +15,7 @@ import typer
 
 from arstudio.cli.console import STOPPED, StoppableBar, UsageSentence, say, show
 from arstudio.cli.options import TOP_SEED, Device, Json
+from arstudio.progress import Cancelled, Progress
 
 if TYPE_CHECKING:
     from arstudio.models.base import AutoregressiveModel
@@ -170,9 +172,10 @@ def train(
         return
     for note in trainer.data.notes:
         say(note)
-    if resume is None:
-        _expect(trainer, dataset)
     with StoppableBar() as bar:
+        if resume is None:
+            with suppress(Cancelled):    # which `fit` answers, as the run is there by now
+                _expect(trainer, dataset, bar)
         outcome = trainer.fit(bar)
     workers.leave()
     run = trainer.run.path
@@ -204,9 +207,9 @@ def train(
         raise typer.Exit(STOPPED if outcome.status == "stopped" else 1)
 
 
-def _expect(trainer: Trainer, dataset: str) -> None:
+def _expect(trainer: Trainer, dataset: str, progress: Progress) -> None:
     """Say what a new run may be expected to reach, where such a model was measured; a budget of minutes is told in epochs by
-    a few steps of the probe."""
+    a few steps of the probe. Raises Cancelled if stopped meanwhile."""
     from arstudio.training.estimate import estimate
     from arstudio.training.expectations import expectation
 
@@ -217,7 +220,8 @@ def _expect(trainer: Trainer, dataset: str) -> None:
     if not epochs and not model.closed_form:
         settings = asdict(model.config)
         images, batch = len(data.train.x), min(config.batch, len(data.train.x))
-        found = estimate(model.name, data.spec, model.num_classes, settings, batch, images, str(model.device))
+        device = str(model.device)
+        found = estimate(model.name, data.spec, model.num_classes, settings, batch, images, device, progress=progress)
         epochs, pace = found.epochs(config.minutes), f"{found.seconds_per_epoch:.3g} s an epoch, "
         pace += f"so about {epochs:.3g} in {config.minutes:g} min. "
     expected = expectation(model.name, dataset, data.spec, model.num_parameters, epochs or 1)

@@ -61,11 +61,11 @@ class Outcome:
 
 
 class Trainer:
-    """Trains one model on one dataset into one run directory.
+    """Trains one model on one dataset into one run directory; without one, it only takes steps.
     `setup.new_trainer` and `setup.resume_trainer` make one."""
 
     def __init__(
-        self, model: AutoregressiveModel, data: ImageDataset, config: TrainConfig, run: Run,
+        self, model: AutoregressiveModel, data: ImageDataset, config: TrainConfig, run: Run | None,
         draw: Draw | None = None, *, clock: Callable[[], float] = time.monotonic, workers: Workers = ALONE,
     ) -> None:
         self.model, self.data, self.config, self.run = model, data, config, run

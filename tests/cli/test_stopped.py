@@ -3,6 +3,7 @@
 import csv
 import json
 import multiprocessing
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from arstudio.cli import console
 from arstudio.gui import benchmark
 from arstudio.models.base import AutoregressiveModel
 from arstudio.sampling.completion import Completer
+from arstudio.training import estimate
 
 
 @pytest.fixture
@@ -142,3 +144,18 @@ def test_a_completion_that_is_stopped_leaves_no_folder(name, stop, mess, here):
             stop(kind, name, 1)
     assert stopped("complete", mess / "M", mess / "digit.png", "--out", "deep/er", "--mask", "top") == ("", "Stopped.")
     assert not list(here.iterdir())
+
+
+def test_ctrl_c_before_the_first_step_leaves_a_run_that_says_how_to_go_on(monkeypatch, here):
+    measure = estimate.estimate
+
+    def interrupted(*arguments, progress, **options):
+        signal.raise_signal(signal.SIGINT)
+        return measure(*arguments, progress=progress, **options)
+
+    monkeypatch.setattr(estimate, "estimate", interrupted)
+    found = run("train", "--dataset", "digits", "--model", "fvsbn", "--minutes", 1, "--out", "new")
+    assert found.exit_code == 130, found.output
+    assert found.stdout.startswith("Stopped at epoch 0.0; best validation not measured yet.")
+    assert "arstudio train --resume new" in found.stdout
+    assert run("train", "--resume", "new", "--minutes", 0.001).exit_code == 0
