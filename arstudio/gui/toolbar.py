@@ -43,7 +43,7 @@ class Toolbar(QToolBar):
         self.setMovable(False)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         self._quiet = False
-        self._compact = self.transport_only = False
+        self._compact = self._tight = self.transport_only = False
 
         self.model = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
         self.model.setObjectName("field")
@@ -258,7 +258,8 @@ class Toolbar(QToolBar):
     def _show_guidance(self) -> None:
         """Guidance, and why it cannot be used where it cannot."""
         studio, card = self.studio, self.studio.card
-        self.guidance_action.setVisible(bool(card and card.num_classes) and not self.transport_only)
+        room = not self.transport_only and (not self._tight or studio.settings.guidance > 0)
+        self.guidance_action.setVisible(bool(card and card.num_classes) and room)
         self.guidance.setEnabled(studio.can_guide)
         self.guidance.setValue(studio.settings.guidance if studio.can_guide else 0.0)
         what = self.tr(
@@ -288,13 +289,15 @@ class Toolbar(QToolBar):
         self.studio.set_speed(value, rows=unit == "row")
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """On a narrow window the model's data is in its tooltip."""
+        """On a narrow window the model's data is in its tooltip; half a screen leaves out guidance that is off and the
+        button that copies the seed, so that the speed has its place."""
         super().resizeEvent(event)
-        compact = self.width() < 1220
-        if compact != self._compact:
-            self._compact = compact
+        compact, tight = self.width() < 1220, self.width() < 1000
+        if (compact, tight) != (self._compact, self._tight):
+            self._compact, self._tight = compact, tight
             self.temperature.setFixedWidth(46 if compact else 72)
-            self.seed.setFixedWidth(62 if compact else 74)
+            self.seed.setFixedWidth(44 if tight else 62 if compact else 74)
+            self.copy.setVisible(not tight)
             self.refresh()
 
     def show_only_transport(self, only: bool) -> None:

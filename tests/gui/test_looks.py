@@ -73,6 +73,20 @@ def test_the_transport_rests_where_its_drawing_is_not_in_sight_and_says_so(qtbot
     assert drawn.playing
 
 
+@pytest.mark.parametrize("width", [900, 960, 1024, 1280])
+def test_the_whole_toolbar_is_in_sight_on_half_a_screen_too(qtbot, window, studio, width):
+    with qtbot.waitSignal(studio.model_changed, timeout=20_000):
+        studio.open_model("fashion-gated")    # the longest class names, guidance
+    window.resize(width, 700)
+    bar = window.toolbar
+    qtbot.waitUntil(lambda: bar.width() == width and bar.rect().contains(bar.speed.geometry()), timeout=5_000)
+    assert bar.speed.isVisible()
+    assert bar.speed.geometry().left() > bar.transport["to_end"].geometry().right()
+    assert bar.guidance_action.isVisible() == (width >= 1000)
+    studio.set(class_index=2, guidance=1.0)
+    assert bar.guidance_action.isVisible(), "what is set can be seen"
+
+
 def test_the_keys_go_to_the_page_that_is_turned_to(window):
     window.generate_panel.setFocus()
     for job, place in (("complete", window.complete.canvas), ("train", window.train.choices.data)):
