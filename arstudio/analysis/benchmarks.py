@@ -37,7 +37,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from arstudio.analysis.peak import forget_peak, peak_bytes
 from arstudio.image import ImageSpec
 from arstudio.models import create, threads
-from arstudio.models.base import AutoregressiveModel, Decoder
+from arstudio.models.base import AutoregressiveModel
+from arstudio.models.decoder import Decoder
 from arstudio.models.row_steps import RowSteps
 from arstudio.progress import Muted, Progress
 from arstudio.sampling import Sampler, SampleSettings

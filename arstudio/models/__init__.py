@@ -1,4 +1,4 @@
-"""p(x): autoregressive models of images, one file each, all under the contract of `base.py`.
+"""p(x): autoregressive models of images, one file each, all under the contract of `base.py` and `decoder.py`.
 
 Names are imported when first used, so reading model files' headers (`modelfile`) needs no torch.
 """
@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arstudio.models.base import AutoregressiveModel, ClassRequired, ConfigError, Decoder
+    from arstudio.models.base import AutoregressiveModel, ClassRequired, ConfigError
     from arstudio.models.checkpoint import load_frozen, load_model, save_model
+    from arstudio.models.decoder import Decoder
     from arstudio.models.registry import MODELS, create, make_config, preset_settings
 
 _FILES = (
@@ -20,7 +21,7 @@ _FILES = (
 _HOMES = {
     "MODELS": "registry", "create": "registry", "make_config": "registry",
     "preset_settings": "registry",
-    "AutoregressiveModel": "base", "Decoder": "base", "ConfigError": "base", "ClassRequired": "base",
+    "AutoregressiveModel": "base", "Decoder": "decoder", "ConfigError": "base", "ClassRequired": "base",
     "load_frozen": "checkpoint", "load_model": "checkpoint", "save_model": "checkpoint",
 }
 

@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.base import Decoder
+from arstudio.models.decoder import Decoder
 from arstudio.models.layers import Array, at_site
 from arstudio.models.registry import register
 from arstudio.models.runs import RunDecoder

@@ -28,8 +28,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.base import AutoregressiveModel, ModelConfig
 from arstudio.models.convolutions import RowConv, SiteConv
+from arstudio.models.decoder import Decoder
 from arstudio.models.gated_decoder import GatedPixelCNNDecoder
 from arstudio.models.gated_row_steps import GatedRowSteps
 from arstudio.models.gated_step import GatedStep, Shape

@@ -26,7 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.base import AutoregressiveModel, ModelConfig
+from arstudio.models.decoder import Decoder
 from arstudio.models.layers import Array, at_site
 from arstudio.models.registry import register
 from arstudio.models.runs import RunDecoder

@@ -33,7 +33,8 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.attention import Memory, Norm, Remembering, causal_attention, gelu
-from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.base import AutoregressiveModel, ModelConfig
+from arstudio.models.decoder import Decoder
 from arstudio.models.layers import Array, Linear, at_site
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.orders import Order

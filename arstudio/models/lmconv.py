@@ -38,7 +38,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.base import AutoregressiveModel, ModelConfig
+from arstudio.models.decoder import Decoder
 from arstudio.models.layers import Array, Head, MaskedLinear, at_site, gate, groups, plus, times
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.local_conv import LocalConv, before

@@ -34,7 +34,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.base import AutoregressiveModel, Decoder
+from arstudio.models.base import AutoregressiveModel
+from arstudio.models.decoder import Decoder
 from arstudio.models.layers import Array, at_site, relu
 from arstudio.models.orders import Order
 from arstudio.models.registry import register

@@ -31,8 +31,9 @@ import torch
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.base import AutoregressiveModel, ModelConfig
 from arstudio.models.convolutions import Place
+from arstudio.models.decoder import Decoder
 from arstudio.models.diagonal_bilstm import DiagonalBiLSTM, DiagonalBiLSTMConfig, DiagonalBiLSTMDecoder
 from arstudio.models.gated_decoder import GatedPixelCNNDecoder
 from arstudio.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig

@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.base import AutoregressiveModel, ModelConfig
+from arstudio.models.decoder import Decoder
 from arstudio.models.layers import Array, at_site, relu
 from arstudio.models.registry import register
 from arstudio.models.runs import SumDecoder, outputs, sigmoid

@@ -35,7 +35,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.base import AutoregressiveModel, ModelConfig
+from arstudio.models.decoder import Decoder
 from arstudio.models.layers import MaskedLinear, groups
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register

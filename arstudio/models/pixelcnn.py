@@ -27,8 +27,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.base import AutoregressiveModel, ModelConfig
 from arstudio.models.convolutions import Cache, Place, Rows, SiteConv
+from arstudio.models.decoder import Decoder
 from arstudio.models.layers import ALWAYS, Array, Head, MaskedLinear, at_site, groups, relu, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.pixelcnn_row_steps import PixelCNNRowSteps

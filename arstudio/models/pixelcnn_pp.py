@@ -33,9 +33,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.base import AutoregressiveModel, ConfigError, Decoder, ModelConfig
+from arstudio.models.base import AutoregressiveModel, ConfigError, ModelConfig
 from arstudio.models.convolutions import Place, Rows
 from arstudio.models.coupling import couple, initial_raw, raw_size
+from arstudio.models.decoder import Decoder
 from arstudio.models.layers import Array, Linear, at_site, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS, Likelihood, make_likelihood
 from arstudio.models.registry import register

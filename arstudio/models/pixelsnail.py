@@ -32,9 +32,10 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.attention import Memory, Remembering, causal_attention
-from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.base import AutoregressiveModel, ModelConfig
 from arstudio.models.convolutions import Cache, Place, Rows, SiteConv
 from arstudio.models.coupling import couple, initial_raw, raw_size
+from arstudio.models.decoder import Decoder
 from arstudio.models.layers import ALWAYS, Array, Linear, at_site, joined
 from arstudio.models.likelihoods import LIKELIHOODS, Mixture
 from arstudio.models.registry import register

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arstudio.models.base import AutoregressiveModel, Decoder
+from arstudio.models.base import AutoregressiveModel
 from arstudio.models.convolutions import Place, Rows
 from arstudio.models.coupling import couple, couple_at
+from arstudio.models.decoder import Decoder
 from arstudio.models.layers import Array, at_site
 
 

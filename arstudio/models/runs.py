@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arstudio.models.base import AutoregressiveModel, Decoder
+from arstudio.models.base import AutoregressiveModel
 from arstudio.models.convolutions import Place
+from arstudio.models.decoder import Decoder
 from arstudio.models.layers import Array, at_site
 
 

@@ -30,7 +30,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
-from arstudio.models.base import AutoregressiveModel, Decoder, ModelConfig
+from arstudio.models.base import AutoregressiveModel, ModelConfig
+from arstudio.models.decoder import Decoder
 from arstudio.models.layers import Array, Head, Linear, at_site, gate, groups, joined, plus, times
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register

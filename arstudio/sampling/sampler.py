@@ -26,7 +26,8 @@ from torch import Tensor
 
 from arstudio.image import ImageSpec, SpecMismatch
 from arstudio.models import threads
-from arstudio.models.base import AutoregressiveModel, Decoder
+from arstudio.models.base import AutoregressiveModel
+from arstudio.models.decoder import Decoder
 from arstudio.models.memory import available_bytes, out_of_memory
 from arstudio.models.row_steps import RowSteps
 from arstudio.progress import Progress

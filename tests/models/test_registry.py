@@ -6,7 +6,7 @@ import pytest
 
 from arstudio.image import ImageSpec
 from arstudio.models import MODELS, ConfigError, create
-from arstudio.models.base import Decoder
+from arstudio.models.decoder import Decoder
 from arstudio.models.registry import make_config
 
 BINARY, GREY, RGB = ImageSpec(1, 4, 4, 2), ImageSpec(1, 4, 4, 256), ImageSpec(3, 4, 4, 8)

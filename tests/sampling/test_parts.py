@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from arstudio.image import ImageSpec
-from arstudio.models.base import Decoder
+from arstudio.models.decoder import Decoder
 from arstudio.sampling import Sampler, SampleSettings, sample
 
 SPEC = ImageSpec(1, 4, 5, 3)
