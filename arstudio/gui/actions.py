@@ -43,8 +43,8 @@ class ActionSpec:
 ACTIONS = (
     ActionSpec("File", "&Open…", "open_file", (K.Open,), "open", "Open a model file, a run or a picture"),
     ActionSpec("File"),
-    ActionSpec("File", "&Save picture", "save_picture", (K.Save,), "save", "Save the image as PNG, with its settings inside"),
-    ActionSpec("File", "Save picture &as…", "save_picture_as", (K.SaveAs, "Ctrl+Shift+S"), "save"),
+    ActionSpec("File", "&Save image", "save_picture", (K.Save,), "save", "Save the image as PNG, with its settings inside"),
+    ActionSpec("File", "Save image &as…", "save_picture_as", (K.SaveAs, "Ctrl+Shift+S"), "save"),
     ActionSpec("File", "&Export…", "export", ("Ctrl+E",), "export", "PNG, GIF, animated PNG, CSV or Python"),
     ActionSpec("File"),
     ActionSpec("File", "&Preferences…", "preferences", ("Ctrl+,",), "settings"),

@@ -128,7 +128,7 @@ class Files(QObject):
         if self._shown() is None:
             self._nothing_to_export()
             return
-        path = self.ask(self.tr("Save picture"), f"arstudio-{self.studio.settings.seed}.png", "PNG (*.png)")
+        path = self.ask(self.tr("Save image"), f"arstudio-{self.studio.settings.seed}.png", "PNG (*.png)")
         if path:
             self._saved_to = path
             self.write_picture(path)

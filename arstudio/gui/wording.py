@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 
 def duration(seconds: float) -> str:
@@ -23,6 +24,12 @@ def duration(seconds: float) -> str:
 def count(number: float) -> str:
     """950, 58,300, 1.2 M."""
     return f"{number / 1e6:.1f} M" if number >= 999_950 else f"{number:,.0f}"
+
+
+def two_digits(number: float) -> str:
+    """Two significant digits, written out: 0.00004, 0.32, 120; below a millionth 3.2e-07."""
+    shown = f"{number:.2g}"
+    return f"{Decimal(shown):f}" if abs(number) >= 1e-6 or number == 0 else shown
 
 
 def size(number: float) -> str:

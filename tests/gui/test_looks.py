@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication, QComboBox
 
 from arstudio.gui import theme
 from arstudio.gui.widgets.controls import Choice, Field
+from arstudio.gui.wording import two_digits
 
 
 def array(image):
@@ -209,6 +210,13 @@ def test_in_a_small_presentation_the_figures_of_a_completion_scroll_and_are_not_
     for words in (panel.side.sentence, panel.side.gauge.words):
         assert words.height() >= words.heightForWidth(words.width())
     window.presentation.toggle()
+
+
+@pytest.mark.parametrize(("number", "shown"), [
+    (0.00004, "0.00004"), (0.324, "0.32"), (123.4, "120"), (0, "0"), (3.2e-7, "3.2e-07"),
+])
+def test_small_and_large_figures_are_written_out(number, shown):
+    assert two_digits(number) == shown
 
 
 def contrast(a, b):

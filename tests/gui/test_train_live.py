@@ -5,7 +5,7 @@ import pytest
 from hands import WAIT, begin, click, finish, settle
 from PySide6.QtCore import Qt
 
-from arstudio.gui.wording import duration
+from arstudio.gui.wording import duration, two_digits
 from arstudio.models import load_model
 from arstudio.training.runs import Run
 
@@ -61,7 +61,7 @@ def test_the_figures_beside_the_curves_are_those_of_the_steps(qtbot, training):
 
     def told():
         return {key: figures.text(key) for key in ("epoch", "gradient", "rate", "speed", "left")} == {
-            "epoch": f"{live.epoch:.1f}", "gradient": f"{live.gradient_norm:.2g}", "rate": f"{live.learning_rate:.2g}",
+            "epoch": f"{live.epoch:.1f}", "gradient": two_digits(live.gradient_norm), "rate": two_digits(live.learning_rate),
             "speed": f"{live.images_per_second:,.0f} images/s", "left": duration(live.eta),
         }
 

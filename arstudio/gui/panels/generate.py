@@ -68,6 +68,7 @@ class GeneratePanel(QWidget):
         self.order = OrderChoice(studio)
         self.order.changed.connect(studio.generate)
         self.count = Choice()
+        self.count.setToolTip(self.tr("How many images to draw at once, from one seed"))
         for n in COUNTS:
             self.count.addItem(str(n), n)
         self.count.setCurrentIndex(COUNTS.index(studio.settings.count))

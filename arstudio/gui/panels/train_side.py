@@ -22,7 +22,7 @@ from arstudio.gui import theme
 from arstudio.gui.panels.train_live import LiveControls
 from arstudio.gui.panels.train_session import Probed, Session
 from arstudio.gui.widgets.controls import Figures, label, retint, section
-from arstudio.gui.wording import count, duration, size
+from arstudio.gui.wording import count, duration, size, two_digits
 from arstudio.training.expectations import expectation
 from arstudio.training.recipes import Recipe
 from arstudio.training.runs import RunError
@@ -218,7 +218,7 @@ class TrainSide(QScrollArea):
         figures.set("speed", self.tr("{0:,.0f} images/s").format(rate) if known else "–")
         figures.set("left", duration(live.eta) if training else "–")
         for key, value in (("rate", live.learning_rate), ("gradient", live.gradient_norm)):
-            figures.set(key, f"{value:.2g}" if math.isfinite(value) else "–")
+            figures.set(key, two_digits(value) if math.isfinite(value) else "–")
         figures.set("saved", self._saved(session.path))
         self.network.set("parameters", count(session.parameters))
 

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from arstudio.gui import theme
 from arstudio.gui.widgets.pixel_view import to_qimage
+from arstudio.gui.wording import two_digits
 from arstudio.image import colour_map
 
 
@@ -52,5 +53,5 @@ class ColourScale(QWidget):
 
 def in_bits(bits: float) -> str:
     """A number of bits as an end of a scale: 1 bit, 0.25 bits, 3 bits."""
-    shown = f"{bits:.1f}".removesuffix(".0") if bits >= 1 else f"{bits:.2g}"
+    shown = f"{bits:.1f}".removesuffix(".0") if bits >= 1 else two_digits(bits)
     return f"{shown} bit" if shown == "1" else f"{shown} bits"
