@@ -164,3 +164,31 @@ def test_a_bug_keeps_its_traceback(room, monkeypatch):
     monkeypatch.setattr(Sampler, "_draw", broken)
     found = run("sample", room / "grey.safetensors", "--json")
     assert isinstance(found.exception, ZeroDivisionError)
+
+
+FOLDERS = [("complete", "M", "digit.png", "--mask", "top"), ("bench", "jacobi", "--sides", "4")]
+
+
+@pytest.mark.parametrize("command", FOLDERS, ids=["complete", "jacobi"])
+def test_a_folder_that_cannot_be_is_said_before_the_work(command, mess, monkeypatch):
+    monkeypatch.chdir(mess)
+    monkeypatch.setattr(Sampler, "run", lambda *_: pytest.fail("the work has begun"))
+    before = everything_in(mess)
+    for out in ("notes.txt", "notes.txt/below"):
+        assert "notes.txt is a file, and a folder of that name is needed" in refused(*command, "--out", out)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    assert f"The folder {mess} is read-only" in refused(*command, "--out", "new/below")
+    assert everything_in(mess) == before
+
+
+@pytest.mark.parametrize(("trouble", "code"), [
+    (OSError(errno.ENOSPC, "No space left on device"), 2), (KeyboardInterrupt(), 130),
+], ids=["a full disk", "Ctrl-C while writing"])
+def test_trouble_with_the_first_file_of_a_new_folder_leaves_no_folder(trouble, code, mess, here, monkeypatch):
+    def fail(_):
+        raise trouble
+
+    monkeypatch.setattr(os, "fsync", fail)
+    found = run("complete", mess / "M", mess / "digit.png", "--mask", "top", "--count", 2, "--out", "deep/er")
+    assert found.exit_code == code, found.output
+    assert not list(here.iterdir())
