@@ -116,7 +116,7 @@ def depends(
     jobs = np.argwhere(use)                                                                 # (N, 4): v, c, h, w
     if first is not None:
         jobs = jobs[np.argsort(-first[tuple(jobs[:, 1:].T)], kind="stable")]
-    total = np.where(past, 0.0, 0.0)
+    total = np.zeros(past.shape)
     waiting = use.sum(0)
     images = as_batch(model, x)
     own = _log_pmf(model, images, site, y)                                                  # (1, L)

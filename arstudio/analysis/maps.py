@@ -16,8 +16,6 @@ from arstudio.image import ImageSpec, is_hidden
 from arstudio.models.base import AutoregressiveModel
 from arstudio.sampling.trace import Trace
 
-DRAWN_MAPS = ("surprise", "entropy", "argmax", "expectation", "error")
-
 
 @dataclass(frozen=True)
 class ImageMaps:
@@ -33,16 +31,8 @@ class ImageMaps:
 
 
 @torch.inference_mode()
-def image_maps(model: AutoregressiveModel, x: np.ndarray, y: Tensor | int | None = None) -> ImageMaps:
-    """All maps of image x (C, H, W) levels from one forward pass.
-    Hidden (negative) sites have no surprise, NaN. Raises SpecMismatch if x does not fit the model."""
-    model.spec.check(x)
-    return maps_of(model, model(as_batch(model, x), y)[0].cpu().double(), x)
-
-
-@torch.inference_mode()
 def maps_of(model: AutoregressiveModel, params: Tensor, x: np.ndarray) -> ImageMaps:
-    """All maps of image x (C, H, W), from (P, C, H, W) float64 parameters of its conditionals."""
+    """All maps of image x (C, H, W), from (P, C, H, W) float64 parameters of its conditionals; see `readings.read`."""
     spec, params = model.spec, params[None]
     log_pmf = model.likelihood.log_pmf(params)[0]                                           # (L, C, H, W)
     pmf = log_pmf.exp()
@@ -56,7 +46,7 @@ def maps_of(model: AutoregressiveModel, params: Tensor, x: np.ndarray) -> ImageM
 
 
 def drawn_map(trace: Trace, name: str, index: int, cursor: int | None = None) -> np.ndarray | None:
-    """One of DRAWN_MAPS of a drawing as far as it goes, (C, H, W) with NaN beyond `cursor`, from what the sampler
+    """A map by its name in `ImageMaps`, of a drawing as far as it goes: (C, H, W), NaN beyond `cursor`, from what the sampler
     recorded of each site at its moment. None where the trace kept no distributions of image `index`."""
     if name in ("surprise", "entropy"):
         return trace.map(name, index, cursor)

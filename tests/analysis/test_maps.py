@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from arstudio.analysis.conditionals import conditional
-from arstudio.analysis.maps import image_maps, sees
+from arstudio.analysis.maps import sees
+from arstudio.analysis.readings import read
 from arstudio.image import ImageError, ImageSpec, SpecMismatch
 
 GREY, RGB = ImageSpec(1, 4, 5, 6), ImageSpec(3, 3, 4, 2)
@@ -19,7 +20,7 @@ GREY, RGB = ImageSpec(1, 4, 5, 6), ImageSpec(3, 3, 4, 2)
 def test_maps_hold_the_figures_of_every_conditional(spec, y, random_model):
     model = random_model("nade", spec, 2, hidden=9)
     x = np.random.default_rng(0).integers(0, spec.levels, spec.shape).astype(np.uint8)
-    maps = image_maps(model, x, y)
+    maps = read(model, x, y).maps()
     with torch.inference_mode():
         log_prob = model.log_prob(torch.from_numpy(x)[None], y).item()
     assert maps.surprise.sum() * math.log(2) == pytest.approx(-log_prob, abs=1e-4)
@@ -37,7 +38,7 @@ def test_hidden_sites_have_no_surprise_and_are_no_obstacle(random_model):
     x = np.random.default_rng(0).integers(0, 6, GREY.shape)
     hidden = x.copy()
     hidden[0, 2:] = -1
-    whole, part = image_maps(model, x), image_maps(model, hidden)
+    whole, part = read(model, x).maps(), read(model, hidden).maps()
     np.testing.assert_array_equal(part.surprise[0, :2], whole.surprise[0, :2])
     assert np.isnan(part.surprise[0, 2:]).all()
     assert np.isfinite(part.entropy).all()
@@ -45,7 +46,7 @@ def test_hidden_sites_have_no_surprise_and_are_no_obstacle(random_model):
 
 def test_an_image_of_another_size_is_refused(random_model):
     with pytest.raises(SpecMismatch, match="This needs images of shape"):
-        image_maps(random_model("nade", GREY, hidden=2), np.zeros((1, 5, 4), int))
+        read(random_model("nade", GREY, hidden=2), np.zeros((1, 5, 4), int))
 
 
 @pytest.mark.parametrize("order", ["raster", "snake", "random"])

@@ -1,6 +1,7 @@
 """A reading says what a fresh pass says, and is never taken for that of another model, image or class."""
 
 import copy
+import dataclasses
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from arstudio.analysis.conditionals import conditional
-from arstudio.analysis.maps import DRAWN_MAPS, drawn_map, image_maps
+from arstudio.analysis.maps import ImageMaps, drawn_map
 from arstudio.analysis.readings import COLUMNS, Readings, checksum, fingerprint, key_of, read
 from arstudio.image import ImageError, ImageSpec, SpecMismatch
 from arstudio.models.orders import Order
@@ -35,7 +36,7 @@ def test_one_reading_holds_every_conditional_and_adds_up(drawn):
         expected = model.log_prob(torch.from_numpy(x)[None], 1).item()
     assert -trace.nats(0) == pytest.approx(expected, abs=1e-4)
     np.testing.assert_array_equal(trace.image(0), x)
-    for name in DRAWN_MAPS:
+    for name in (field.name for field in dataclasses.fields(ImageMaps)):
         np.testing.assert_allclose(drawn_map(trace, name, 0), getattr(reading.maps(), name), atol=2e-3, err_msg=name)
 
 
@@ -43,7 +44,7 @@ def test_error_is_the_distance_from_the_mean_and_unknown_where_hidden(drawn):
     model, x = drawn
     hidden = x.copy()
     hidden[:, 2:] = model.spec.hidden
-    maps = image_maps(model, hidden, 1)
+    maps = read(model, hidden, 1).maps()
     np.testing.assert_allclose(maps.error[:, :2], np.abs(x - maps.expectation)[:, :2])
     assert np.isnan(maps.error[:, 2:]).all()
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from arstudio.analysis.conditionals import Conditional, Mixture, conditional
-from arstudio.analysis.maps import image_maps, sees
+from arstudio.analysis.maps import sees
+from arstudio.analysis.readings import read
 from arstudio.image import ImageSpec
 from arstudio.sampling import SampleSettings, sample
 
@@ -47,7 +48,7 @@ def test_hidden_sites_have_no_value_and_do_not_disturb_the_others(drawn):
     assert found.value is found.rank is found.place is None
     assert math.isnan(found.log_prob)
     np.testing.assert_allclose(found.pmf, trace.pmfs[0, 17], atol=1e-5)
-    maps = image_maps(model, x, 1)
+    maps = read(model, x, 1).maps()
     assert np.isnan(maps.surprise).sum() == SPEC.sites - 17
     assert np.isfinite(maps.entropy).all()
     field = sees(model, trace.site(17), inputs=1, x=x)
@@ -57,7 +58,7 @@ def test_hidden_sites_have_no_value_and_do_not_disturb_the_others(drawn):
 
 def test_maps_are_those_of_the_trace(drawn):
     model, trace = drawn
-    maps = image_maps(copy.deepcopy(model).double(), trace.image(0), 1)
+    maps = read(copy.deepcopy(model).double(), trace.image(0), 1).maps()
     np.testing.assert_allclose(maps.surprise, trace.map("surprise", 0), atol=1e-4)
     np.testing.assert_allclose(maps.entropy, trace.map("entropy", 0), atol=1e-4)
     assert ((maps.argmax >= 0) & (maps.argmax <= 1)).all()

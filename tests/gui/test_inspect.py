@@ -161,11 +161,11 @@ def test_a_mixture_over_levels_is_a_curve_with_its_components(qtbot, window, stu
 
 @pytest.mark.parametrize("key", ["argmax", "expectation", "error"])
 def test_maps_of_what_was_expected(qtbot, ready, studio, key):
-    from arstudio.analysis.maps import image_maps
+    from arstudio.analysis.readings import read
 
     choose(qtbot, ready.inspector, key)
     x, spec = studio.trace.image(0), studio.trace.spec
-    maps = image_maps(copy.deepcopy(studio.model).double(), x)
+    maps = read(copy.deepcopy(studio.model).double(), x).maps()
     shown = ready.generate_panel.view._overlay
     if key == "error":
         np.testing.assert_allclose(shown, maps.error[0], atol=1e-3)
