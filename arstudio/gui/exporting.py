@@ -66,10 +66,9 @@ def snippet(studio: Studio) -> str:
 
 def model_bytes(studio: Studio) -> bytes:
     """The current model as a model file."""
-    from arstudio.models.checkpoint import encode_model
+    from arstudio.models.checkpoint import encode_model, named
 
-    weights = {f"weights.{name}": t for name, t in studio.model.state_dict().items()}
-    return encode_model(studio.card, weights)
+    return encode_model(studio.card, named("weights", studio.model))
 
 
 def clipboard_image(studio: Studio, scale: int = 8) -> QImage:

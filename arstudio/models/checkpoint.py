@@ -32,6 +32,16 @@ def card_of(
     return ModelCard(model.name, model.spec, config, model.num_classes, class_names, facts or Facts())
 
 
+def named(prefix: str, model: AutoregressiveModel) -> dict[str, Tensor]:
+    """A model's tensors as a file calls them, `prefix.` before each name."""
+    return {f"{prefix}.{name}": t for name, t in model.state_dict().items()}
+
+
+def unnamed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those of a file's tensors that are called so, by their names in the model."""
+    return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
+
+
 def encode_model(card: ModelCard, tensors: dict[str, Tensor], extra: dict[str, str] | None = None) -> bytes:
     """Bytes of a model file from a card and tensors already named `weights.*`, `ema.*`, …;
     `extra` is more metadata."""
@@ -47,8 +57,7 @@ def save_model(
 
     Raises WriteError with one sentence when the disk refuses; an existing file is unchanged then.
     """
-    state = model.state_dict()
-    weights = {f"weights.{n}": t.half() if half and t.is_floating_point() else t for n, t in state.items()}
+    weights = {n: t.half() if half and t.is_floating_point() else t for n, t in named("weights", model).items()}
     write_atomically(path, encode_model(card_of(model, class_names, facts), weights))
 
 
@@ -79,8 +88,7 @@ def load_model(
         raise ModelFileError(
             f"The model that {path.name} describes does not fit into memory; use another copy of it."
         ) from None
-    prefix = "ema." if any(name.startswith("ema.") for name in tensors) else "weights."
-    state = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+    state = unnamed("ema", tensors) or unnamed("weights", tensors)
     state = {n: t.float() if t.is_floating_point() else t for n, t in state.items()}
     try:
         model.load_state_dict(state)

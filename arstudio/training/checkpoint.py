@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
 
-from arstudio.models.base import AutoregressiveModel
-from arstudio.models.checkpoint import encode_model
+from arstudio.models.checkpoint import encode_model, named, unnamed
 from arstudio.models.modelfile import WriteError, read_metadata
 from arstudio.training.lock import WriterLock
 from arstudio.training.runs import Run, RunError
@@ -117,8 +115,8 @@ def unpack(trainer: Trainer, path: Path) -> None:
     try:
         place = json.loads(read_metadata(path)["training"])
         tensors = load_file(path)
-        trainer.model.load_state_dict(_unnamed("weights", tensors))
-        trainer.average.load_state_dict(_unnamed("ema", tensors))
+        trainer.model.load_state_dict(unnamed("weights", tensors))
+        trainer.average.load_state_dict(unnamed("ema", tensors))
         for i, p in enumerate(trainer.model.parameters()):
             state = {n.rpartition(".")[2]: t for n, t in tensors.items() if n.startswith(f"adam.{i}.")}
             if state:
@@ -137,12 +135,3 @@ def unpack(trainer: Trainer, path: Path) -> None:
         raise RunError(f"{path} is not a training checkpoint, so it cannot be resumed from; start a new run.") from None
     except RuntimeError:
         raise RunError(f"The weights in {path} do not fit the run, so it cannot be resumed; start a new one.") from None
-
-
-def named(prefix: str, model: AutoregressiveModel) -> dict[str, Tensor]:
-    """A model's tensors under `prefix.`."""
-    return {f"{prefix}.{name}": t for name, t in model.state_dict().items()}
-
-
-def _unnamed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {n.removeprefix(f"{prefix}."): t for n, t in tensors.items() if n.startswith(f"{prefix}.")}

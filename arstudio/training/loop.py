@@ -28,12 +28,12 @@ from arstudio.data import ImageDataset
 from arstudio.image import grid
 from arstudio.models import memory, threads
 from arstudio.models.base import AutoregressiveModel
-from arstudio.models.checkpoint import encode_model
+from arstudio.models.checkpoint import encode_model, named
 from arstudio.models.modelfile import ModelCard, WriteError
 from arstudio.progress import Cancelled, Muted, Progress
 from arstudio.training.batches import Batches
 from arstudio.training.budget import Budget
-from arstudio.training.checkpoint import Store, named, pack, unpack
+from arstudio.training.checkpoint import Store, pack, unpack
 from arstudio.training.config import TrainConfig
 from arstudio.training.descent import Descent
 from arstudio.training.evaluation import evaluate, loss_map, raw_nats
