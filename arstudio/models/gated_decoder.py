@@ -105,7 +105,11 @@ class GatedPixelCNNDecoder(Decoder):
         self.block = width
 
         tiled = like.device.type == "cpu" and width % TILE == 0 and batch * width >= MANY
-        self.prepared = [Prepared(layer, layer is layers[-1], tiled) for layer in layers]
+
+        def prepare(layer: GatedLayer) -> Prepared:
+            return Prepared(layer, layer is layers[-1], tiled)
+
+        self.prepared = threads.each(prepare, layers) if model.wide else [prepare(layer) for layer in layers]
         self._shapes = [beside.shape for beside in self.prepared]
         lines = [(batch, conv.padding[1] + width, conv.inputs) for conv in (layer.horizontal_conv for layer in layers)]
         state = _zeros(like, [*self._buffers(batch), *lines, *[(batch, width, 2 * p)] * len(layers)])
