@@ -96,13 +96,16 @@ class Docks(QObject):
             self.window.resizeDocks([dock], [self._given], Qt.Orientation.Vertical)
 
     def reset(self) -> None:
-        """All docks shown, where they were at first."""
+        """All docks shown, where they were at first, and the focus where it is: a dock that moves would lose it."""
+        focus = self.window.focusWidget()
         for name, _, _, area, _ in self._places:
             dock = self.by_name[name]
             dock.setFloating(False)
             self.window.addDockWidget(area, dock)
             dock.show()
         self.arrange()
+        if focus is not None:
+            focus.setFocus()
 
     def save(self) -> None:
         """Remember the window and its docks for next time."""

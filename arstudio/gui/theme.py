@@ -237,7 +237,7 @@ def _sheet(c: Colours) -> str:
     QFrame#field QComboBox, QFrame#field QSpinBox, QFrame#field QDoubleSpinBox
         {{ background: transparent; padding: 4px 2px; }}
     QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus, QLineEdit:focus {{ border: 1px solid {c.accent}; }}
-    QComboBox:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QLineEdit:disabled {{ color: {_mix(c.dim, c.panel)}; }}
+    QComboBox:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QLineEdit:disabled {{ color: {c.dim}; }}
     QComboBox::drop-down {{ border: none; width: 18px; }}
     QComboBox::down-arrow {{ image: url("{_asset("chevron-down", c)}"); width: 12px; height: 12px; }}
     QComboBox QAbstractItemView {{ background: {c.panel}; border: 1px solid {c.line}; outline: none;

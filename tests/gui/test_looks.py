@@ -97,6 +97,12 @@ def test_the_keys_go_to_the_page_that_is_turned_to(window):
     assert QApplication.focusWidget() is window.generate_panel.view
 
 
+def test_resetting_the_layout_leaves_the_focus_in_a_dock(window, drawn):
+    window.inspector.past.view.setFocus()
+    window.reset_layout()
+    assert QApplication.focusWidget() is window.inspector.past.view
+
+
 def test_sites_are_counted_from_one_in_every_formula(window, drawn):
     inspector = window.inspector
     drawn.select((0, 0, 0))
