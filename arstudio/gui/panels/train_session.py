@@ -76,7 +76,7 @@ class Choice:
 
 
 class Session:
-    """A run on screen. `live` is a training.loop.Live or a Stored; None until there is something to show."""
+    """A run on screen. `live` is a training.watch.Live or a Stored; None until there is something to show."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -155,7 +155,7 @@ class Session:
 
 
 class Stored:
-    """The figures of a run on disk, under the names that training.loop.Live gives them."""
+    """The figures of a run on disk, under the names that training.watch.Live gives them."""
 
     def __init__(self, run: Run, spec: ImageSpec) -> None:
         self.points = run.points
