@@ -1,7 +1,6 @@
 """The training loop learns what there is to learn, stops and goes on without a trace,
 and never loses good weights."""
 
-import dataclasses
 import errno
 import json
 import math
@@ -374,47 +373,6 @@ def test_the_average_follows_its_formula(begin):
         torch.testing.assert_close(trainer.average.V, decay * before + (1 - decay) * trainer.model.V.detach())
 
 
-def test_the_learning_rate_warms_up_and_falls_to_its_last_share(begin):
-    trainer = begin(warmup=10, learning_rate=0.1, final_share=0.02)
-    assert trainer.learning_rate() == pytest.approx(0.01)
-    trainer.live.step = 9
-    assert trainer.learning_rate() == pytest.approx(0.1)
-    trainer.live.step, trainer.live.fraction = 0, 0.02     # a step that took a fiftieth of the budget
-    assert trainer.learning_rate() == pytest.approx(0.04, rel=0.01)
-    trainer.live.fraction = 0.05
-    assert trainer.learning_rate() == pytest.approx(0.1, rel=0.01)
-    trainer.live.fraction = 0.5
-    assert trainer.learning_rate() == pytest.approx(0.1 * (0.02 + 0.98 / 2))
-    trainer.live.fraction = 1.0
-    assert trainer.learning_rate() == pytest.approx(0.002)
-
-
-def test_an_epoch_shows_every_image_once_in_an_order_of_its_own(begin):
-    trainer, orders = begin(), []
-    for epoch in range(2):
-        trainer.batches.epochs_done, trainer.batches.position = epoch, 0
-        batches = [x for x, _ in trainer.batches.rest()]
-        assert [len(x) for x in batches] == [8, 8, 6]
-        orders.append(torch.cat(batches))
-    for seen in orders:
-        assert sorted(x.numpy().tobytes() for x in seen) == sorted(x.numpy().tobytes() for x in trainer.batches.x)
-    assert not torch.equal(*orders)
-
-
-@pytest.mark.parametrize("share", [0, 0.4])
-def test_a_share_of_images_is_shown_without_its_class(begin, share):
-    trainer = begin(settings={"hidden": 3, "class_dropout": share})
-    shown = []
-    for epoch in range(60):
-        trainer.batches.epochs_done, trainer.batches.position = epoch, 0
-        shown += [y for _, y in trainer.batches.rest()]
-    shown = torch.cat(shown)
-    assert len(shown) == 60 * 22
-    assert (shown == -1).double().mean().item() == pytest.approx(share, abs=0.05)
-    assert set(shown.tolist()) == ({-1, 0, 1} if share else {0, 1})
-    assert next(begin("none", classes=False).batches.rest())[1] is None
-
-
 def test_no_progress_for_patience_epochs_ends_the_run(begin):
     trainer = begin(epochs=50, learning_rate=1e-300, patience=3)
     outcome = trainer.fit()
@@ -514,31 +472,6 @@ def test_what_a_watcher_reads_grows_with_the_steps(begin):
     assert set(published) == set(range(10))
     assert live.eta == 0
     assert "bits/dim" in progress.reports[-1][1]
-
-
-BUDGETS = [
-    ({}, "Give the run one budget"), ({"minutes": 1, "epochs": 1}, "Give the run one budget"),
-    ({"epochs": -1}, "Give the run one budget"), ({"minutes": math.nan}, "Give the run one budget"),
-    ({"minutes": -1, "epochs": 2}, "minutes must be at least 0, not -1"),
-    ({"minutes": math.inf}, "minutes must be finite, not inf"),
-    ({"epochs": 1, "batch": 0}, "batch must be at least 1, not 0"),
-    *(({"epochs": 1, "learning_rate": rate}, f"learning_rate must be above 0 and finite, not {rate}")
-      for rate in (0, -1, math.nan, math.inf)),
-    ({"epochs": 1, "ema": 1}, r"ema must be in \[0, 1\), not 1"),
-    ({"epochs": 1, "patience": -1}, "patience must be at least 0, not -1"),
-    ({"epochs": 1, "validation_images": 0}, "validation_images must be at least 1, not 0"),
-]
-
-
-@pytest.mark.parametrize(("config", "sentence"), BUDGETS)
-def test_a_configuration_that_makes_no_run_is_refused(config, sentence):
-    with pytest.raises(RunError, match=sentence + r".*\.$"):
-        TrainConfig(**config)
-
-
-def test_a_configuration_survives_json():
-    config = TrainConfig(epochs=2.5, seed=3, ema=0)
-    assert TrainConfig(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
 
 
 def test_a_stop_during_validation_is_answered_at_once(tmp_path, monkeypatch):
