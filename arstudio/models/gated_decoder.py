@@ -62,7 +62,7 @@ class Prepared:
         link = layer.link.weight.T * half                                               # (2p, 2p)
         self._links, none = layer.first or last, like.new_zeros(0)
         self.conv = none if last else ready(kernel * inside)
-        self.joined = ready((wide(kernel) @ wide(link) * wide(inside[0])).to(like)) if self._links else none
+        self.joined = ready((wide(kernel) @ wide(link)).mul_(wide(inside[0])).to(like)) if self._links else none
         self.link = none if self._links else link / half[:, None]
         self.shape = [*kernel.shape[:2], vertical.dilation, vertical.padding[1], vertical.padding[0]]
         self.pad = horizontal.padding[1]

@@ -72,7 +72,11 @@ def dense_weight(kernel: Tensor) -> Tensor:
 
 def tiled_weight(kernel: Tensor) -> Tensor:
     """A kernel (kh, 3, in, out) as `convolve` takes it on the tiled way: G g of each of its rows, (kh, 6, in, out)."""
-    return torch.stack([(G.to(kernel) @ row.flatten(1)).view(6, *row.shape[1:]) for row in kernel])
+    kh, _, inputs, outputs = kernel.shape
+    ready = kernel.new_empty(kh, 6, inputs, outputs)
+    for row, made in zip(kernel, ready, strict=True):
+        torch.mm(G.to(kernel), row.flatten(1), out=made.view(6, -1))
+    return ready
 
 
 def buffer_shape(images: int, rows: int, width: int, side: int, inputs: int, tiled: bool) -> tuple[int, ...]:
