@@ -5,16 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QIcon, QKeyEvent, QKeySequence, QPixmap
+from PySide6.QtGui import QAction, QIcon, QKeySequence, QPixmap
 from PySide6.QtWidgets import (
-    QAbstractButton,
-    QAbstractItemView,
-    QAbstractSlider,
-    QComboBox,
     QDialog,
     QHeaderView,
     QLineEdit,
-    QTabBar,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -22,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from arstudio.gui import theme
-from arstudio.gui.widgets.keys import PRESS, plain
+from arstudio.gui.widgets.keys import PRESS
 
 K = QKeySequence.StandardKey
 
@@ -51,7 +46,7 @@ ACTIONS = (
     ActionSpec("File"),
     ActionSpec("File", "&Quit", "close", (K.Quit, "Ctrl+Q")),
     ActionSpec("Edit", "&Copy image", "copy_image", (K.Copy,), "copy"),
-    ActionSpec("Edit", "Copy &Python", "copy_snippet", ("Ctrl+Shift+C",), "clipboard", "Python that draws this image again"),
+    ActionSpec("Edit", "Copy P&ython", "copy_snippet", ("Ctrl+Shift+C",), "clipboard", "Python that draws this image again"),
     ActionSpec("Edit", "&Paste image", "paste_image", (K.Paste,), "paste", "Paste a picture to complete it"),
     ActionSpec("View", "&Generate", "show_generate", ("Ctrl+1",), "generate"),
     ActionSpec("View", "&Complete", "show_complete", ("Ctrl+2",), "complete"),
@@ -60,10 +55,10 @@ ACTIONS = (
     ActionSpec("View", "&Fit image", "fit_image", ("Ctrl+0",)),
     ActionSpec("View", "F&ull screen", "full_screen", ("F11",), "fullscreen"),
     ActionSpec("View", "&Presentation mode", "present", ("F5",), "eye", "Large type; only stage, inspector and transport"),
-    ActionSpec("View", "&Command palette…", "command_palette", ("Ctrl+Shift+P",), "search"),
+    ActionSpec("View", "Command palett&e…", "command_palette", ("Ctrl+Shift+P",), "search"),
     ActionSpec("View", "&Reset layout", "reset_layout"),
     ActionSpec("Model", "&Open model file…", "open_model_file", (), "folder"),
-    ActionSpec("Model", "Save model &as…", "save_model_as", (), "save"),
+    ActionSpec("Model", "&Save model as…", "save_model_as", (), "save"),
     ActionSpec("Model", "&About this model", "about_model", (), "info"),
     ActionSpec("Generate", "&Generate or complete", "go", ("Ctrl+Return", "Ctrl+Enter"), "generate"),
     ActionSpec("Generate", "&Redraw from here", "redraw", ("Ctrl+B",), "branch"),
@@ -127,36 +122,6 @@ def retint(actions: dict[str, QAction]) -> None:
             actions[spec.slot].setIcon(theme.icon(spec.icon))
 
 
-class KeysInControls(QObject):
-    """Lets a control that has the focus keep the keys it needs, before single-key shortcuts see them: Space and Return
-    press a button, arrows, Home and End move a slider, a tab bar or a list."""
-
-    PRESS = (Qt.Key.Key_Space, *PRESS)
-    MOVE = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End)
-
-    def guard(self, root: QWidget) -> None:
-        """Watch every control below `root`."""
-        for kind in (QAbstractButton, QAbstractSlider, QTabBar, QComboBox, QAbstractItemView):
-            for control in root.findChildren(kind):
-                control.removeEventFilter(self)
-                control.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Claim keys; Return presses a button as Space does."""
-        if not isinstance(event, QKeyEvent):
-            return False
-        button = isinstance(watched, QAbstractButton)
-        if not plain(event):
-            return False
-        if event.type() == QEvent.Type.ShortcutOverride and event.key() in (self.PRESS if button else self.MOVE):
-            event.accept()
-            return True
-        if event.type() == QEvent.Type.KeyPress and button and event.key() in PRESS:
-            watched.click()
-            return True
-        return False
-
-
 class CommandPalette(QDialog):
     """Type a few letters, press Return: any action of the window."""
 
@@ -215,7 +180,7 @@ class CommandPalette(QDialog):
                 step = 1 if event.key() == Qt.Key.Key_Down else -1
                 self._go_to(self.list.indexOfTopLevelItem(self.list.currentItem()) + step)
                 return True
-            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.list.currentItem():
+            if event.key() in PRESS and self.list.currentItem():
                 self._run(self.list.currentItem())
                 return True
         return super().eventFilter(watched, event)

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from arstudio.gui import actions, tasks, theme
 from arstudio.gui.docks import Docks
 from arstudio.gui.files import Files
+from arstudio.gui.keyboard import Keyboard
 from arstudio.gui.panels.generate import GeneratePanel
 from arstudio.gui.panels.inspect import InspectPanel
 from arstudio.gui.panels.library import LibraryPanel
@@ -71,11 +72,11 @@ class MainWindow(QMainWindow):
         self.generate_panel.wanted.connect(self.go)
         studio.tab_requested.connect(self.show_job)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_scheme_changed)
-        self._keys = actions.KeysInControls(self)
+        self._keyboard = Keyboard(self)
         self._laid_out = QTimer(self, singleShot=True, interval=0)
         self._laid_out.timeout.connect(self._make_room)
         self.docks.restore()
-        self.generate_panel.view.setFocus()
+        studio.trace_changed.connect(self._begin)
 
     def _make_menus(self) -> None:
         bar, made = self.menuBar(), {}
@@ -92,7 +93,7 @@ class MainWindow(QMainWindow):
         self.recent_menu = made["File"].addMenu(self.tr("Open &recent"))
         made["File"].insertMenu(made["File"].actions()[1], self.recent_menu)
         self.recent_menu.aboutToShow.connect(self.files.fill_recent)
-        theme_menu = made["View"].addMenu(self.tr("&Theme"))
+        theme_menu = made["View"].addMenu(self.tr("T&heme"))
         made["View"].addSeparator()
         self.theme_actions = {}
         for name, text in (("auto", self.tr("As the system")), ("dark", self.tr("Dark")), ("light", self.tr("Light"))):
@@ -181,6 +182,14 @@ class MainWindow(QMainWindow):
         )
         self.status_line.show_work("", None)
 
+    @Slot()
+    def _begin(self) -> None:
+        """There is a first picture: whoever went nowhere yet has the keyboard there, where arrows step and Space plays."""
+        self.studio.trace_changed.disconnect(self._begin)
+        nowhere = (None, self.tabs, self.toolbar.model)    # where Qt puts it
+        if self.job == "generate" and self.focusWidget() in nowhere:
+            self.focus_stage()
+
     def make_panels(self) -> None:
         """Complete and Train, made once, after the window is on screen."""
         if self.complete is not None:
@@ -205,8 +214,18 @@ class MainWindow(QMainWindow):
         self.edit_menu.insertActions(self.edit_menu.actions()[0], [undo, redo])
         self.edit_menu.insertSeparator(self.edit_menu.actions()[2])
         self.library.show_runs()
-        self._keys.guard(self)
+        self._keyboard.guard(self)
+        self._order_stops()
+        self.generate_panel.grown.connect(self._order_stops)
         self._job_changed(self.tabs.currentIndex())
+
+    @Slot()
+    def _order_stops(self) -> None:
+        docks = self.docks
+        self._keyboard.order((
+            self.toolbar, self.library, self.tabs, self.notice, self.stack, docks.bottom, docks.side, self.status_line,
+        ))
+        self.library.order_stops()
 
     @property
     def job(self) -> str:
@@ -220,10 +239,11 @@ class MainWindow(QMainWindow):
 
     @Slot(int)
     def _job_changed(self, index: int) -> None:
-        leaves = self.stack.currentWidget().isAncestorOf(self.focusWidget() or self)
+        goes = (self.stack.currentWidget(), self.docks.bottom, self.docks.side)    # out of sight
+        leaves = any(part.isAncestorOf(self.focusWidget() or self) for part in goes)
         self.stack.setCurrentIndex(index)
         if leaves:    # else Qt gives the focus to whatever comes next, a menu of the toolbar
-            self.stack.currentWidget().setFocus()
+            self.focus_stage()
         self.transport.offer(JOBS[index] == "generate")
         self.tabs.updateGeometry()    # the chosen one is bold, so all of them are now as wide as they were not before
         titles = (self.tr("Timeline"), self.tr("Completions"), self.tr("Runs"))
@@ -232,6 +252,11 @@ class MainWindow(QMainWindow):
             self.undo_group.setActiveStack(self.complete.undo_stack if index == 1 else None)
         self.status_line.follow(likelihood=JOBS[index] == "generate")
         self._laid_out.start()
+
+    def focus_stage(self) -> None:
+        """Give the keyboard to what is in front."""
+        panel = self.stack.currentWidget()
+        getattr(panel, "begin_at", panel).setFocus()
 
     @Slot()
     def _make_room(self) -> None:
@@ -269,7 +294,12 @@ class MainWindow(QMainWindow):
             self.toolbar.new_seed()
 
     def cancel(self) -> None:
-        """Esc: leave presentation mode, else stop what runs; training is stopped only from its own tab."""
+        """Esc: end a lesson whose card has the keyboard, or the presentation; else stop what runs and dismiss the message.
+        Training is stopped only from its own tab."""
+        teacher = vars(self).get("teacher")    # without making one
+        if teacher is not None and teacher.card.isAncestorOf(self.focusWidget() or self):
+            teacher.end()
+            return
         if self.presentation.on:
             self.presentation.toggle()
             return
@@ -279,6 +309,7 @@ class MainWindow(QMainWindow):
             self.train.stop()
         self.studio.stop_drawing()
         self.studio.pause()
+        self.notice.hide()
 
     @Slot()
     def _cancel_work(self) -> None:

@@ -125,6 +125,8 @@ class Teacher(QObject):
             part.removeEventFilter(self)
         self._todo.clear()
         self._ready, self.lesson, self._placed = None, None, None
+        if self.card.isAncestorOf(self.window.focusWidget() or self.window):
+            self.window.focus_stage()
         self.card.hide()
         self.ring.hide()
         settings, self.studio.autoplay, overlay = self._before

@@ -1,9 +1,10 @@
-"""Pictures by keys alone: a pixel is found, chosen and painted without a mouse, and play and step keep their keys."""
+"""The window by keys alone: pixels are found, chosen and painted, Tab comes to everything, controls keep their keys, and play
+and step keep theirs."""
 
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QDialog, QLabel
+from PySide6.QtWidgets import QApplication, QDialog, QLabel, QWidget
 
 KEY = Qt.Key
 
@@ -163,3 +164,142 @@ def test_the_list_of_keys_speaks_of_pixels(qtbot, window):
     words = [shown.text() for shown in dialog.findChildren(QLabel)]
     assert words[words.index("Choose a pixel") + 1] == "Up, Down, Return"
     dialog.reject()
+
+
+def test_the_keyboard_begins_at_the_first_picture(qtbot, window, studio):
+    view = window.generate_panel.view
+    assert not view.hasFocus()
+    studio.set_speed(float("inf"))
+    studio.generate()
+    qtbot.waitUntil(lambda: view.hasFocus() and studio.trace.complete and not studio.playing, timeout=20_000)
+    assert not view.framed, "nobody came there"
+    window.toolbar.seed.setFocus()
+    studio.generate()
+    qtbot.waitUntil(lambda: studio.trace.complete and not studio.drawing and not studio.playing, timeout=20_000)
+    assert window.toolbar.seed.hasFocus(), "who is elsewhere stays there"
+
+
+@pytest.mark.parametrize("job", ["generate", "complete", "train"])
+def test_tab_comes_to_every_control_part_by_part_and_round_again(qtbot, ready, studio, job):
+    window = ready
+    window.library.fill()
+    window.library.fill_datasets()
+    window._order_stops()    # the program fills the Library first
+    window.show_job(job)
+    if job == "complete":
+        qtbot.waitUntil(lambda: window.complete.canvas.isVisible(), timeout=10_000)
+    window.toolbar.model.setFocus()
+    stops = [window.toolbar.model]
+    while True:
+        qtbot.keyClick(QApplication.focusWidget(), KEY.Key_Tab)
+        if QApplication.focusWidget() is stops[0]:
+            break
+        stops.append(QApplication.focusWidget())
+        assert stops.count(stops[-1]) == 1, f"Tab never comes out of {stops[-1]}"
+    docks = window.docks
+    parts = (
+        window.toolbar, window.library, window.tabs, window.notice, window.stack, docks.bottom, docks.side, window.status_line,
+    )
+    places = [next(i for i, part in enumerate(parts) if part is stop or part.isAncestorOf(stop)) for stop in stops]
+    assert places == sorted(places), "from left to right, and down"
+    missed = [
+        w for part in parts for w in part.findChildren(QWidget)
+        if w.isVisible() and w.isEnabled() and w.window() is window and w not in stops
+        and w.focusPolicy() & Qt.FocusPolicy.TabFocus and w.focusProxy() is None
+    ]
+    assert not missed
+    if job == "complete":
+        assert window.complete.tools.buttons[window.complete.canvas.tool] in stops, "the tool in hand, not the first"
+
+
+def test_lanes_come_with_their_heads_one_after_the_other(qtbot, ready, studio):
+    studio.compare(True)
+    qtbot.waitUntil(lambda: studio.comparison.ready and not studio.drawing, timeout=20_000)
+    ready.tabs.setFocus()
+    ready.notice.hide()
+    press(qtbot, KEY.Key_Tab)
+    heads, views = ready.generate_panel.heads, ready.generate_panel.sides.views
+    expected = [w for head, view in zip(heads[:2], views, strict=False)
+                for w in (head.model, head.temperature, head.method, view)]
+    found = []
+    for _ in expected:
+        found.append(QApplication.focusWidget())
+        press(qtbot, KEY.Key_Tab)
+    assert [w for w in found if w.isVisible()] == [w for w in expected if w.isVisible()]
+    studio.compare(False)
+    qtbot.waitUntil(lambda: not studio.drawing, timeout=20_000)
+
+
+def test_space_opens_a_list_and_arrows_choose_in_a_row_of_buttons(qtbot, ready, studio):
+    studio.seek(20)
+    count, overlays = ready.generate_panel.count, ready.inspector.overlays
+    count.setFocus()
+    press(qtbot, KEY.Key_Space)
+    assert count.view().isVisible()
+    assert not studio.playing
+    count.hidePopup()
+    overlays.button("none").setFocus()
+    press(qtbot, KEY.Key_Right)
+    assert overlays.key() == "surprise"
+    assert ready.generate_panel.overlay == "surprise"
+    assert studio.position == 20
+    press(qtbot, KEY.Key_Space)
+    assert not studio.playing
+
+
+def test_a_control_that_is_made_later_keeps_its_keys_too(qtbot, ready, studio):
+    brush = ready.generate_panel.brush
+    brush.button.click()
+    brush.well.setFocus()
+    press(qtbot, KEY.Key_Space)
+    assert brush.well.popup.isVisible()
+    assert not studio.playing
+    brush.well.popup.hide()
+
+
+def test_escape_gives_a_new_name_up_and_a_click_elsewhere_keeps_the_keyboard_there(qtbot, ready, studio):
+    studio.branch(20, int((studio.trace.values[0, 20] + 1) % 17))
+    qtbot.waitUntil(lambda: studio.trace.complete and not studio.drawing and not studio.playing, timeout=20_000)
+    tree, seed = ready.generate_panel.bottom.lanes.tree, ready.toolbar.seed
+    tree.setFocus()
+    for leave, name in ((lambda: press(qtbot, KEY.Key_Escape), "Branch 1"), (seed.setFocus, "other")):
+        press(qtbot, KEY.Key_F2)
+        assert QApplication.focusWidget() is tree.field
+        qtbot.keyClicks(tree.field, "other")
+        leave()
+        assert not tree.field.isVisible()
+        assert studio.tree.current.name == name
+    assert seed.hasFocus()
+
+
+def test_who_is_taken_to_another_job_goes_on_there(qtbot, ready, studio):
+    ready.generate_panel.bottom.timeline.setFocus()
+    qtbot.keyClick(QApplication.focusWidget(), KEY.Key_2, Qt.KeyboardModifier.ControlModifier)
+    assert ready.complete.begin_at.hasFocus()
+    qtbot.keyClick(QApplication.focusWidget(), KEY.Key_1, Qt.KeyboardModifier.ControlModifier)
+    assert ready.generate_panel.view.hasFocus()
+    ready.toolbar.seed.setFocus()
+    qtbot.keyClick(QApplication.focusWidget(), KEY.Key_2, Qt.KeyboardModifier.ControlModifier)
+    assert ready.toolbar.seed.hasFocus(), "what is still in sight keeps it"
+    ready.reset_layout()
+    assert ready.toolbar.seed.hasFocus()
+
+
+def test_escape_dismisses_a_message_and_ends_the_tour(qtbot, ready, studio):
+    studio.message.emit("error", "notes.txt is not a picture.")
+    press(qtbot, KEY.Key_Escape)
+    assert not ready.notice.isVisible()
+    ready.teacher.offer_tour()
+    assert ready.teacher.card.next_button.hasFocus()
+    press(qtbot, KEY.Key_Escape)
+    assert ready.teacher.lesson is None
+    assert ready.generate_panel.view.hasFocus()
+
+
+def test_no_letter_stands_for_two_entries_of_a_menu(window):
+    for top in window.menuBar().actions():
+        letters = [
+            text[text.index("&") + 1].lower() for entry in top.menu().actions()
+            if "&" in (text := entry.text().replace("&&", ""))
+        ]
+        assert len(letters) == len(set(letters)), (top.text(), letters)

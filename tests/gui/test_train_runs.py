@@ -75,6 +75,14 @@ def test_notes_and_tags_are_written_in_the_list_and_kept(qtbot, listed):
     read(qtbot, panel)
     row = next(i for i, row in enumerate(panel.bottom.rows()) if row.path == first)
     assert panel.bottom.table.item(row, NOTES).text() == "#digits quite good"
+    press(qtbot, panel.bottom, first)
+    qtbot.keyClick(panel.bottom.table, Qt.Key.Key_F2)
+    editor = panel.bottom.table.findChild(QLineEdit)
+    editor.clear()
+    qtbot.keyClicks(editor, "better")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: Run.open(first).remarks() == Remarks("better"), timeout=WAIT)
+    settle(qtbot, panel)
 
 
 def test_runs_are_read_beside_the_window_and_the_list_does_not_flicker(qtbot, listed, monkeypatch):

@@ -74,7 +74,7 @@ class CompletePanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._pages)
-        self.setFocusProxy(self.canvas)
+        self.begin_at = self.canvas    # where the keyboard goes when the panel comes into sight
         self._connect()
         self.results.show_words()
         self._model_changed()

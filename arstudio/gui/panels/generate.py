@@ -30,16 +30,17 @@ MOST_BESIDE = 620    # widget pixels for the images beside the large one
 
 
 class GeneratePanel(QWidget):
-    """The stage of Generate. `bottom` is the timeline strip, for the dock below. `wanted` asks for new images."""
+    """The stage of Generate. `bottom` is the timeline strip, for the dock below. `wanted` asks for new images; `grown`:
+    there are more controls than before."""
 
     wanted = Signal()
+    grown = Signal()
 
     def __init__(self, studio: Studio) -> None:
         super().__init__()
         self.setObjectName("stage")
         self.studio = studio
         self.sides = SideBySide()
-        self.setFocusProxy(self.sides.views[0])
         self.sides.clicked.connect(self._clicked)
         self.sides.walked.connect(self._walked)
         self.sides.keys_changed.connect(self._say)
@@ -142,6 +143,11 @@ class GeneratePanel(QWidget):
         """The large image that overlays and the Inspector speak of."""
         return self.sides.view
 
+    @property
+    def begin_at(self) -> QWidget:
+        """Where the keyboard goes when the panel comes into sight."""
+        return self.view
+
     def sizeHint(self) -> QSize:
         """The stage takes what it gets."""
         return QSize(720, 520)
@@ -219,7 +225,9 @@ class GeneratePanel(QWidget):
             head.changed.connect(lambda name, value, i=i: self.studio.comparison.change(i, **{name: value}))
             head.removed.connect(lambda i=i: self.studio.comparison.remove(i))
             place.insertWidget(0, head)
+            head.lower()    # before its image, also for Tab
             self.heads.append(head)
+        self.grown.emit()
 
     @Slot()
     def redraw(self) -> None:

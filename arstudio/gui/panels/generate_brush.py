@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Slot
-from PySide6.QtWidgets import QHBoxLayout
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.controls import icon_button
@@ -50,6 +50,7 @@ class PaintTool(QObject):
             self.well = InkWell()
             self.well.chosen.connect(self._take)
             self.row.addWidget(self.well)
+            QWidget.setTabOrder(self.button, self.well)
         self._fit()
         self.well.setVisible(on)
         for view in self.sides.views:

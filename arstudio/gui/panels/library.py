@@ -100,14 +100,17 @@ class LibraryPanel(QWidget):
             row.clicked.connect(lambda _=False, name=card.name: self.studio.open_model(name))
             self.models[card.name] = row
             self._model_box.addWidget(row)
-        self._order_stops()
+        self.order_stops()
         self._show_few()
 
-    def _order_stops(self) -> None:
+    def order_stops(self) -> None:
         """Tab goes from top to bottom, whenever a row was made."""
         runs = [self._run_box.itemAt(i).widget() for i in range(self._run_box.count())]
         rows = [row for row in runs if isinstance(row, LibraryRow)]
-        stops = [*self.models.values(), self.more, *rows, self.history.search, self.history.grid, *self.datasets.values()]
+        past = self.history
+        stops = [
+            *self.models.values(), self.more, *rows, past.search, past.grid, past.pin, past.bin, *self.datasets.values(),
+        ]
         for before, after in pairwise(stops):
             QWidget.setTabOrder(before, after)
 
@@ -134,7 +137,7 @@ class LibraryPanel(QWidget):
             row.clicked.connect(lambda _=False, name=info.name: self.dataset_chosen.emit(name))
             self.datasets[info.name] = row
             self._data_box.addWidget(row)
-        self._order_stops()
+        self.order_stops()
 
     @Slot()
     def show_runs(self) -> None:
@@ -156,7 +159,7 @@ class LibraryPanel(QWidget):
             row.setCheckable(False)
             row.clicked.connect(lambda _=False, path=run.path: self.studio.open_model(path, turn=True))
             self._run_box.addWidget(row)
-        self._order_stops()
+        self.order_stops()
 
     @Slot()
     def _mark_model(self) -> None:

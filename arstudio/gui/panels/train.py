@@ -54,7 +54,7 @@ class TrainPanel(StoredRuns):
         self._looks = self._snapshots = self._told = 0
         self._report: tuple[float | None, str] | None = None
         self.choices = TrainChoices()
-        self.setFocusProxy(self.choices.data)
+        self.begin_at = self.choices.data    # where the keyboard goes when the panel comes into sight
         self.side = TrainSide()
         self.bottom = TrainRuns(studio)
         self.cost = CostLine()

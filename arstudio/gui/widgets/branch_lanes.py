@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QFont, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QLineEdit, QScrollArea, QSizePolicy, QToolTip, QWidget
 
@@ -85,6 +85,7 @@ class _Tree(QWidget):
         self.field = QLineEdit(self)
         self.field.setAccessibleName(self.tr("Name of the branch"))
         self.field.hide()
+        self.field.installEventFilter(self)
         self.field.editingFinished.connect(self._named)
 
     def sizeHint(self) -> QSize:
@@ -117,10 +118,24 @@ class _Tree(QWidget):
     @Slot()
     def _named(self) -> None:
         lane, self._edited = self._edited, -1
-        self.field.hide()
+        self._close_field()
         if lane >= 0:
-            self.setFocus()
             self._area.renamed.emit(lane, self.field.text())
+
+    def _close_field(self) -> None:
+        if self.field.hasFocus():    # else the person is elsewhere already
+            self.setFocus()
+        self.field.hide()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Esc in the field gives the new name up, and is not the window's."""
+        if event.type() in (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress) and event.key() == Qt.Key.Key_Escape:
+            event.accept()
+            if event.type() == QEvent.Type.KeyPress:
+                self._edited = -1
+                self._close_field()
+            return True
+        return super().eventFilter(watched, event)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Walk there."""
@@ -159,11 +174,8 @@ class _Tree(QWidget):
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Walk up and down; F2 renames; Esc gives a new name up."""
-        if event.key() == Qt.Key.Key_Escape and self._edited >= 0:
-            self._edited = -1
-            self.field.hide()
-        elif event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+        """Walk up and down; F2 renames."""
+        if event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
             lane = self.current + (1 if event.key() == Qt.Key.Key_Down else -1)
             if 0 <= lane < len(self.lanes):
                 self._area.walked.emit(lane)

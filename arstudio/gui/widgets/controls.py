@@ -140,6 +140,12 @@ class Field(QFrame):
         self.caption.move(10, 2)
 
 
+def stop_at_chosen(group: QButtonGroup) -> None:
+    """Tab comes to the chosen one of exclusive buttons only; arrows go from it to the others."""
+    for button in group.buttons():
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus if button.isChecked() else Qt.FocusPolicy.NoFocus)
+
+
 class Segmented(QFrame):
     """Exclusive choices in one row, or in rows of `columns`. `chosen(str)` carries the key."""
 
@@ -172,6 +178,7 @@ class Segmented(QFrame):
     def _toggled(self, button: QToolButton, on: bool) -> None:
         if on:
             self._key = button.property("key")
+            stop_at_chosen(self._group)
 
     def _clicked(self, _button: QToolButton) -> None:
         self.chosen.emit(self._key)

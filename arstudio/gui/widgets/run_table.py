@@ -82,6 +82,17 @@ def text_of(remarks: Remarks) -> str:
     return " ".join([*(f"#{tag}" for tag in remarks.tags), *([remarks.notes] if remarks.notes else [])])
 
 
+class _Table(QTableWidget):
+    """F2 edits the notes of the run, wherever in its row the keyboard is."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Edit, or do what tables do."""
+        if event.key() == Qt.Key.Key_F2 and self.currentRow() >= 0:
+            self.editItem(self.item(self.currentRow(), NOTES))
+        else:
+            super().keyPressEvent(event)
+
+
 class RunTable(QWidget):
     """`opened`, `resumed`, `revealed`, `removed` and `chosen` carry the path of a run, `compared` those of several, and
     `remarked` a path and its Remarks. Notes are edited in their column, by a double click or F2."""
@@ -105,7 +116,7 @@ class RunTable(QWidget):
             "interrupted": self.tr("interrupted, can resume"), "diverged": self.tr("diverged, best kept"),
             "elsewhere": self.tr("training elsewhere"),
         }
-        self.table = QTableWidget(0, len(COLUMNS))
+        self.table = _Table(0, len(COLUMNS))
         self.table.setAccessibleName(self.tr("Runs"))
         names = (
             self.tr("Run"), self.tr("Notes"), self.tr("Data"), self.tr("Model"), self.tr("Best"), self.tr("Time"),

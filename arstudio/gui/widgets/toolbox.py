@@ -7,7 +7,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QButtonGroup, QFrame, QGridLayout, QHBoxLayout, QMenu, QToolButton, QWidget
 
 from arstudio.gui.widgets.canvas import Canvas
-from arstudio.gui.widgets.controls import icon_button, label
+from arstudio.gui.widgets.controls import icon_button, label, stop_at_chosen
 from arstudio.gui.widgets.gesture import DRAW, HIDE
 from arstudio.gui.widgets.ink import InkWell
 
@@ -33,6 +33,7 @@ class ToolColumn(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(4)
         group = QButtonGroup(self)
+        group.buttonToggled.connect(lambda _button, on: stop_at_chosen(group) if on else None)
         for side, (title, names) in enumerate(((self.tr("Draw"), DRAW), (self.tr("Hide"), HIDE))):
             heading = label(title, "small")
             heading.setAlignment(Qt.AlignmentFlag.AlignHCenter)
