@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QItemSelection, QItemSelectionModel, Qt, Signal, Slot
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -83,7 +83,15 @@ def text_of(remarks: Remarks) -> str:
 
 
 class _Table(QTableWidget):
-    """F2 edits the notes of the run, wherever in its row the keyboard is."""
+    """Framed while it has the keyboard. F2 edits the notes of the run, wherever in its row that is."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Rows; the frame lies over them, because a border would take room from them."""
+        super().paintEvent(event)
+        if self.hasFocus():
+            painter = QPainter(self.viewport())
+            painter.setPen(theme.colour("accent"))
+            painter.drawRect(self.viewport().rect().adjusted(0, 0, -1, -1))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Edit, or do what tables do."""

@@ -170,10 +170,10 @@ class Timeline(QWidget):
             x = self.x_of(self._mark + 0.5)
             painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
         self._paint_scale(painter, area)
-        x = self.x_of(self._rank)
-        painter.setPen(QPen(theme.colour("text"), 1.5))
+        x, tint = self.x_of(self._rank), theme.colour("accent" if self.hasFocus() else "text")    # as a slider's handle
+        painter.setPen(QPen(tint, 1.5))
         painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
-        painter.setBrush(theme.colour("text"))
+        painter.setBrush(tint)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.drawEllipse(QPointF(x, area.top()), 4, 4)
 
