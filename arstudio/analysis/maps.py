@@ -1,4 +1,4 @@
-"""Maps over an image: how surprising and how uncertain each pixel is, what it would most likely be, how far off that
+"""Maps over an image: how surprising and how uncertain each pixel is, what it would most probably be, how far off that
 is, what it can see."""
 
 from __future__ import annotations

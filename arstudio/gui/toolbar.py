@@ -85,7 +85,7 @@ class Toolbar(QToolBar):
         self.degrees = label("1.00", "value")
         self.degrees.setFixedWidth(30)
         heat = Field(self.tr("Temperature"), self.temperature, self.degrees)
-        heat.setToolTip(self.tr("Temperature: draw from p(x)^(1/T). Below 1 safer, above 1 wilder, 0 always the likeliest"))
+        heat.setToolTip(self.tr("Temperature: draw from p(x)^(1/T). Below 1 safer, above 1 wilder, 0 always the most probable"))
         self.addWidget(heat)
 
         self.guidance = QDoubleSpinBox(decimals=1, minimum=0, maximum=10, singleStep=0.5)

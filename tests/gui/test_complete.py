@@ -116,7 +116,7 @@ def test_a_double_click_or_return_in_the_gallery_takes_a_completion(qtbot, panel
     qtbot.keyClick(wall, Qt.Key.Key_Right)
     assert panel.gallery.current == panel.gallery.order[1]
     qtbot.keyClick(wall, Qt.Key.Key_Return)
-    assert np.array_equal(panel.canvas.sheet.content, found.images[found.order("likely")[1]])
+    assert np.array_equal(panel.canvas.sheet.content, found.images[found.order("probable")[1]])
     panel.undo_stack.undo()
     click_thumb(qtbot, panel, 3)
     qtbot.mouseDClick(wall, LEFT, pos=panel.gallery.centre_of(3))

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QMessageBox
 from arstudio.gui import theme
 from arstudio.gui.panels.train import TrainPanel
 from arstudio.gui.widgets.thinned import MOST_POINTS, Thinned
+from arstudio.gui.wording import size
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -120,6 +121,26 @@ def test_the_cost_is_measured_before_starting(qtbot, panel):
     assert panel.side.model_fields["hidden"].placeholderText() == "100"
     choose(panel.choices.size, "medium")
     qtbot.waitUntil(lambda: panel.side.model_fields["hidden"].placeholderText() == "200", timeout=WAIT)
+
+
+def test_who_starts_at_once_or_goes_on_sees_the_network_measured_too(qtbot, panel):
+    shown = panel.side.network
+    begin(qtbot, panel, 10)    # the panel was never in sight: nothing was measured
+    qtbot.waitUntil(lambda: shown.text("sees") == "all of the past", timeout=WAIT)
+    assert panel.probed is None
+    memory = shown.text("memory")
+    assert memory == size(panel.session.probed.estimate.bytes)
+    assert shown.text("expected").endswith(" bits/dim")
+    panel.stop()
+    finish(qtbot, panel)
+    choose(panel.choices.model, "nade")    # what is resumed is measured, not what is chosen
+    panel.resume(panel.session.path)
+    qtbot.waitUntil(lambda: panel.training and shown.text("memory") != "–", timeout=WAIT)
+    assert panel.session.probed.model == "fvsbn"
+    assert panel.session.probed.estimate.parameters == panel.session.parameters
+    assert panel.session.budget == (10, 0)
+    panel.stop()
+    finish(qtbot, panel)
 
 
 def test_what_a_training_may_reach_is_read_from_measured_runs(qtbot, panel):

@@ -92,7 +92,7 @@ class CompletionResults(QObject):
     def _show_live(self, found: Completions) -> None:
         self.last = found
         self.canvas.leave_preview()
-        self.canvas.show_ghost(found.images[self._seen()])    # the typical one: the likeliest is often the emptiest
+        self.canvas.show_ghost(found.images[self._seen()])    # the typical one: the most probable is often the emptiest
         self.page.agreement.show_completions(found, found.trace.spec)
         self.shelf.show_completions(found)
         self.show_words()

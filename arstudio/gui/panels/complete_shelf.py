@@ -19,9 +19,9 @@ class CompletionShelf(QWidget):
         self.gallery = Gallery()
         self.title = section(self.tr("Completions"))
         self.ranking = Segmented(
-            [("likely", self.tr("Most likely")), ("typical", self.tr("Most typical")),
+            [("probable", self.tr("Most probable")), ("typical", self.tr("Most typical")),
              ("different", self.tr("Most different"))],
-            {"likely": self.tr("Highest log p of what was drawn first"),
+            {"probable": self.tr("Highest log p of what was drawn first"),
              "typical": self.tr("log p nearest the mean of all completions first"),
              "different": self.tr("Each one as far as possible from those before it: max min Σ |x − x′|")},
         )

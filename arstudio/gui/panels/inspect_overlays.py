@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 OVERLAYS = (
     ("none", "None"), ("surprise", "Surprise"), ("entropy", "Entropy"),
-    ("argmax", "Likeliest"), ("expectation", "Mean"), ("error", "Error"),
+    ("argmax", "Most probable"), ("expectation", "Mean"), ("error", "Error"),
     ("sees", "Sees"), ("depends", "Depends"), ("attention", "Attention"),
 )
 COMPUTED = ("sees", "depends", "attention")
@@ -47,7 +47,7 @@ class OverlaySection(QWidget):
         self.choice = Segmented(OVERLAYS, {
             "surprise": self.tr("−log₂ p of each pixel's value, in bits"),
             "entropy": self.tr("Entropy of each pixel's distribution, in bits: −Σₖ p(k) log₂ p(k)"),
-            "argmax": self.tr("argmaxₖ p(xₜ = k | x<t): the value each pixel would most likely have had"),
+            "argmax": self.tr("argmaxₖ p(xₜ = k | x<t): the most probable value of each pixel"),
             "expectation": self.tr("Σₖ k · p(xₜ = k | x<t): the mean of each pixel's distribution"),
             "error": self.tr("|xₜ − mean|: how far each pixel is from what was expected"),
             "sees": self.tr("Which pixels can influence this one: |∂ params / ∂ x| over several images, exactly 0 "
@@ -117,7 +117,7 @@ class OverlaySection(QWidget):
         words = {
             "surprise": self.tr("−log₂ p of the value drawn: what an ideal code would spend on it."),
             "entropy": self.tr("How open each pixel was before it was drawn."),
-            "argmax": self.tr("The value each pixel would most likely have had, given what came before."),
+            "argmax": self.tr("The most probable value of each pixel, given what came before."),
             "expectation": self.tr("The mean each pixel was expected to have, given what came before."),
             "error": self.tr("How far each pixel is from the mean it was expected to have."),
         }

@@ -207,6 +207,7 @@ class TrainPanel(StoredRuns):
         try:
             choice = self.choice()
             session = Session(new_path(choice.name))
+            session.probed, session.budget = self.probed, self.choices.budget()
         except RunError as error:
             self._complain(str(error))
             return
@@ -228,8 +229,7 @@ class TrainPanel(StoredRuns):
         self.probe.cancel()
         self.follower.stop()
         self._read_nothing()
-        session.probed, session.budget = self.probed, self.choices.budget()
-        if self.probed is None or self.probed.estimate is None:
+        if session.probed is None or session.probed.estimate is None:
             self.cost.say("")
         self.session, self._told = session, 0
         self.view.show_session(session)

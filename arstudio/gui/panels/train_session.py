@@ -7,6 +7,7 @@ imported inside the work only.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from arstudio.training.lock import writer_of
 from arstudio.training.recipes import Recipe, size_settings
 from arstudio.training.runs import Run, RunError
 
+QUICKLY = 20_000_000    # parameters of a network whose receptive field is worked out in a moment
 RESUMABLE = ("stopped", "training", "interrupted", "diverged")   # `training` on disk: the program ended first
 
 
@@ -88,8 +90,8 @@ class Session:
         self.limit = 0.0                           # seconds of the whole budget, as far as known
         self.plan: list[float] = []                # seconds at which film frames are drawn
         self.status = "training"
-        self.probed: Probed | None = None          # what was measured before it started
-        self.budget = 0.0, 0.0                     # minutes and epochs it was started with
+        self.probed: Probed | None = None          # what was measured before it started, or as it did
+        self.budget = 0.0, 0.0                     # minutes and epochs in all
         self.trainer: Any = None                   # while it trains here
         self.writer = ""                           # who else writes it, "process 12 on host"
 
@@ -126,8 +128,10 @@ class Session:
         self.baselines = _baselines(spec, self.native, trainer.run.record)
         self.trainer = trainer
         minutes = bool(trainer.config.minutes)
-        self.limit = trainer.budget.total if minutes else 0.0
-        self.plan = [share * trainer.budget.total for share in FILM] if minutes else []
+        total = trainer.budget.total
+        self.budget = (total / 60, 0.0) if minutes else (0.0, total)
+        self.limit = total if minutes else 0.0
+        self.plan = [share * total for share in FILM] if minutes else []
         if trainer.live.step:      # resumed: what was drawn and kept before
             trainer.live.film[:0] = stored_film(trainer.run, spec)
             trainer.live.snapshots[:0] = trainer.run.snapshots()
@@ -236,6 +240,7 @@ def resume(session: Session, minutes: float = 0.0, epochs: float = 0.0) -> Calla
 def _fit(session: Session, trainer: Any, progress: TaskProgress) -> Any:
     session.attach(trainer)
     progress.publish(session.live)
+    _measure_late(session, trainer, progress)
     try:
         return trainer.fit(progress)
     except (MemoryError, RuntimeError) as error:
@@ -243,6 +248,22 @@ def _fit(session: Session, trainer: Any, progress: TaskProgress) -> Any:
             sentence = "Memory ran out; choose a smaller batch, a smaller size or fewer levels."
             raise RunError(sentence) from error
         raise
+
+
+def _measure_late(session: Session, trainer: Any, progress: TaskProgress) -> None:
+    """What a person who started at once, or went on with a run, has not seen measured: before the first step, because the
+    probe and a training share torch's generator. A network too large to measure in a moment is left alone."""
+    from arstudio.models.base import ConfigError
+
+    model, data = trainer.model, trainer.data
+    if (session.probed is not None and session.probed.sees is not None) or model.num_parameters >= QUICKLY:
+        return
+    view = trainer.run.record["view"]
+    with contextlib.suppress(RunError, ConfigError, Cancelled):    # the training itself ends, or says what is wrong
+        session.probed = _measured(
+            Probed(model.name, {}), dataclasses.asdict(model.config), data.spec, model.num_classes, trainer.config.batch,
+            len(data.train), view["dataset"], progress,
+        )
 
 
 def draw_film(progress: Progress) -> Callable[[Any, int, int], np.ndarray]:
@@ -281,36 +302,44 @@ def probe(choice: Choice, shelf: Shelf) -> Callable[[TaskProgress], Probed]:
     """The work of measuring a choice before it is started. Publishes the config's fields first."""
 
     def work(progress: TaskProgress) -> Probed:
-        import dataclasses
-
         from arstudio.models import MODELS
-        from arstudio.training.estimate import estimate
 
-        defaults = {f.name: f.default for f in dataclasses.fields(MODELS[choice.model].config)}
-        progress.publish(Probed(choice.model, defaults))
+        fields = {f.name: f.default for f in dataclasses.fields(MODELS[choice.model].config)}
+        first = Probed(choice.model, fields)
+        progress.publish(first)
         data = shelf.load(choice.view, Muted(progress))
         progress.check()
         num_classes = len(data.classes) if choice.classes and data.train.y is not None else 0
-        found = estimate(
-            choice.model, data.spec, num_classes, choice.settings, choice.config["batch"], len(data.train), progress=progress
+        return _measured(
+            first, choice.settings, data.spec, num_classes, choice.config["batch"], len(data.train), choice.view.dataset,
+            progress, progress.publish,
         )
-        learned = Probed(choice.model, defaults, found, None, data.spec, choice.view.dataset)
-        progress.publish(learned)
-        progress.check()
-        small = found.parameters < 20_000_000
-        return replace(learned, sees=_share_seen(choice, data.spec)) if small else learned
 
     return work
 
 
-def _share_seen(choice: Choice, spec: ImageSpec) -> float:
+def _measured(
+    first: Probed, settings: dict[str, Any], spec: ImageSpec, num_classes: int, batch: int, images: int, dataset: str,
+    progress: TaskProgress, publish: Callable[[Probed], None] = lambda _: None,
+) -> Probed:
+    """The estimate, published when it is there, and what the network sees, where that takes no more than a moment."""
+    from arstudio.training.estimate import estimate
+
+    found = estimate(first.model, spec, num_classes, settings, batch, images, progress=progress)
+    learned = replace(first, estimate=found, spec=spec, dataset=dataset)
+    publish(learned)
+    progress.check()
+    return replace(learned, sees=_share_seen(first.model, settings, spec)) if found.parameters < QUICKLY else learned
+
+
+def _share_seen(name: str, settings: dict[str, Any], spec: ImageSpec) -> float:
     """Share of the past that the pixel in the middle of the last row sees, on random weights."""
     import torch
 
     from arstudio.analysis.maps import sees
     from arstudio.training.setup import build
 
-    model = build(choice.model, spec, 0, choice.settings, 0)
+    model = build(name, spec, 0, settings, 0)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for p in model.parameters():      # some begin at zero, which would look blind

@@ -75,17 +75,17 @@ class Completions:
         return -float(self.log_prob[index]) / math.log(2) / max(1, self.drawn_pixels)
 
     def order(self, ranking: str) -> list[int]:
-        """Image indices: most likely first; nearest the mean log p first; or each one farthest from those
+        """Image indices: most probable first; nearest the mean log p first; or each one farthest from those
         before it.
 
-        Distance is the sum of |difference in level|, starting from the most likely.
+        Distance is the sum of |difference in level|, starting from the most probable.
         """
-        likely = np.argsort(-self.log_prob, kind="stable")
+        probable = np.argsort(-self.log_prob, kind="stable")
         if ranking == "typical":
             return np.argsort(np.abs(self.log_prob - self.log_prob.mean()), kind="stable").tolist()
         if ranking == "different":
-            return _spread(np.nan_to_num(self.images.reshape(self.count, -1).astype(np.float64)), int(likely[0]))
-        return likely.tolist()
+            return _spread(np.nan_to_num(self.images.reshape(self.count, -1).astype(np.float64)), int(probable[0]))
+        return probable.tolist()
 
     def agreement(self) -> tuple[np.ndarray, float]:
         """((H, W) entropy over the completions in bits, NaN where nothing was drawn; the most it can be)."""
