@@ -106,10 +106,10 @@ class Comparison(QObject):
         share = self.studio.position / self.lane.trace.spec.sites
         return min(round(share * lane.trace.spec.sites), lane.trace.cursor)
 
-    def bits_per_pixel(self, lane: CompareLane) -> float:
-        """Bits a pixel of what a lane shows, 0 before the first."""
+    def bits_per_dim(self, lane: CompareLane) -> float:
+        """Bits a site of what a lane shows, 0 before the first."""
         position = self.position_of(lane)
-        return lane.trace.bits(0, position) * lane.trace.spec.channels / position if position else 0.0
+        return lane.trace.bits(0, position) / max(position, 1)
 
     def add(self) -> None:
         """Another lane, like the one in focus but colder than it by as many steps as no lane is yet."""

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from arstudio.gui import actions, tasks, theme
 from arstudio.gui.docks import Docks
 from arstudio.gui.files import Files
+from arstudio.gui.first_pixel import FirstPixel
 from arstudio.gui.keyboard import Keyboard
 from arstudio.gui.panels.generate import GeneratePanel
 from arstudio.gui.panels.inspect import InspectPanel
@@ -171,6 +172,7 @@ class MainWindow(QMainWindow):
         if self.studio.model is None and not self.studio.loading and names and QSettings().value("autostart", "true") == "true":
             if FIRST_MODEL in names:
                 self.studio.set(class_index=FIRST_CLASS)
+            FirstPixel(self.studio)
             self.studio.open_model(FIRST_MODEL if FIRST_MODEL in names else names[0])
         elif not names:
             self.studio.model_changed.emit()

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QLabel, QPushButton, QStatusBar
 from arstudio.gui.studio import Studio
 from arstudio.gui.widgets.controls import Reading
 from arstudio.gui.widgets.thin_bar import ThinBar
+from arstudio.gui.wording import per_dim
 
 
 class StatusLine(QStatusBar):
@@ -76,5 +77,4 @@ class StatusLine(QStatusBar):
         position = min(self.studio.position, trace.cursor)
         nats = trace.nats(self.studio.focus, position)
         per = nats / (max(position, 1) * math.log(2))
-        unit = self.tr("bits/dim") if trace.spec.levels else self.tr("bits/dim of density")
-        self.likelihood.setText(f"{nats:,.2f} nats · {per:.3f} {unit}".replace("-", "−"))
+        self.likelihood.setText(f"{nats:,.2f} nats · {per:.3f} {per_dim(trace.spec)}".replace("-", "−"))

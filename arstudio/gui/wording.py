@@ -1,9 +1,13 @@
-"""Numbers as people read them: durations, counts, sizes."""
+"""Numbers as people read them: durations, counts, sizes, units."""
 
 from __future__ import annotations
 
 import math
 from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from arstudio.image import ImageSpec
 
 
 def duration(seconds: float) -> str:
@@ -35,3 +39,8 @@ def two_digits(number: float) -> str:
 def size(number: float) -> str:
     """Bytes: 35 MB, 1.2 GB."""
     return f"{number / 1e9:.1f} GB" if number >= 0.995e9 else f"{max(number / 1e6, 1):.0f} MB"
+
+
+def per_dim(spec: ImageSpec) -> str:
+    """The unit of −log₂ p a site: of reals it is of a density, which may be negative."""
+    return "bits/dim" if spec.levels else "bits/dim of density"

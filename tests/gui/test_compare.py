@@ -1,4 +1,4 @@
-"""Comparing lanes: two to four models, temperatures or samplers on one seed, in step, with the difference in bits per pixel."""
+"""Comparing lanes: two to four models, temperatures or samplers on one seed, in step, with the difference in bits a site."""
 
 import threading
 
@@ -37,7 +37,7 @@ def test_two_temperatures_on_one_seed_stand_side_by_side(compared, studio):
     assert np.array_equal(sides.views[1].image(), b.trace.image(0))
     assert np.array_equal(a.trace.values, a.tree.recipe.draw(studio.model).trace.values)
     per = [lane.trace.bits(0) / 64 for lane in (a, b)]
-    assert sides.figures_of(1) == f"{per[1]:.3f} bits/pixel · Δ\u00a0{per[1] - per[0]:+.3f}".replace("-", "−")
+    assert sides.figures_of(1) == f"{per[1]:.3f} bits/dim · Δ\u00a0{per[1] - per[0]:+.3f}".replace("-", "−")
 
 
 def test_lanes_move_in_step(qtbot, compared, studio):

@@ -49,7 +49,7 @@ def test_complete_fills_the_gallery_and_keeps_every_known_pixel(qtbot, panel):
     assert panel.side.figures.text("evidence") == "all 32"
     assert panel.side.sentence.text() == f"{found.found.sentence} {found.found.reason} The class is left open."
     bits = -found.log_prob[best] / np.log(2) / 32
-    assert panel.side.figures.text("bits") == f"{bits:.2f} bits"
+    assert panel.side.figures.text("bits") == f"{bits:.2f} bits/dim"
 
 
 def test_a_picture_has_no_class_until_somebody_says_so(qtbot, panel, studio):

@@ -261,3 +261,41 @@ def test_the_status_says_which_sampler_draws_and_that_memory_ran_out(qtbot, draw
     drawn.tree.sampler.notice = "Memory ran out."
     drawn._drawing_done(drawn.tree)
     assert ("info", "Memory ran out.") in told
+
+
+def finish_drawing(qtbot, studio):
+    studio.generate()
+    qtbot.waitUntil(lambda: studio.trace is not None and studio.trace.complete and not studio.drawing, timeout=20_000)
+    qtbot.waitUntil(lambda: not studio.playing, timeout=5_000)
+
+
+def test_after_the_first_drawing_the_least_sure_pixel_is_shown_until_the_playhead_moves(qtbot, studio):
+    from arstudio.gui.first_pixel import FirstPixel
+
+    studio.set_speed(float("inf"))
+    FirstPixel(studio)
+    finish_drawing(qtbot, studio)
+    step = studio.inspected_step()
+    assert studio.selection == studio.trace.site(step)
+    assert studio.trace.entropies[0, step] == studio.trace.entropies[0].max() > 0.5
+    studio.select_image(min(1, studio.trace.count - 1))
+    assert studio.selection is not None, "another image is looked at there too"
+    studio.step_pixels(-1)
+    assert studio.selection is None, "the Inspector follows again"
+    finish_drawing(qtbot, studio)
+    assert studio.selection is None, "once"
+
+
+@pytest.mark.parametrize("when", ["while it draws", "afterwards"])
+def test_a_pixel_that_a_person_chose_is_never_moved(qtbot, studio, when):
+    from arstudio.gui.first_pixel import FirstPixel
+
+    studio.set_speed(float("inf"))
+    FirstPixel(studio)
+    if when == "while it draws":
+        studio.select((0, 2, 3))
+    finish_drawing(qtbot, studio)
+    studio.select((0, 2, 3))
+    studio.seek(5)
+    finish_drawing(qtbot, studio)
+    assert studio.selection == (0, 2, 3)

@@ -212,7 +212,7 @@ class CompletionResults(QObject):
         elif found is None:
             self.side.show_words(
                 self.tr("No completions yet"),
-                self.tr("Their log p, their bits per hidden pixel and what they are conditioned on appear here."),
+                self.tr("Their log p, their bits per hidden site and what they are conditioned on appear here."),
             )
         elif index is None and self.live.on:
             seen = self._seen()

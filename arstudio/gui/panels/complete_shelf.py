@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from arstudio.gui.widgets.completions import Completions
 from arstudio.gui.widgets.controls import Segmented, label, section
 from arstudio.gui.widgets.gallery import FRAME, Gallery
+from arstudio.gui.wording import per_dim
 
 
 class CompletionShelf(QWidget):
@@ -53,8 +54,8 @@ class CompletionShelf(QWidget):
 
     def show_completions(self, found: Completions) -> None:
         """All completions in the chosen ranking."""
-        tip = self.tr("log p = {0:.1f} nats, {1:.2f} bits per hidden pixel\nDouble click: use as canvas")
-        tips = [tip.format(float(found.log_prob[i]), found.bits_per_pixel(i)) for i in range(found.count)]
+        tip, unit = self.tr("log p = {0:.1f} nats, {1:.2f} {2}\nDouble click: use as canvas"), per_dim(found.trace.spec)
+        tips = [tip.format(float(found.log_prob[i]), found.bits_per_dim(i), unit) for i in range(found.count)]
         current = self.gallery.current
         self.gallery.show_images(found.images, found.trace.spec, found.order(self.ranking.key()), tips)
         self.gallery.set_current(current)

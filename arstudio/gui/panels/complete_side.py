@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout
 from arstudio.gui.widgets.completions import Completions
 from arstudio.gui.widgets.controls import Figures, label, section
 from arstudio.gui.widgets.trust import TrustGauge
+from arstudio.gui.wording import per_dim
 
 
 class CompletionSide(QScrollArea):
@@ -33,11 +34,11 @@ class CompletionSide(QScrollArea):
         self.title = label("", "title")
         self.note = label("", "dim", wrap=True)
         self.figures = Figures((
-            ("log_prob", self.tr("log p(hidden | known)")), ("bits", self.tr("Per hidden pixel")),
+            ("log_prob", self.tr("log p(hidden | known)")), ("bits", self.tr("Per hidden site")),
             ("hidden", self.tr("Hidden pixels")), ("evidence", self.tr("Counts as evidence")),
             ("time", self.tr("Time")),
         ))
-        self.figures.explain("bits", self.tr("−log₂ p / number of hidden pixels"))
+        self.figures.explain("bits", self.tr("−log₂ p / number of hidden sites"))
         self.figures.explain("evidence", self.tr(
             "How many known pixels a hidden one takes into account, on average.\n"
             "Clamping ignores those that come after it in the model's order."
@@ -95,7 +96,7 @@ class CompletionSide(QScrollArea):
         name, formula = self._log_prob(found)
         self.figures.rename("log_prob", name)
         self.figures.explain("log_prob", formula)
-        self.figures.set("bits", self.tr("{0:.2f} bits").format(found.bits_per_pixel(index)))
+        self.figures.set("bits", f"{found.bits_per_dim(index):.2f} {per_dim(found.trace.spec)}".replace("-", "−"))
         drawn_of = (found.hidden_pixels, found.hidden_pixels + given) if found.finished else (drawn, found.hidden_pixels)
         self.figures.rename("hidden", self.tr("Hidden pixels") if found.finished else self.tr("Drawn so far"))
         self.figures.set("hidden", self.tr("{0} of {1}").format(*drawn_of))

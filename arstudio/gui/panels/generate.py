@@ -19,6 +19,7 @@ from arstudio.gui.widgets.controls import Choice, EmptyState, Field, icon_button
 from arstudio.gui.widgets.picture_grid import FittingGrid
 from arstudio.gui.widgets.pixel_picker import PixelPicker
 from arstudio.gui.widgets.side_by_side import Side, SideBySide
+from arstudio.gui.wording import per_dim
 
 if TYPE_CHECKING:
     import numpy as np
@@ -305,17 +306,17 @@ class GeneratePanel(QWidget):
         ], 1)
 
     def _show_lanes(self) -> None:
-        """The lanes of the comparison, each with its bits per pixel and how they differ from the first."""
+        """The lanes of the comparison, each with its bits per dimension and how they differ from the first."""
         comparison = self.studio.comparison
         first, sides = comparison.shown[0], []
-        base = comparison.bits_per_pixel(first)
+        base = comparison.bits_per_dim(first)
         for lane in comparison.lanes:
             if lane.tree is None:
                 way_out = self.tr("Choose another model for this lane, or take it away.")
                 sides.append(Side(None, lane.card.spec, self.tr("Nothing to show"), f"{lane.error} {way_out}"))
                 continue
-            bits = comparison.bits_per_pixel(lane)
-            words = self.tr("{0} bits/pixel").format(f"{bits:.3f}")
+            bits = comparison.bits_per_dim(lane)
+            words = f"{bits:.3f}".replace("-", "−") + " " + per_dim(lane.trace.spec)
             delta = f"Δ\u00a0{bits - base:+.3f}".replace("-", "−") if lane is not first else "Δ\u00a00"
             words += " · " + (delta if lane.trace.spec == first.trace.spec else self.tr("other data"))
             sides.append(Side(lane.trace.image(0, comparison.position_of(lane)), lane.trace.spec, "", words))

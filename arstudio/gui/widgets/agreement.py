@@ -135,5 +135,5 @@ class AgreementColumn(QWidget):
         self.scale.setVisible(True)
         self.map.setToolTip(explanation)
         mean = float(np.nanmean(bits)) if not np.isnan(bits).all() else 0.0
-        words = self.tr("On average {0:.2f} bits per hidden pixel; dark means they agree.")
+        words = self.tr("On average {0:.2f} bits per hidden site; dark means they agree.")
         self.words.setText(words.format(mean))

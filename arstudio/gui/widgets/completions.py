@@ -70,9 +70,9 @@ class Completions:
             return float(known.sum())
         return float(np.cumsum(known)[~known].mean())
 
-    def bits_per_pixel(self, index: int) -> float:
-        """Bits of a completion per drawn pixel."""
-        return -float(self.log_prob[index]) / math.log(2) / max(1, self.drawn_pixels)
+    def bits_per_dim(self, index: int) -> float:
+        """Bits of a completion per drawn site."""
+        return -float(self.log_prob[index]) / math.log(2) / max(1, self.drawn_pixels * self.trace.spec.channels)
 
     def order(self, ranking: str) -> list[int]:
         """Image indices: most probable first; nearest the mean log p first; or each one farthest from those
