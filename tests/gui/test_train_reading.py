@@ -104,6 +104,17 @@ def test_a_damaged_run_is_one_sentence_whatever_is_asked_of_it(qtbot, panel, run
     assert not list(tmp_path.glob("out*"))
 
 
+def test_what_is_wrong_with_a_run_is_not_taken_away_by_the_cost_of_a_training(qtbot, panel, runs):
+    panel.probe.ask()
+    qtbot.waitUntil(lambda: panel.probe.busy, timeout=WAIT)
+    (runs[0] / "run.json").write_text("{")
+    panel.show_run(runs[0])
+    qtbot.waitUntil(lambda: bool(panel.cost.error.text()), timeout=WAIT)
+    qtbot.waitUntil(lambda: not panel.probe.busy, timeout=WAIT)
+    assert panel.cost.frame.isVisible()
+    assert panel.cost.error.text().startswith(f"{runs[0]} is a damaged run directory")
+
+
 def test_the_window_goes_on_while_a_run_is_read_and_the_last_wish_counts(qtbot, panel, runs, slow, studio):
     status, turns = [], []
     studio.status.connect(lambda text, _share: status.append(text))

@@ -221,6 +221,7 @@ class TrainPanel(StoredRuns):
         return self.training
 
     def _complain(self, sentence: str) -> None:
+        self.probe.cancel()    # what it learns would take the sentence away
         self.cost.complain(sentence)
         if not self.isVisible():
             self.studio.message.emit("error", sentence)
