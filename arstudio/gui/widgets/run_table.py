@@ -95,10 +95,11 @@ class _Table(QTableWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Edit, or do what tables do."""
-        if event.key() == Qt.Key.Key_F2 and self.currentRow() >= 0:
-            self.editItem(self.item(self.currentRow(), NOTES))
-        else:
+        notes = self.item(self.currentRow(), NOTES)
+        if event.key() != Qt.Key.Key_F2 or notes is None:
             super().keyPressEvent(event)
+        elif notes.flags() & Qt.ItemFlag.ItemIsEditable and self.state() != QAbstractItemView.State.EditingState:
+            self.editItem(notes)
 
 
 class RunTable(QWidget):
