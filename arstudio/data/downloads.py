@@ -31,22 +31,25 @@ PIECE = 2**16     # bytes between two looks at whether to stop
 
 @dataclass(frozen=True)
 class Source:
-    """Where a dataset lies: `mirrors` end in a slash, `files` are names and MD5 sums; `info` is its card."""
+    """Where a dataset lies: `mirrors` end in a slash, `files` are names and MD5 sums, `bytes` their length together as they
+    are published; `info` is its card."""
 
     info: DatasetInfo
     mirrors: tuple[str, ...]
     files: dict[str, str]
+    bytes: int
 
 
 def _source(
     name: str, title: str, shape: tuple[int, int, int], counts: tuple[int, int], classes: tuple[str, ...], licence: str,
-    source: str, citation: str, mirrors: tuple[str, ...], files: dict[str, str],
+    source: str, citation: str, mirrors: tuple[str, ...], files: dict[str, str], length: int,
 ) -> Source:
     train, held = counts[0] - counts[0] // 10, counts[0] // 10
     splits = {"train": train, "validation": held, "test": counts[1]}
     note = f"Validation is a tenth of the {counts[0]:,} training images, by class, seed 0."
     return Source(
-        DatasetInfo(name, title, ImageSpec(*shape, 256), splits, classes, licence, source, citation, note), mirrors, files
+        DatasetInfo(name, title, ImageSpec(*shape, 256), splits, classes, licence, source, citation, note),
+        mirrors, files, length,
     )
 
 
@@ -59,7 +62,7 @@ SOURCES = {s.info.name: s for s in (
         dict(zip(IDX, (
             "f68b3c2dcbeaaa9fbdd348bbdeb94873", "d53e105ee54ea40749a09fcbcd1e9432",
             "9fb629c4189551a2d022fa330f9573f3", "ec29112dd5afa0611ce80d1b7f02629c",
-        ), strict=True)),
+        ), strict=True)), 11_594_722,
     ),
     _source(
         "fashion-70k", "Fashion-MNIST, all 70,000", (1, 28, 28), _SIXTY, CLOTHES, "MIT",
@@ -71,7 +74,7 @@ SOURCES = {s.info.name: s for s in (
         dict(zip(IDX, (
             "8d4fb7e6c68d591d4c3dfef9ec88bf0d", "25c81989df183df01b3e8a0aad5dffbe",
             "bef4ecab320f06d8554ea6380940ec79", "bb300cfdad3c16e7a12a480ee83cd310",
-        ), strict=True)),
+        ), strict=True)), 30_878_645,
     ),
     _source(
         "kmnist", "Kuzushiji-MNIST", (1, 28, 28), _SIXTY, KANA, "CC BY-SA 4.0", "codh.rois.ac.jp/kmnist",
@@ -80,17 +83,17 @@ SOURCES = {s.info.name: s for s in (
         dict(zip(IDX, (
             "bdb82020997e1d708af4cf47b453dcf7", "e144d726b3acfaa3e44228e80efcd344",
             "5c965bf0a639b31b8f53240b1b52f4d7", "7320c461ea6c1c855c0b718fb2a4b134",
-        ), strict=True)),
+        ), strict=True)), 21_240_888,
     ),
     _source(
         "cifar-10", "CIFAR-10", (3, 32, 32), (50_000, 10_000), AIRPLANES, "no licence stated",
         "www.cs.toronto.edu/~kriz/cifar.html", "Krizhevsky 2009", ("https://www.cs.toronto.edu/~kriz/",),
-        {"cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530"},
+        {"cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530"}, 170_052_171,
     ),
     _source(
         "cifar-100", "CIFAR-100", (3, 32, 32), (50_000, 10_000), (), "no licence stated",
         "www.cs.toronto.edu/~kriz/cifar.html", "Krizhevsky 2009", ("https://www.cs.toronto.edu/~kriz/",),
-        {"cifar-100-binary.tar.gz": "03b5dce01913d631647c71ecec9e9cb8"},
+        {"cifar-100-binary.tar.gz": "03b5dce01913d631647c71ecec9e9cb8"}, 168_513_733,
     ),
 )}
 

@@ -7,6 +7,8 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QSizePolicy, QStackedWidget, QWidget
 
 LAYOUT_VERSION = 1
+WIDE, NARROW = {"library": 224, "inspector": 300}, {"library": 214, "inspector": 256}    # in a roomy window, and in others
+ROOMY = 1200
 LOW = 140    # height of the dock below the stage, where its page can do with that
 
 
@@ -14,7 +16,8 @@ class Docks(QObject):
     """Three docks of a window. Inspector and Timeline are stacks with a page for each job, in the order of the tabs.
 
     What stands below the stage may need more height than it was given, for branches say. It takes it, and gives it back when
-    it needs less again; `_given` is the height that a person or the window chose.
+    it needs less again; `_given` is the height that a person or the window chose. A smaller window takes of the
+    docks beside the stage, too, and a larger one gives it back: `_sides` are the widths chosen, `_chosen_in` the window's then.
     """
 
     def __init__(self, window: QMainWindow, library: QWidget, menu: QMenu) -> None:
@@ -22,7 +25,10 @@ class Docks(QObject):
         self.window = window
         self.side, self.bottom = QStackedWidget(), QStackedWidget()
         self.by_name: dict[str, QDockWidget] = {}
-        self._given = LOW
+        self._given, self._sides, self._chosen_in, self._fitting = LOW, {}, 0, False
+        self.held = False    # in a presentation the widths are others
+        self._resized = QTimer(self, singleShot=True, interval=0)
+        self._resized.timeout.connect(self._fit_sides)
         self._needs_changed = QTimer(self, singleShot=True, interval=0)    # when all layouts know of it
         self._needs_changed.timeout.connect(self._give_back)
         self._places = (
@@ -38,7 +44,8 @@ class Docks(QObject):
             window.addDockWidget(area, dock)
             self.by_name[name] = dock
             menu.addAction(dock.toggleViewAction())
-        self.by_name["timeline"].installEventFilter(self)
+        for watched in (window, *self.by_name.values()):
+            watched.installEventFilter(self)
         window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         self.arrange()
@@ -58,14 +65,29 @@ class Docks(QObject):
             self.bottom.setCurrentIndex(index)
         self.by_name["timeline"].setWindowTitle(title)
 
+    @property
+    def foot(self) -> QDockWidget | None:
+        """What stands below the stage, None where it is hidden or elsewhere."""
+        dock = self.by_name["timeline"]
+        below = self.window.dockWidgetArea(dock) == Qt.DockWidgetArea.BottomDockWidgetArea
+        return dock if below and dock.isVisible() and not dock.isFloating() else None
+
     def arrange(self) -> None:
         """Widths and heights that leave the stage most of the window."""
-        wide = self.window.width() >= 1200
-        self.window.resizeDocks(
-            [self.by_name["library"], self.by_name["inspector"]], [224 if wide else 208, 300 if wide else 256],
-            Qt.Orientation.Horizontal,
-        )
+        self._sides = dict(WIDE if self.window.width() >= ROOMY else NARROW)
+        self._chosen_in = self.window.width()
+        self._fit_sides()
         self.give_way()
+
+    @Slot()
+    def _fit_sides(self) -> None:
+        """The widths chosen, or in a window that is smaller than then and not roomy no more than at first there."""
+        room = self.window.width() >= min(self._chosen_in, ROOMY)
+        wanted = {self.by_name[name]: wide if room else min(wide, NARROW[name]) for name, wide in self._sides.items()}
+        wanted = {dock: wide for dock, wide in wanted.items() if not dock.isHidden() and not dock.isFloating()}
+        self._fitting = True
+        self.window.resizeDocks(list(wanted), list(wanted.values()), Qt.Orientation.Horizontal)
+        self._fitting = False
 
     def fit_screen(self) -> None:
         """A window no larger than its screen, before it is shown."""
@@ -80,14 +102,25 @@ class Docks(QObject):
         self.window.resizeDocks([self.by_name["timeline"]], [LOW], Qt.Orientation.Vertical)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """What stands below the stage has another height, or needs another."""
+        """What stands below the stage has another height, or needs another; a person drags an edge; the window is resized."""
         dock = self.by_name["timeline"]
-        if event.type() == QEvent.Type.Resize and event.size().height() != event.oldSize().height():
+        if watched is not dock:
+            if event.type() == QEvent.Type.Resize:
+                self._side_resized(watched)
+        elif event.type() == QEvent.Type.Resize and event.size().height() != event.oldSize().height():
             if dock.height() > dock.minimumSizeHint().height() and not dock.isFloating():
                 self._given = dock.height()
         elif event.type() == QEvent.Type.LayoutRequest:
             self._needs_changed.start()
         return super().eventFilter(watched, event)
+
+    def _side_resized(self, watched: QObject) -> None:
+        if watched is self.window:
+            if self.window.isVisible() and not self.held:
+                self._resized.start()
+        elif QGuiApplication.mouseButtons() & Qt.MouseButton.LeftButton and not (self._fitting or self._resized.isActive()):
+            self._sides = {name: self.by_name[name].width() for name in WIDE}
+            self._chosen_in = self.window.width()
 
     @Slot()
     def _give_back(self) -> None:
@@ -114,6 +147,9 @@ class Docks(QObject):
         settings.setValue("layout/geometry", self.window.saveGeometry())
         settings.setValue("layout/size", self.window.size())
         settings.setValue("layout/state", self.window.saveState(LAYOUT_VERSION))
+        for name, wide in self._sides.items():
+            settings.setValue(f"layout/{name}", wide)
+        settings.setValue("layout/chosen_in", self._chosen_in)
         settings.setValue("layout/low", min(self._given, self.by_name["timeline"].height()))
 
     def restore(self) -> None:
@@ -123,6 +159,8 @@ class Docks(QObject):
             return
         self.window.restoreGeometry(settings.value("layout/geometry", QByteArray()))
         self.window.restoreState(settings.value("layout/state", QByteArray()), LAYOUT_VERSION)
+        self._chosen_in = settings.value("layout/chosen_in", self._chosen_in, int)
+        self._sides = {name: settings.value(f"layout/{name}", wide, int) for name, wide in self._sides.items()}
         if low := settings.value("layout/low", 0, int):    # branches that took more are gone
             self.window.resizeDocks([self.by_name["timeline"]], [low], Qt.Orientation.Vertical)
         left = settings.value("layout/size", self.window.size())

@@ -125,7 +125,7 @@ class MainWindow(QMainWindow):
         for widget in self._waiting:
             widget.setAlignment(Qt.AlignmentFlag.AlignCenter)
             self.stack.addWidget(widget)
-        self.notice = Notice(stage, self.tabs)
+        self.notice = Notice(self, stage, self.tabs, lambda: self.docks.foot)
         column = QVBoxLayout(stage)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)

@@ -42,6 +42,7 @@ class Presentation(QObject):
 
     def _enter(self) -> None:
         window, docks = self.window, self.window.docks.by_name
+        window.docks.held = True
         self._layout = window.saveState()
         self._sizes = {name: dock.size() for name, dock in docks.items()}
         around = (window.menuBar(), window.tabs, window.statusBar(), docks["library"])
@@ -69,6 +70,7 @@ class Presentation(QObject):
             part.show()
         window.toolbar.show_only_transport(False)
         window.restoreState(self._layout)
+        window.docks.held = False
         self._later.start()
 
     @Slot()

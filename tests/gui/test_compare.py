@@ -110,7 +110,33 @@ def test_narrow_lanes_name_the_model_above_its_data_and_keep_the_images_level(qt
     panel.refresh()
     lines = [shown.text().count("\n") for shown in panel.sides._figures]
     assert lines == [1, 1, 1, 1], "all are broken where one has to be"
-    qtbot.waitUntil(lambda: len({view.mapTo(panel, view.rect().topLeft()).y() for view in panel.sides.views}) == 1)
+    qtbot.waitUntil(lambda: [_top(panel, view) for view in panel.sides.views[::2]] == [
+        _top(panel, view) for view in panel.sides.views[1::2]
+    ])
+
+
+def _top(panel, view):
+    return view.mapTo(panel, view.rect().topLeft()).y()
+
+
+def test_four_lanes_use_the_room_below_them(qtbot, compared, studio):
+    panel, comparison = compared.generate_panel, studio.comparison
+    compared.resize(1280, 800)
+    compared.reset_layout()
+    sides = panel.sides
+    assert _top(panel, sides.views[0]) == _top(panel, sides.views[1]), "two stand side by side, below their words"
+    for _ in range(2):
+        comparison.add()
+        wait_drawn(qtbot, studio)
+    qtbot.waitUntil(lambda: _top(panel, sides.views[2]) > _top(panel, sides.views[0]) + 150)
+    assert all(view.target().width() > 160 for view in sides.views), "a row of four left 152 for each"
+    assert all(head.method.isVisible() and head.cross.isVisible() for head in panel.heads)
+    areas = [widget.rect().translated(widget.mapTo(panel, widget.rect().topLeft())) for widget in (*sides.views, *panel.heads)]
+    assert not any(a.intersects(b) for i, a in enumerate(areas) for b in areas[:i])
+    comparison.remove(3)
+    comparison.remove(2)
+    qtbot.waitUntil(lambda: sides.views[0].target().width() > 250)
+    assert _top(panel, sides.views[0]) > _top(panel, panel.heads[0]) + 30
 
 
 def test_a_run_is_offered_too_and_read_beside_the_window(qtbot, compared, studio, monkeypatch):

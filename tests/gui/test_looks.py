@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hands import begin, complete, finish
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QApplication, QComboBox
+from PySide6.QtGui import QColor, QFont, QFontMetrics
+from PySide6.QtWidgets import QApplication, QComboBox, QTableWidgetItem
 
 from arstudio.gui import theme
 from arstudio.gui.widgets.controls import Choice, Field
@@ -243,3 +243,103 @@ def test_words_have_the_contrast_of_wcag_aa(colours):
     for ink, papers in grounds.items():
         for paper in papers:
             assert contrast(getattr(colours, ink), getattr(colours, paper)) >= 4.5, (ink, paper)
+
+
+LONG = "The canvas in Complete held 28×28 · 8 levels; this model draws 28×28 · 2 levels, so it begins with a new picture."
+
+
+def in_window(window, widget):
+    return widget.rect().translated(widget.mapTo(window, widget.rect().topLeft()))
+
+
+def test_a_long_message_covers_no_tool_and_no_button_of_complete(qtbot, window, drawn):
+    window.resize(1024, 700)
+    window.reset_layout()
+    window.show_complete()
+    page, notice = window.complete.page, window.notice
+    qtbot.waitUntil(lambda: window.width() == 1024 and page.go.isVisible())
+    window.studio.message.emit("info", LONG)
+    place, words = notice.geometry(), notice.text
+    assert words.height() >= words.heightForWidth(words.width())
+    for widget in (window.tabs, page.tools, page.easel, page.hide_bar, page.go, page.new, window.library, window.docks.side):
+        assert not place.intersects(in_window(window, widget)), widget
+    assert in_window(window, window.docks.foot).contains(place)
+    window.docks.by_name["timeline"].hide()
+    window.studio.message.emit("info", LONG)
+    assert in_window(window, window.stack).top() < notice.geometry().bottom() < window.height() / 2, "below the tabs then"
+
+
+@pytest.mark.parametrize("wide", [960, 880])
+def test_complete_never_scrolls_sideways(qtbot, window, drawn, wide):
+    window.show_complete()
+    window.resize(wide, 640)
+    panel = window.complete
+    bar = panel.hide_bar
+    qtbot.waitUntil(lambda: bar.list.isVisible())
+    qtbot.waitUntil(lambda: panel._scrolled.horizontalScrollBar().maximum() == 0)
+    before = panel.canvas.sheet
+    centre = next(entry for entry in bar.menu.actions() if entry.text() == "Centre")
+    centre.trigger()
+    assert not panel.canvas.sheet.same(before)
+    assert panel.canvas.sheet.hidden.sum() == 16
+    window.resize(1280, 800)
+    qtbot.waitUntil(lambda: bar.buttons["top"].isVisible() and not bar.list.isVisible())
+    assert panel.page._act.indexOf(panel.page.new) > 0
+
+
+def test_docks_beside_the_stage_are_as_wide_again_when_the_window_is(qtbot, window, drawn):
+    docks = [window.docks.by_name[name] for name in ("library", "inspector")]
+    window.reset_layout()
+    qtbot.waitUntil(lambda: [dock.width() for dock in docks] == [224, 300])
+    window.resize(880, 600)
+    qtbot.waitUntil(lambda: docks[1].width() < 260)
+    window.resize(1280, 800)
+    qtbot.waitUntil(lambda: [dock.width() for dock in docks] == [224, 300])
+
+
+@pytest.mark.parametrize("wide", [1024, 1280])
+def test_the_library_shows_what_models_learned_in_full(qtbot, window, drawn, wide):
+    window.library.fill()
+    window.resize(wide, 700)
+    window.reset_layout()
+    qtbot.waitUntil(lambda: window.docks.by_name["library"].width() == (214 if wide == 1024 else 224))
+    font = QFont(window.font())
+    font.setPixelSize(11)
+    room = QFontMetrics(font).horizontalAdvance
+    for row in window.library.models.values():
+        figure = next(iter(row.accessibleName().split(", ")[2:]), "")
+        assert 50 + room(row.accessibleName().split(", ")[1]) + 4 + room(figure) <= row.width(), row.accessibleName()
+
+
+def test_in_the_smallest_window_what_is_chosen_is_whole(qtbot, window, drawn):
+    window.resize(880, 600)
+    window.show_train()
+    choices, dock, side = window.train.choices, window.docks.by_name["timeline"], window.docks.by_name["inspector"]
+    qtbot.waitUntil(lambda: window.width() == 880 and not choices._sources[0].caption.isVisible())
+    room = choices.data.fontMetrics().horizontalAdvance(choices.data.currentText())
+    assert choices.data.width() >= room + 20
+    qtbot.waitUntil(lambda: in_window(window, dock).right() < in_window(window, side).left(), timeout=5_000)
+    window.show_generate()
+    field = window.generate_panel.count_field
+    qtbot.waitUntil(lambda: field.isVisible() and field.width() >= field.sizeHint().width())
+
+
+def test_headers_of_runs_stand_over_their_rows(qtbot, panel):
+    table = panel.bottom.table
+    table.setRowCount(1)
+    table.setItem(0, 0, QTableWidgetItem("III"))
+    table.horizontalHeaderItem(0).setText("III")
+    table.horizontalHeader().show()
+    table.setVisible(True)
+    panel.bottom.show()
+    qtbot.waitUntil(table.isVisible)
+
+    def first(widget):
+        rgb = array(widget.grab().toImage())[..., :3].astype(int)
+        differs = (abs(rgb - rgb[rgb.shape[0] // 2, 1]).sum(-1) > 60)[2:-2, 2:60]
+        return int(differs.any(0).argmax())
+
+    cell = table.visualItemRect(table.item(0, 0))
+    rows = array(table.viewport().grab(cell).toImage())[..., :3].astype(int)
+    text = int((abs(rows - rows[2, 1]).sum(-1) > 60)[2:-2, 2:60].any(0).argmax())
+    assert abs(first(table.horizontalHeader().viewport()) - text) <= 1

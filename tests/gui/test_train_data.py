@@ -213,6 +213,7 @@ def test_a_known_set_is_fetched_after_a_click_with_progress(qtbot, window, page,
     choose(window.train.choices.data, "kmnist")
     assert page.state.headline.text() == "Kuzushiji-MNIST is fetched once"
     assert "CC BY-SA 4.0" in page.state.sentence.text()
+    assert "70,000 images, 21 MB, " in page.state.sentence.text()
     assert not asked
     click(qtbot, page.state.button)
     qtbot.waitUntil(lambda: "1.0 MB" in page.doing.text(), timeout=WAIT)

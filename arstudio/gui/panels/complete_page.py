@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 COUNTS = (4, 8, 12, 16, 32, 64)
 PARTICLES = (32, 128, 512, 2048)
 BUDGET = 20.0    # seconds that Auto may plan for
-NARROW = 540    # width that all rows need without their captions
+NARROW = 420    # width that the rows need at least, with the masks in a menu
+SIDES = 48      # margins of the page
 ROW = 30     # height of the controls below the canvas
 
 
@@ -65,6 +66,7 @@ class CompletePage(QWidget):
             (self.tr("Exact"), ("exact", 128)), (self.tr("Clamp"), ("clamp", 128)),
         ):
             self.method.addItem(text, key)
+        self.method.setMinimumContentsLength(len("Particles"))
         self.method.setToolTip(self.tr(
             "Auto: exact where the model and the mask allow it, else particles. It says which and why.\n"
             "Particles: N images are drawn side by side; those that do not lead to the known pixels die out.\n"
@@ -89,12 +91,12 @@ class CompletePage(QWidget):
         above.setSpacing(18)
         above.addWidget(self.tools)
         above.addWidget(self.easel, 1)
-        hide = QHBoxLayout()
+        hide = self._hide = QHBoxLayout()
         hide.setSpacing(10)
         hide.addWidget(self.hide_words)
         hide.addWidget(self.hide_bar)
         hide.addStretch()
-        act = QHBoxLayout()
+        act = self._act = QHBoxLayout()
         act.setSpacing(6)
         self._fields = Field(self.tr("Method"), self.method), Field(self.tr("Images"), self.count)
         for widget in (self.go, *self._fields, self.live, self.new):
@@ -117,14 +119,24 @@ class CompletePage(QWidget):
         column.addLayout(act)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """A narrow page does without some words."""
+        """A narrow page does without some words; a narrower one has its masks in a menu, and what is drawn on beside it."""
+        folded = self.width() - SIDES < self.hide_bar.room()
+        if folded != self.hide_bar.folded:
+            self.hide_bar.fold(folded)
+            policy = Choice.SizeAdjustPolicy
+            self.method.setSizeAdjustPolicy(
+                policy.AdjustToMinimumContentsLengthWithIcon if folded else policy.AdjustToContentsOnFirstShow
+            )
+            place, other = (self._hide, self._act) if folded else (self._act, self._hide)
+            other.removeWidget(self.new)
+            place.insertWidget(place.count() - 1, self.new)
         self.hide_words.setVisible(self.width() >= theme.px(600))
         for field in self._fields:
             field.caption.setVisible(self.width() >= theme.px(640))
         super().resizeEvent(event)
 
     def minimumSizeHint(self) -> QSize:
-        """As narrow as it is without those words; below that the panel scrolls."""
+        """As narrow as it is then; below that the panel scrolls."""
         return QSize(NARROW, super().minimumSizeHint().height())
 
     def plan(self) -> Plan:

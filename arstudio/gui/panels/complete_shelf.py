@@ -6,7 +6,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from arstudio.gui.widgets.completions import Completions
-from arstudio.gui.widgets.controls import Segmented, label, section
+from arstudio.gui.widgets.controls import Elided, Segmented, label
 from arstudio.gui.widgets.gallery import FRAME, Gallery
 from arstudio.gui.wording import per_dim
 
@@ -18,7 +18,8 @@ class CompletionShelf(QWidget):
         super().__init__()
         self.setObjectName("side")
         self.gallery = Gallery()
-        self.title = section(self.tr("Completions"))
+        self.title = Elided("section")    # the ranking beside it is more use
+        self.title.setText(self.tr("Completions").upper())
         self.ranking = Segmented(
             [("probable", self.tr("Most probable")), ("typical", self.tr("Most typical")),
              ("different", self.tr("Most different"))],

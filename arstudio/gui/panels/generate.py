@@ -366,6 +366,7 @@ class GeneratePanel(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The large image is square-ish; the others get what is left beside it."""
         super().resizeEvent(event)
+        self.count_field.caption.setVisible(self.width() >= 480)
         self.branch_button.setText(self.tr("Redraw") if self.width() < 640 else self.tr("Redraw from here"))
         self._share_room()
 

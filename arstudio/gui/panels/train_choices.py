@@ -57,8 +57,9 @@ class TrainChoices(QWidget):
         self.minutes.hide()
         first, second, buttons = (_row() for _ in range(3))
         self._time = Field(self.tr("Recipe"), self.recipe, self.minutes)
-        first.layout().addWidget(Field(self.tr("Data"), self.data, self.look))
-        first.layout().addWidget(Field(self.tr("Model"), self.model))
+        self._sources = Field(self.tr("Data"), self.data, self.look), Field(self.tr("Model"), self.model)
+        for field in self._sources:
+            first.layout().addWidget(field)
         second.layout().addWidget(Field(self.tr("Size"), self.size))
         second.layout().addWidget(self._time)
         for button in (self.resume, self.start, self.pause, self.stop):
@@ -289,6 +290,9 @@ class TrainChoices(QWidget):
     def resizeEvent(self, event: object) -> None:
         """One row or two."""
         first, second, _ = self._parts
+        spare = self.width() - sum(field.captioned for field in self._sources) - first.layout().spacing()
+        for field in self._sources:    # what is chosen says more than the caption
+            field.caption.setVisible(spare >= 0)
         buttons = max(
             self.resume.sizeHint().width() + self.start.sizeHint().width(),
             self.pause.sizeHint().width() + self.stop.sizeHint().width(),

@@ -198,8 +198,9 @@ class DataPage(QWidget):
             here = begun(view.dataset)
             self._offer(
                 self.tr("{0} is fetched once").format(name),
-                self.tr("{0:,} images, {1}, from {2}. They are kept in {3}.").format(
-                    sum(source.info.splits.values()), source.info.licence, source.mirrors[0].split("/")[2], cache_root()
+                self.tr("{0:,} images, {1}, {2}, from {3}. They are kept in {4}.").format(
+                    sum(source.info.splits.values()), size(source.bytes), source.info.licence,
+                    source.mirrors[0].split("/")[2], cache_root()
                 ),
                 self.tr("Go on fetching, {0} are here").format(size(here)) if here else self.tr("Fetch"),
             )

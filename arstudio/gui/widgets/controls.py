@@ -129,6 +129,12 @@ class Field(QFrame):
             if not widget.accessibleName():
                 widget.setAccessibleName(caption)
 
+    @property
+    def captioned(self) -> int:
+        """The width that it takes with its caption, in sight or not."""
+        beside = 0 if not self.caption.isHidden() else self.caption.sizeHint().width() + self._row.spacing()
+        return self.sizeHint().width() + beside
+
     def stack(self) -> None:
         """The caption small above the control, where many stand side by side."""
         self._row.removeWidget(self.caption)

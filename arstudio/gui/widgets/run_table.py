@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QMenu,
     QPushButton,
     QSizePolicy,
+    QStyle,
     QTableWidget,
     QTableWidgetItem,
     QToolButton,
@@ -32,6 +33,7 @@ from arstudio.training.runs import Remarks, Run
 COLUMNS = ("run", "notes", "data", "model", "best", "time", "state")
 NOTES, STATE = COLUMNS.index("notes"), COLUMNS.index("state")
 NARROW = 680                            # below this width, model and time are left out
+NARROWER = 520                          # below this one the data is, too, and the folder is opened from the menu
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ class RunTable(QWidget):
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         header = self.table.horizontalHeader()
         header.setHighlightSections(False)
-        header.setStyleSheet("QHeaderView { background: transparent; }")
+        beside = 8 + 1 + self.table.style().pixelMetric(QStyle.PixelMetric.PM_FocusFrameHMargin)    # as the text of an item
+        header.setStyleSheet(f"QHeaderView {{ background: transparent; }} QHeaderView::section {{ padding-left: {beside}px; }}")
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(NOTES, QHeaderView.ResizeMode.Stretch)
         for column in range(len(COLUMNS)):
@@ -166,6 +169,8 @@ class RunTable(QWidget):
         self.menu = QMenu(self.more)
         self.menu.setToolTipsVisible(True)
         self.more.setMenu(self.menu)
+        self.folder_verb = self.menu.addAction(self.folder_button.text())
+        self.folder_verb.triggered.connect(self._reveal)
         self.open_button.clicked.connect(self._open)
         self.resume_button.clicked.connect(self._resume)
         self.folder_button.clicked.connect(self._reveal)
@@ -275,8 +280,15 @@ class RunTable(QWidget):
         self.delete_button.setEnabled(idle or (row is not None and not row.ours))
         ours = row is None or row.ours
         self.delete_button.setText(self.tr("Delete…") if ours else self.tr("Forget"))
-        for button in (self.open_button, self.resume_button, self.folder_button, self.delete_button):
+        for button in (self.open_button, self.resume_button, self.delete_button):
             button.setVisible(bool(self._rows))
+        self._place_folder()
+
+    def _place_folder(self) -> None:
+        tight = self.width() < theme.px(NARROWER)
+        self.folder_button.setVisible(bool(self._rows) and not tight)
+        self.folder_verb.setVisible(bool(self._rows) and tight)
+        self.folder_verb.setEnabled(self.folder_button.isEnabled())
 
     @Slot()
     def _chosen(self) -> None:
@@ -332,7 +344,9 @@ class RunTable(QWidget):
         """Leave out what a narrow window has no room for."""
         for name in ("model", "time"):
             self.table.setColumnHidden(COLUMNS.index(name), self.width() < NARROW)
+        self.table.setColumnHidden(COLUMNS.index("data"), self.width() < NARROWER)
         self.hint.setText(self._hint())
+        self._place_folder()
 
     def changeEvent(self, event: QEvent) -> None:
         """A new palette: tint the states again."""

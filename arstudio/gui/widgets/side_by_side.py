@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QFrame, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from arstudio.gui import theme
 from arstudio.gui.widgets.controls import label
 from arstudio.gui.widgets.hand import Hand
 from arstudio.gui.widgets.pixel_picker import PixelPicker
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 MOST = 4
 GAP = 24
+ABOVE = 84      # height of what stands above an image
+BESIDE = (150, 108)    # its width, where it stands beside the image: with all controls, or with fewer
+BETWEEN = 8
+NO_LIMIT = 2**24 - 1    # of the width of a widget, Qt's own
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +55,12 @@ class SideBySide(QWidget):
         self.count = 1
         self.views: list[PixelPicker] = []
         self.heads: list[QVBoxLayout] = []
-        self._titles, self._figures, self._cells, self._bars = [], [], [], []
+        self._titles, self._figures, self._cells, self._bars, self._words_of = [], [], [], [], []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(GAP)
-        self._columns = 0
+        self._columns, self._aside = 0, 0
         self._words: tuple = ()    # as they stand, once something was shown
         self._named: list[str] = []   # the titles, whole
         self._said: list[str] = []    # the lines of figures, whole
@@ -82,19 +87,24 @@ class SideBySide(QWidget):
         bar.setFixedHeight(2)
         head = QVBoxLayout()    # for controls above the title
         head.addWidget(title)
-        column = QVBoxLayout(cell)
-        column.setContentsMargins(0, 0, 0, 0)
+        words = QWidget()
+        column, whole = QVBoxLayout(words), QBoxLayout(QBoxLayout.Direction.TopToBottom, cell)
+        for layout in (column, whole):
+            layout.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addWidget(bar)
         column.addLayout(head)
         column.addWidget(figures)
-        column.addWidget(view, 1)
+        column.addStretch(1)
+        whole.addWidget(words)
+        whole.addWidget(view, 1)
         self.views.append(view)
         self.heads.append(head)
         self._titles.append(title)
         self._figures.append(figures)
         self._cells.append(cell)
         self._bars.append(bar)
+        self._words_of.append(words)
 
     @property
     def view(self) -> PixelPicker:
@@ -141,7 +151,7 @@ class SideBySide(QWidget):
     def _fit_words(self) -> None:
         """Titles without their middle where they are long. Figures in one line each, or all of them broken at the same place,
         so that the images stand on one level."""
-        wide = self.width() / self._columns - GAP
+        wide = self._aside or self.width() / self._columns - GAP
         for shown, title in zip(self._titles, self._named, strict=False):
             shown.setText(shown.fontMetrics().elidedText(title, Qt.TextElideMode.ElideMiddle, int(wide)))
         metrics = self._figures[0].fontMetrics()
@@ -162,8 +172,12 @@ class SideBySide(QWidget):
             view.mark(*fits, value if i == self.current else None)
 
     def _arrange(self, count: int) -> None:
-        columns = self._best_columns(count)
-        self._columns = columns
+        columns, aside = self._columns, self._aside = self._best(count)
+        for words, cell in zip(self._words_of, self._cells, strict=True):
+            words.setMinimumWidth(aside)
+            words.setMaximumWidth(aside or NO_LIMIT)
+            cell.layout().setDirection(QBoxLayout.Direction.RightToLeft if aside else QBoxLayout.Direction.TopToBottom)
+            cell.layout().setSpacing(BETWEEN if aside else 6)
         for i, cell in enumerate(self._cells):
             self._grid.removeWidget(cell)
             cell.setVisible(i < count)
@@ -174,16 +188,27 @@ class SideBySide(QWidget):
             self._grid.setColumnStretch(i, 1 if i < columns else 0)
             self._grid.setRowStretch(i, 1 if i < rows else 0)
 
-    def _best_columns(self, count: int) -> int:
+    def _best(self, count: int) -> tuple[int, int]:
+        """Columns, and the width of words that stand beside the images, 0 where they stand above: beside, where that
+        shows the images larger, which are drawn at whole multiples of their pixels."""
         if count < 3:
-            return count
-        wide, high = self.width(), self.height()
-        return max((2, count), key=lambda n: min(wide / n - GAP, high / -(-count // n) - 84))
+            return count, 0
+        side = max((max(view.spec.height, view.spec.width) for view in self.views[:count] if view.spec is not None), default=1)
+
+        def multiple(way: tuple[int, int]) -> int:
+            columns, aside = way
+            wide, high = self.width() / columns - GAP, self.height() / -(-count // columns) - GAP
+            room = min(wide - aside - BETWEEN, high) if aside else min(wide, high + GAP - ABOVE)
+            return int(room // side)
+
+        above = max(((count, 0), (2, 0)), key=multiple)
+        beside = ((2, theme.px(width)) for width in BESIDE)
+        return next((way for way in beside if multiple(way) > multiple(above)), above)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Another shape may want other columns."""
         super().resizeEvent(event)
-        if self._best_columns(self.count) != self._columns:
+        if self._best(self.count) != (self._columns, self._aside):
             self._arrange(self.count)
         self._fit_words()
 

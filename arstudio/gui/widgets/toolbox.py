@@ -164,7 +164,19 @@ class HideBar(QWidget):
         row.setSpacing(8)
         self.buttons: dict[str, QToolButton] = {}
         self.names: dict[str, str] = {}
+        self.folded = False
+        self.menu = QMenu(self)
+        self.menu.setToolTipsVisible(True)
+        self.list = QToolButton(text=self.tr("Hide"))
+        self.list.setObjectName("field")
+        self.list.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.list.setToolTip(self.tr("Ready-made masks"))
+        self.list.setMenu(self.menu)
+        self.list.setFixedHeight(HIGH)
+        self.list.hide()
+        row.addWidget(self.list)
         line = self._frame(row)
+        self._presets = line.parentWidget()
         for key, text, tip in (
             ("top", self.tr("Top"), self.tr("Hide the upper half: it is drawn first")),
             ("left", self.tr("Left"), self.tr("Hide the left half")),
@@ -175,7 +187,11 @@ class HideBar(QWidget):
             ("random", self.tr("Random"), self.tr("Hide a random half of the pixels, another at each click")),
         ):
             self._add(key, QToolButton(text=text), text, tip, line)
+            entry = self.menu.addAction(text)
+            entry.setToolTip(tip)
+            entry.triggered.connect(lambda _checked, key=key: self.chosen.emit(key))
         line = self._frame(row)
+        self._changes = line.parentWidget()
         for key, icon, text, tip in (
             ("invert", "invert", self.tr("Invert"), self.tr("Hide what is known and make known what is hidden")),
             ("grow", "grow", self.tr("Grow"), self.tr("Hide one more pixel all round what is hidden")),
@@ -185,6 +201,16 @@ class HideBar(QWidget):
             button = icon_button(icon, text)
             button.setIconSize(QSize(16, 16))
             self._add(key, button, text, self.tr("{0}\n{1}").format(text, tip), line)
+
+    def room(self) -> int:
+        """The width that it takes with every mask in sight."""
+        return self._presets.sizeHint().width() + self._changes.sizeHint().width() + self.layout().spacing()
+
+    def fold(self, folded: bool) -> None:
+        """The ready-made masks in a menu, or all in sight."""
+        self.folded = folded
+        self.list.setVisible(folded)
+        self._presets.setVisible(not folded)
 
     def _frame(self, row: QHBoxLayout) -> QHBoxLayout:
         frame = QFrame()
