@@ -133,6 +133,10 @@ def test_four_lanes_use_the_room_below_them(qtbot, compared, studio):
     assert all(head.method.isVisible() and head.cross.isVisible() for head in panel.heads)
     areas = [widget.rect().translated(widget.mapTo(panel, widget.rect().topLeft())) for widget in (*sides.views, *panel.heads)]
     assert not any(a.intersects(b) for i, a in enumerate(areas) for b in areas[:i])
+    compared.resize(1600, 1000)
+    qtbot.waitUntil(lambda: compared.width() == 1600 and panel.heads[0].width() > 160, timeout=5_000)
+    assert all(view.width() - view.target().width() < 8 for view in sides.views), "words keep close to their own image"
+    compared.resize(1280, 800)
     comparison.remove(3)
     comparison.remove(2)
     qtbot.waitUntil(lambda: sides.views[0].target().width() > 250)

@@ -60,7 +60,7 @@ class SideBySide(QWidget):
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(GAP)
-        self._columns, self._aside = 0, 0
+        self._columns, self._aside, self._large = 0, 0, 0
         self._words: tuple = ()    # as they stand, once something was shown
         self._named: list[str] = []   # the titles, whole
         self._said: list[str] = []    # the lines of figures, whole
@@ -151,7 +151,7 @@ class SideBySide(QWidget):
     def _fit_words(self) -> None:
         """Titles without their middle where they are long. Figures in one line each, or all of them broken at the same place,
         so that the images stand on one level."""
-        wide = self._aside or self.width() / self._columns - GAP
+        wide = self.width() / self._columns - GAP - (self._large + BETWEEN if self._aside else 0)
         for shown, title in zip(self._titles, self._named, strict=False):
             shown.setText(shown.fontMetrics().elidedText(title, Qt.TextElideMode.ElideMiddle, int(wide)))
         metrics = self._figures[0].fontMetrics()
@@ -172,10 +172,12 @@ class SideBySide(QWidget):
             view.mark(*fits, value if i == self.current else None)
 
     def _arrange(self, count: int) -> None:
-        columns, aside = self._columns, self._aside = self._best(count)
-        for words, cell in zip(self._words_of, self._cells, strict=True):
+        columns, aside, large = self._columns, self._aside, self._large = self._best(count)
+        for words, view, cell in zip(self._words_of, self.views, self._cells, strict=True):
             words.setMinimumWidth(aside)
-            words.setMaximumWidth(aside or NO_LIMIT)
+            view.setMaximumWidth(large if aside else NO_LIMIT)    # words keep close to their own image
+            cell.layout().setStretch(0, 1 if aside else 0)
+            cell.layout().setStretch(1, 100)
             cell.layout().setDirection(QBoxLayout.Direction.RightToLeft if aside else QBoxLayout.Direction.TopToBottom)
             cell.layout().setSpacing(BETWEEN if aside else 6)
         for i, cell in enumerate(self._cells):
@@ -188,27 +190,29 @@ class SideBySide(QWidget):
             self._grid.setColumnStretch(i, 1 if i < columns else 0)
             self._grid.setRowStretch(i, 1 if i < rows else 0)
 
-    def _best(self, count: int) -> tuple[int, int]:
-        """Columns, and the width of words that stand beside the images, 0 where they stand above: beside, where that
-        shows the images larger, which are drawn at whole multiples of their pixels."""
+    def _best(self, count: int) -> tuple[int, int, int]:
+        """Columns, the least width of words that stand beside the images, 0 where they stand above, and that of the images:
+        beside, where that shows the images larger, which are drawn at whole multiples of their pixels."""
         if count < 3:
-            return count, 0
+            return count, 0, 0
         side = max((max(view.spec.height, view.spec.width) for view in self.views[:count] if view.spec is not None), default=1)
 
         def multiple(way: tuple[int, int]) -> int:
             columns, aside = way
-            wide, high = self.width() / columns - GAP, self.height() / -(-count // columns) - GAP
-            room = min(wide - aside - BETWEEN, high) if aside else min(wide, high + GAP - ABOVE)
+            wide = (self.width() + GAP) / columns - GAP
+            high = (self.height() + GAP) / -(-count // columns) - GAP
+            room = min(wide - aside - BETWEEN, high) if aside else min(wide, high - ABOVE)
             return int(room // side)
 
         above = max(((count, 0), (2, 0)), key=multiple)
         beside = ((2, theme.px(width)) for width in BESIDE)
-        return next((way for way in beside if multiple(way) > multiple(above)), above)
+        best = next((way for way in beside if multiple(way) > multiple(above)), above)
+        return *best, multiple(best) * side
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Another shape may want other columns."""
         super().resizeEvent(event)
-        if self._best(self.count) != (self._columns, self._aside):
+        if self._best(self.count) != (self._columns, self._aside, self._large):
             self._arrange(self.count)
         self._fit_words()
 
