@@ -137,7 +137,7 @@ class AutoregressiveModel(nn.Module):
     lag: int = 0                 # columns by which each row must stay behind the one above in a wavefront; 0: it cannot be one
     wave_from: int = 1           # so many images or more are drawn faster by a wavefront than in blocks
     in_row_steps: ClassVar[bool] = False   # `row_steps` says what happens to a row in functions a device can record
-    whole_frozen: ClassVar[bool] = True    # a frozen copy holds all that a model file needs, for any order
+    whole_frozen: ClassVar[bool] = True    # a frozen copy holds all that a model file needs
     slow_exact: ClassVar[bool] = False     # `log_prob` takes a pass a pixel; training is watched by `validation_loss`
 
     def __init__(self, spec: ImageSpec, config: ModelConfig, num_classes: int = 0) -> None:

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from arstudio.models import threads
-from arstudio.models.base import Decoder
 from arstudio.models.convolutions import Place
+from arstudio.models.decoder import Decoder
 from arstudio.models.gated_rows import horizontal, vertical
 from arstudio.models.layers import Array, at_site, wide
 from arstudio.models.row_products import (
