@@ -13,7 +13,7 @@ tests/exactness hold it to `GatedPixelCNN.forward`:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,17 +24,20 @@ from torch import Tensor
 from arstudio.models import threads
 from arstudio.models.convolutions import Place
 from arstudio.models.decoder import Decoder
-from arstudio.models.gated_rows import horizontal, vertical
+from arstudio.models.gated_rows import horizontal, vertical, whole_rows
 from arstudio.models.layers import Array, at_site, wide
 from arstudio.models.row_products import (
     AT,
+    AT2,
     BT,
+    BT2,
     TILE,
     Matrix,
     buffer_shape,
     dense_weight,
     images_first,
     laid_out,
+    pair_weight,
     place,
     tiled_weight,
 )
@@ -69,7 +72,9 @@ class Prepared:
         rows, taps, inputs, outputs = kernel.shape
         before = outputs * 6 // TILE if self.tiled else rows * taps * inputs
         self.most = max(before, (horizontal.side + 1) * inputs)                         # numbers a pixel between two products
-        self.taps = Matrix((left[-1, :horizontal.side + 1] * half).flatten(0, 1))
+        left = left[-1, :horizontal.side + 1] * half
+        self.pair = pair_weight(left) if self.tiled else none
+        self.taps = Matrix((self.pair[:2] if self.tiled else left).flatten(0, 1))        # of which the first two are the taps
         self.out = Matrix(layer.out.weight.T * 0.5, layer.out.bias)
         self._half, self._link = wide(half), wide(link) if self._links else None
         self._shifts = wide(vertical.bias), wide(layer.link.bias) + wide(horizontal.bias)
@@ -112,9 +117,11 @@ class GatedPixelCNNDecoder(Decoder):
         self.prepared = threads.each(prepare, layers) if model.wide else [prepare(layer) for layer in layers]
         self._shapes = [beside.shape for beside in self.prepared]
         lines = [(batch, conv.padding[1] + width, conv.inputs) for conv in (layer.horizontal_conv for layer in layers)]
-        state = _zeros(like, [*self._buffers(batch), *lines, *[(batch, width, 2 * p)] * len(layers)])
-        rows, self.lines, self.above = (state[i * len(layers):(i + 1) * len(layers)] for i in range(3))
-        self.rows = [images_first(buffer) for buffer in rows]
+        row = (TILE, batch, width // TILE, 2 * p) if tiled else (batch, width, 2 * p)
+        state = _zeros(like, [*self._buffers(batch), *lines, *[row] * len(layers)])
+        self.rows, self.lines, self.above = (state[i * len(layers):(i + 1) * len(layers)] for i in range(3))
+        self._tiled, self._tiles = tiled, [p.tiled for p in self.prepared]
+        self._lay(images_first)
         some_tiled = any(p.tiled for p in self.prepared)
         self._reach = self.model.config.kernel // 2 * sum(self.model.config.dilations) if some_tiled else 0    # rows
         self.entered = torch.full((batch,), -1, device=like.device)
@@ -127,14 +134,21 @@ class GatedPixelCNNDecoder(Decoder):
         self.ready = -1                                                                # row that `above` belongs to
         self.done = -1                                                                 # site whose features are there
         self.kept = 0                                                                  # first row that can be entered again
-        weights = [[p.conv, p.joined, p.link, p.taps.tensor, p.out.tensor, p.out.shift] for p in self.prepared]
-        self._convs, self._joined, self._links, self._taps, self._outs, self._shifts = map(list, zip(*weights, strict=True))
+        weights = [[p.conv, p.joined, p.link, p.taps.tensor, p.pair, p.out.tensor, p.out.shift] for p in self.prepared]
+        self._convs, self._joined, self._links, self._taps, self._pairs, *outs = map(list, zip(*weights, strict=True))
+        self._outs, self._shifts = outs
         self._few_pixels = min(width, *(p.taps.few for p in self.prepared))            # that arrays take as fast as tensors
+        self._none_late = [like.new_zeros(0)] * len(layers)
         self._pads = [p.pad for p in self.prepared]
-        self._sums = [t.to(like.dtype).to(like.device) for t in (BT, AT)]
+        self._sums, self._pair_sums = ([t.to(like.dtype).to(like.device) for t in pair] for pair in ((BT, AT), (BT2, AT2)))
         self._all = torch.zeros(0, dtype=torch.long, device=like.device)
         self._spare: list[list[Tensor]] = []
         self._look_again()
+
+    def _lay(self, lay: Callable[[Tensor], Tensor]) -> None:
+        """Apply to what lies in tiles; see `row_products`."""
+        self.above = _where([self._tiled] * len(self.above), lay, self.above)
+        self.rows = _where(self._tiles[:len(self.rows)], lay, self.rows)
 
     def _buffers(self, batch: int) -> list[tuple[int, ...]]:
         """Shapes in memory of the padded input of every vertical convolution."""
@@ -187,7 +201,8 @@ class GatedPixelCNNDecoder(Decoder):
             )
         if alike:
             for rows, above, p in zip(self.rows, self.above, self.prepared, strict=True):
-                rows[part, :p.shape[4] + 1], above[part] = rows[some, :p.shape[4] + 1], above[some]
+                first = rows[:, 0] if p.tiled else rows[:, :p.shape[4] + 1]
+                first[part], above[part] = first[some], above[some]
 
     @contextmanager
     def _spaces(self) -> Iterator[list[Tensor]]:
@@ -197,7 +212,7 @@ class GatedPixelCNNDecoder(Decoder):
         except IndexError:
             p, pixels = self.model.config.channels, TOGETHER * self.spec.width
             most = max(2 * p, *(beside.most for beside in self.prepared))
-            spaces = _zeros(self.model.head[1].weight, [(pixels * count,) for count in (most, 2 * p, p)])
+            spaces = _zeros(self.model.head[1].weight, [(pixels * count,) for count in (most, 2 * p, p + p // TILE + 1)])
         yield spaces
         self._spare.append(spaces)
 
@@ -212,6 +227,15 @@ class GatedPixelCNNDecoder(Decoder):
             return self._constants
         shifts, added = self._constants
         return [a[part] for a in shifts], [a[part] for a in added]
+
+    def _late_ones(self) -> list[Tensor]:
+        """What classes add in each layer to what lies above all images, where `vertical` leaves it: (B, 1, 2p), or empty."""
+        if not self._tiled or self.model.context_bias is not None:
+            return self._none_late
+        if self._constants is None:
+            self._constants = self._prepare([bias[:, None] for bias in self.biases])
+        return [enters if p.tiled and len(p.link) else none
+                for p, enters, none in zip(self.prepared, self._constants[1], self._none_late, strict=True)]
 
     def _prepare(self, biases: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         pairs = (p.constants(*pair) for p, *pair in zip(self.prepared, biases[::2], biases[1::2], strict=True))
@@ -232,11 +256,15 @@ class GatedPixelCNNDecoder(Decoder):
         """The horizontal stack and the head at (N,) places of rows that were entered -> (N, C·P), colour by colour."""
         if len(images) <= self._few_pixels and self.x.device.type == "cpu":
             return self._head(self._few(images, columns))
+        late, places = self._late_ones(), self._places(images, columns)
         with self._spaces() as spaces:
-            h = horizontal(
-                self.above, self.lines, self._windows, self._taps, self._outs, self._shifts, self._pads, spaces, TOGETHER,
-                *self._places(images, columns)
-            )
+            known = self.above, late, self.lines, self._windows, self._taps
+            if self._tiled and places[3]:
+                h = whole_rows(
+                    *known, self._pairs, self._outs, self._shifts, self._pads, self._pair_sums, spaces, TOGETHER, *places[:2]
+                )
+            else:
+                h = horizontal(*known, self._outs, self._shifts, self._pads, spaces, TOGETHER, *places)
             return self._head(at_site(h) if len(h) <= self.spec.width else h)            # of one image a row or less
 
     def _head(self, h: Array) -> Array:
@@ -249,10 +277,13 @@ class GatedPixelCNNDecoder(Decoder):
         """What `horizontal` does, in arrays, whose calls cost less: (N, p) features."""
         h, place = None, Place(0, images, columns)
         image, run = place.beside
-        for p, above, line, window in zip(self.prepared, *self._at_site, strict=True):
+        here = (images, columns // TILE, columns % TILE) if self._tiled else place.beside
+        for p, above, line, window, late in zip(self.prepared, *self._at_site, self._late_ones(), strict=True):
             if h is not None:
                 line[image, _moved(run, p.pad)] = h
-            z = above[place.beside].copy()
+            z = above[here] if self._tiled else above[here].copy()
+            if len(late):
+                z += at_site(late)[image, 0]
             p.taps.add(z, window[place.beside].reshape(len(z), -1))
             np.tanh(z, out=z)
             half = z.shape[1] // 2
@@ -265,12 +296,13 @@ class GatedPixelCNNDecoder(Decoder):
         return h
 
     def _places(self, images: np.ndarray, columns: np.ndarray) -> tuple[int | Tensor, ...]:
-        """(N,) places as `horizontal` takes them: a rectangle by its borders."""
+        """(N,) places as `horizontal` takes them: a rectangle by its borders, of tiles only if it is whole rows."""
         first, count = int(columns[0]), int(columns[-1]) + 1 - int(columns[0])           # pixels of each image
         if count > 0 and len(images) % count == 0:
             some, across = images[::count], columns.reshape(-1, count)
             follow = int(some[-1] - some[0]) == len(some) - 1 and (images.reshape(-1, count) == some[:, None]).all()
-            if follow and (across == np.arange(first, first + count)).all():
+            whole = count == self.spec.width or not self._tiled
+            if follow and whole and (across == np.arange(first, first + count)).all():
                 return int(some[0]), int(some[-1]) + 1, first, first + count, self._all, self._all
         return 0, 0, 0, 0, *(torch.from_numpy(index).to(self.x.device) for index in (images, columns))
 
@@ -322,7 +354,7 @@ class GatedPixelCNNDecoder(Decoder):
 
     def select(self, index: Tensor) -> None:
         super().select(index)
-        self.rows = [laid_out(rows) for rows in self.rows]
+        self._lay(laid_out)
         self._look_again()
 
     @torch.inference_mode()
@@ -338,7 +370,8 @@ class GatedPixelCNNDecoder(Decoder):
                 for layer, line, above in zip(self.model.layers, self.lines, self.above, strict=True):
                     read = slice(column, column + layer.horizontal_conv.padding[1] + 1)
                     line[moved, read] = line[source, read]
-                    above[moved, column:] = above[source, column:]
+                    at = column // TILE if self._tiled else column
+                    above[moved, at:] = above[source, at:]
             self.x[moved] = self.x[source]
             self.classes, self.context = self.classes[index], self.context[index]
             self.biases, self.ahead = ([part[index] for part in parts] for parts in (self.biases, self.ahead))
@@ -346,7 +379,7 @@ class GatedPixelCNNDecoder(Decoder):
             self.rows = []
             self.select(index)
             moved, source = slice(None), index
-            self.rows = [images_first(buffer) for buffer in _zeros(rows[0], self._buffers(len(index)))]
+            self.rows = _where(self._tiles, images_first, _zeros(rows[0], self._buffers(len(index))))
         for p, old, new in zip(self.prepared, rows, self.rows, strict=True):
             read = slice(None) if p.tiled else slice(row + under_way, row + p.shape[4] + 1)    # by the rows to be entered
             new[moved, read] = old[source, read]
@@ -376,6 +409,10 @@ def _zeros(like: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:
     sizes = [-(-math.prod(shape) // 16) * 16 for shape in shapes]                       # each begins a line of the cache
     parts = torch.from_numpy(np.zeros(sum(sizes), at_site(like[:0]).dtype)).split(sizes)
     return [part[:math.prod(shape)].view(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _where(tiled: list[bool], lay: Callable[[Tensor], Tensor], parts: list[Tensor]) -> list[Tensor]:
+    return [lay(part) if here else part for here, part in zip(tiled, parts, strict=True)]
 
 
 def _runs(images: np.ndarray) -> Iterator[slice]:

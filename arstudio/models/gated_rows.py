@@ -3,6 +3,10 @@
 Each is one call for all layers, and keeps to what `threads.native` can run without the interpreter's lock, so that two
 threads really draw at the same time. Absent weights are empty tensors. Both work in three flat tensors, `spaces`, that
 belong to the caller: memory taken anew for every product costs as much as a tenth of the products.
+
+Where many images are drawn, what lies above their row is kept in tiles, (B, tiles, TILE, 2p) as a view of
+(TILE, B, tiles, 2p): the link's products write it there, and `whole_rows` reads it, without another pass over memory. What
+classes add to it in tiled layers, `late` (B, 1, 2p) or nothing, is then left to those who read it.
 """
 
 from __future__ import annotations
@@ -27,42 +31,50 @@ def vertical(
     shifts: list[Tensor], added: list[Tensor], shapes: list[list[int]], sums: list[Tensor],
     spaces: list[Tensor], together: int, first: int, last: int, row: int,
 ) -> None:
-    """Images `first` to `last` enter a row: of every layer the padded inputs `rows` (B, …) and what lies `above` the row
-    (B, W, 2p), both written; weights; what classes and places add, (R, 1 or W, 2p); (kh, kw, dilation, columns and rows of
-    padding); [Bᵀ, Aᵀ]."""
+    """Images `first` to `last` enter a row: of every layer the padded inputs `rows` (B, …) and what lies `above` the row,
+    (B, W, 2p) or in tiles, both written; weights; what classes and places add, (R, 1 or W, 2p); (kh, kw, dilation, columns and
+    rows of padding); [Bᵀ, Aᵀ]."""
     for i in range(len(rows)):
         end = first
         while end < last:                                                      # while the layer's weights are near
             start, end = end, min(end + together, last)
             here, over = rows[i][start:end], above[i][start:end]
+            if over.dim() == 4:
+                over = over.permute(2, 0, 1, 3)
             shift, enters = shifts[i][start - first:end - first], added[i][start - first:end - first]
             if joined[i].numel() > 0:
                 z = convolve(here, joined[i], shapes[i], row, enters, sums, spaces)
-                arranged(over, z).copy_(z)
+                over.copy_(arranged(z, over))
             if convs[i].numel() > 0:
                 z = convolve(here, convs[i], shapes[i], row, shift, sums, spaces)
-                if links[i].numel() > 0:
+                if links[i].numel() > 0 and z.dim() == 4:
+                    flat = z.flatten(1, 2)
+                    torch.bmm(flat, links[i].expand([flat.size(0), -1, -1]), out=over.flatten(1, 2))
+                    if enters.size(1) > 1:
+                        over.add_(arranged(enters, over))
+                elif links[i].numel() > 0:
                     linked = taken(spaces[0], z.size())
                     torch.mm(z.view(-1, z.size(-1)), links[i], out=linked.view(-1, z.size(-1)))
-                    torch.add(linked, arranged(enters, z), out=arranged(over, z))
+                    torch.add(arranged(linked, over), arranged(enters, over), out=over)
                 below = rows[i + 1][start:end]
                 target = place(below, row, shapes[i + 1], spaces[0])
                 gate(arranged(z, target), arranged(target, z))
-                settle(below, row, shapes[i + 1], sums, spaces[0])
+                settle(below, row, sums, spaces[0])
 
 
 @native
 def horizontal(
-    above: list[Tensor], lines: list[Tensor], windows: list[Tensor], taps: list[Tensor], outs: list[Tensor],
-    shifts: list[Tensor], pads: list[int], spaces: list[Tensor], together: int,
+    above: list[Tensor], late: list[Tensor], lines: list[Tensor], windows: list[Tensor], taps: list[Tensor],
+    outs: list[Tensor], shifts: list[Tensor], pads: list[int], spaces: list[Tensor], together: int,
     first: int, last: int, start: int, stop: int, images: Tensor, columns: Tensor,
 ) -> Tensor:
-    """Pixels `start` to `stop` of images `first` to `last`, or, where those are given, (N,) images and columns -> (N, p)
-    features. Of every layer what lies above the row (B, W, 2p), the padded row (B, …, in), written, and its neighbourhoods
-    (B, W, …), weights and bias, and columns of padding. `together` images, or as many pixels as their rows have, at once."""
+    """Pixels `start` to `stop` of images `first` to `last`, or, where those are given, as for tiles they must be, (N,) images
+    and columns -> (N, p) features. Of every layer what lies above the row, what classes add late, the padded row (B, …, in),
+    written, and its neighbourhoods (B, W, …), weights and bias, and columns of padding. `together` images, or as many pixels
+    as their rows have, at once."""
     scattered = images.numel() > 0
     count = images.size(0) if scattered else (last - first) * (stop - start)
-    part = together * above[0].size(1)                                         # pixels, unless scattered of whole images
+    part = together * windows[0].size(1)                                        # pixels, unless scattered of whole images
     if not scattered:
         part = max(part // (stop - start), 1) * (stop - start)
     h = spaces[2]
@@ -78,7 +90,14 @@ def horizontal(
                 rows, columns_ = images[begin:end], columns[begin:end]
                 if i > 0:
                     lines[i][rows, columns_ + pads[i]] = some
-                z, near = above[i][rows, columns_], windows[i][rows, columns_].view(end - begin, -1)
+                near = windows[i][rows, columns_].view(end - begin, -1)
+                if above[i].dim() == 4:
+                    tile = above[i].size(2)
+                    z = above[i][rows, columns_ // tile, columns_ % tile]
+                    if late[i].numel() > 0:
+                        z.add_(late[i][rows, 0])
+                else:
+                    z = above[i][rows, columns_]
             else:
                 a, b = first + begin // (stop - start), first + end // (stop - start)
                 if i > 0:
@@ -96,3 +115,64 @@ def horizontal(
             else:
                 torch.addmm(shifts[i], gated, outs[i], out=some)
     return h
+
+
+@native
+def whole_rows(
+    above: list[Tensor], late: list[Tensor], lines: list[Tensor], windows: list[Tensor], taps: list[Tensor],
+    pairs: list[Tensor], outs: list[Tensor], shifts: list[Tensor], pads: list[int], sums: list[Tensor],
+    spaces: list[Tensor], together: int, first: int, last: int,
+) -> Tensor:
+    """All pixels of a row of images `first` to `last`, what is above it in tiles -> (N, p) features, which may lie in the
+    second space. As `horizontal`, with the weights of F(4, 2), or none, and its [Bᵀ, Aᵀ]."""
+    tiles, side, p = above[0].size(1), above[0].size(2), outs[0].size(1)
+    size = (side + 1) * tiles * p                                              # of an image: h, and what is left of each tile
+    kept = spaces[2]
+    if (last - first) * size > kept.numel():
+        kept = torch.empty([(last - first) * size], dtype=kept.dtype, device=kept.device)
+    for i in range(len(above)):
+        end = first
+        while end < last:                                                      # while the layer's weights are near
+            start, end = end, min(end + together, last)
+            images = end - start
+            d = kept[(start - first) * size:(end - first) * size].view(side + 1, images, tiles, p)
+            h, over = d[1:], above[i][start:end].permute(2, 0, 1, 3)
+            y = taken(spaces[1], over.size())
+            if i > 0:
+                lines[i][start:end, pads[i]:].unflatten(1, [tiles, side]).permute(2, 0, 1, 3).copy_(h)
+            if pairs[i].numel() > 0:
+                d[0, :, 0].zero_()
+                d[0, :, 1:].copy_(d[side, :, :-1])
+                u = taken(spaces[1], [side + 1, images * tiles, p])
+                m = taken(spaces[0], [side + 1, images * tiles, 2 * p])
+                torch.mm(sums[0], d.view(side + 1, -1), out=u.view(side + 1, -1))
+                torch.bmm(u, pairs[i], out=m)
+                if late[i].numel() > 0:
+                    m[2].view(images, tiles, -1).add_(late[i][start:end])      # m2 enters all four with weight 1
+                torch.mm(sums[1], m.view(side + 1, -1), out=y.view(side, -1))
+                y.add_(over)
+            else:
+                beside = windows[i][start:end].unflatten(1, [tiles, side])
+                near = taken(spaces[0], [side, images * tiles, taps[i].size(0)])
+                if beside.dim() == 5:
+                    near.view(side, images, tiles, beside.size(3), beside.size(4)).copy_(beside.permute(2, 0, 1, 3, 4))
+                else:
+                    near.view(side, images, tiles, -1).copy_(beside.permute(2, 0, 1, 3))
+                y.copy_(over)
+                y.view(-1, 2 * p).addmm_(near.view(-1, taps[i].size(0)), taps[i])
+            gated, flat = taken(spaces[0], h.size()), h.view(-1, p)
+            gate(y, gated)
+            if i > 0:
+                flat.addmm_(gated.view(-1, p), outs[i]).add_(shifts[i])
+            else:
+                torch.addmm(shifts[i], gated.view(-1, p), outs[i], out=flat)
+    found = spaces[1]
+    if (last - first) * tiles * side * p > found.numel():
+        found = torch.empty([(last - first) * tiles * side * p], dtype=found.dtype, device=found.device)
+    found = taken(found, [last - first, tiles, side, p])
+    end = first
+    while end < last:
+        start, end = end, min(end + together, last)
+        d = kept[(start - first) * size:(end - first) * size].view(side + 1, end - start, tiles, p)
+        found[start - first:end - first].permute(2, 0, 1, 3).copy_(d[1:])
+    return found.view(-1, p)

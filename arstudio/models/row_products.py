@@ -1,12 +1,13 @@
-"""Convolutions of one row of many images as matrix products, for decoders on frozen weights.
+"""Convolutions along one row of many images as matrix products, for decoders on frozen weights.
 
     dense    every neighbourhood side by side, one product: kh · kw · in multiplications a site and output
-    tiled    Winograd's F(4, 3) along the row: four outputs from six products in place of twelve,
-             y = Aᵀ [(G g) ⊙ (Bᵀ d)] for six inputs d and the three weights g of each kernel row, so half the
-             multiplications, and sums before and after that cost less than they save once there are enough rows
+    tiled    Winograd's minimal filters along the row, y = Aᵀ [(G g) ⊙ (Bᵀ d)] for the inputs d that four neighbouring
+             outputs see and the weights g of a kernel row, with sums before and after that cost less than they save once
+             there are enough rows: F(4, 3) takes six products in place of twelve, F(4, 2) five in place of eight
 
 Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.1 and its F(4×4, 3×3), taken along one
-dimension. The sums are exact to the same order as the products: tests hold both to float64.
+dimension; F(4, 2) is built in the same way from the points 0, ∞, 1, −1 and 2. The sums are exact to the same order as the
+products: tests hold all to float64.
 
 Rows are kept in buffers (B, rows, columns, in) with padding on both sides and come out as (R, W, out). On the tiled way,
 for widths that are multiples of TILE, columns of the same remainder lie together, (TILE, R, W / TILE, in or out), so that
@@ -34,6 +35,10 @@ G = torch.tensor([[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 
 BT = torch.tensor([[4.0, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0],
                    [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]], dtype=torch.float64)
 AT = torch.tensor([[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], dtype=torch.float64)
+G2 = torch.tensor([[1.0, 0], [0, 1], [-1 / 2, -1 / 2], [-1 / 6, 1 / 6], [1 / 6, 1 / 3]], dtype=torch.float64)
+BT2 = torch.tensor([[1.0, -1 / 2, -1, 1 / 2, 0], [0, 2, -1, -2, 1], [0, -2, -1, 1, 0], [0, 2, -3, 1, 0], [0, -1, 0, 1, 0]],
+                   dtype=torch.float64)
+AT2 = torch.tensor([[1.0, 0, 1, 1, 1], [0, 0, 1, -1, 2], [0, 0, 1, 1, 4], [0, 1, 1, -1, 8]], dtype=torch.float64)
 
 
 class Matrix:
@@ -79,19 +84,24 @@ def tiled_weight(kernel: Tensor) -> Tensor:
     return ready
 
 
+def pair_weight(left: Tensor) -> Tensor:
+    """Weights (2, in, out) of a site's left neighbour and itself -> (5, in, out), G g of F(4, 2), which begins with the two."""
+    return torch.mm(G2.to(left), left.flatten(1)).view(5, *left.shape[1:])
+
+
 def buffer_shape(images: int, rows: int, width: int, side: int, inputs: int, tiled: bool) -> tuple[int, ...]:
     """What a buffer of rows with `side` columns of padding looks like in memory; see `images_first`."""
     return (rows, 6, images, width // TILE, inputs) if tiled else (images, rows, width + 2 * side, inputs)
 
 
 def images_first(buffer: Tensor) -> Tensor:
-    """A buffer as it lies in memory -> with a row per image, as the others take it."""
-    return buffer.permute(2, 0, 1, 3, 4) if buffer.dim() == 5 else buffer
+    """A buffer, or a row in tiles, as it lies in memory -> with a row per image, as the others take it."""
+    return buffer.permute(2, 0, 1, 3, 4) if buffer.dim() == 5 else buffer.permute(1, 2, 0, 3)
 
 
 def laid_out(rows: Tensor) -> Tensor:
-    """A buffer with a row per image, copied if it does not lie in memory as a tiled one should."""
-    return images_first(rows.permute(1, 2, 0, 3, 4).contiguous()) if rows.dim() == 5 else rows
+    """A tiled buffer, or a row in tiles, with a row per image, copied if it does not lie in memory as it should."""
+    return images_first((rows.permute(1, 2, 0, 3, 4) if rows.dim() == 5 else rows.permute(2, 0, 1, 3)).contiguous())
 
 
 def place(rows: Tensor, row: int, shape: list[int], space: Tensor) -> Tensor:
@@ -102,7 +112,7 @@ def place(rows: Tensor, row: int, shape: list[int], space: Tensor) -> Tensor:
     return rows[:, shape[4] + row, shape[3]:rows.size(2) - shape[3]]
 
 
-def settle(rows: Tensor, row: int, shape: list[int], sums: list[Tensor], space: Tensor) -> None:
+def settle(rows: Tensor, row: int, sums: list[Tensor], space: Tensor) -> None:
     """To follow the writing of a row into `place`: a tiled buffer keeps Bᵀ d of it."""
     if rows.dim() == 5:
         d = taken(space, [6, rows.size(0), rows.size(3), rows.size(4)])
@@ -110,8 +120,7 @@ def settle(rows: Tensor, row: int, shape: list[int], sums: list[Tensor], space: 
         d[0, :, 1:].copy_(d[4, :, :-1])
         d[5, :, :-1].copy_(d[1, :, 1:])
         d[5, :, -1].zero_()
-        u = rows[:, row % shape[0]].transpose(0, 1)
-        torch.mm(sums[0], d.view(6, -1), out=u.view(6, -1))
+        torch.mm(sums[0], d.view(6, -1), out=rows[:, row % rows.size(1)].transpose(0, 1).view(6, -1))
 
 
 def arranged(row: Tensor, like: Tensor) -> Tensor:

@@ -8,13 +8,16 @@ from arstudio.image import ImageSpec
 from arstudio.models import gated_decoder
 from arstudio.models.row_products import (
     AT,
+    AT2,
     BT,
+    BT2,
     arranged,
     buffer_shape,
     convolve,
     dense_weight,
     images_first,
     laid_out,
+    pair_weight,
     place,
     settle,
     tiled_weight,
@@ -26,12 +29,13 @@ def rows_of(x, tiled, shape, sums):
     """x (R, H, W, in) written row by row into a buffer; a tiled one keeps the last kh, and what it held before is no number."""
     images, height, width, inputs = x.shape
     rows = shape[0] if tiled else shape[4] + height
-    buffer = images_first(x.new_full(buffer_shape(images, rows, width, shape[3], inputs, tiled), np.nan if tiled else 0))
+    buffer = x.new_full(buffer_shape(images, rows, width, shape[3], inputs, tiled), np.nan if tiled else 0)
+    buffer = images_first(buffer) if tiled else buffer
     for row in range(height):
         space = x.new_full((images * width * inputs * 6 // 4,), np.nan)
         target = place(buffer, row, shape, space)
         target.copy_(arranged(x[:, row], target))
-        settle(buffer, row, shape, sums, space)
+        settle(buffer, row, sums, space)
     return buffer
 
 
@@ -56,6 +60,19 @@ def test_tiles_give_the_dense_convolution(dtype, tolerance, images, kh, width, s
         z = convolve(rows_of(x, tiled, shape, sums), weight, shape, row, shift, sums, spaces)
         assert z.dim() == (4 if tiled else 3)
         np.testing.assert_allclose(z, arranged(torch.from_numpy(expected), z), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_five_products_give_the_sums_of_eight(dtype, tolerance):
+    rng = np.random.default_rng(0)
+    left, d = (torch.from_numpy(rng.normal(size=shape)).to(dtype) for shape in ((2, 7, 6), (5, 9, 7)))
+    weight = pair_weight(left)
+    assert torch.equal(weight[:2], left)                                                   # which others may share
+    u = (BT2.to(dtype) @ d.flatten(1)).view(5, 9, 7)
+    y = (AT2.to(dtype) @ torch.bmm(u, weight).flatten(1)).view(4, 9, 6)
+    expected = d.double()[:-1] @ left[0].double() + d.double()[1:] @ left[1].double()
+    np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
+    assert torch.equal(AT2[:, 2], torch.ones(4, dtype=torch.float64))                      # where what is added to all enters
 
 
 def test_a_tiled_buffer_is_laid_out_for_products_again_after_images_were_chosen():
