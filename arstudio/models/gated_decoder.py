@@ -1,18 +1,12 @@
 """Drawing from a Gated PixelCNN: the vertical stack once a row, the horizontal stack for any run of a row's pixels.
 
 Everything is a matrix product over the rows or pixels of many images, with as few passes over memory between two
-products as can be. It is `GatedLayer` with constants moved between neighbouring operations, and the laws of
-tests/exactness hold it to `GatedPixelCNN.forward`:
-
-    σ(b) = (1 + tanh(b / 2)) / 2, so one tanh does for both halves of a gate. The half inside goes into the weights that
-    make b, the half outside into the weights that read the gate: t = tanh(z K), z' = t_a (1 + t_b), stored doubled.
-    In the first and the last layer, the link L to the horizontal stack follows its convolution K without a gate
-    between them that anybody needs, so the two are one matrix, K L.
+products as can be. It is `GatedLayer` with constants moved between neighbouring operations (`gated_weights.py`), and the
+laws of tests/exactness hold it to `GatedPixelCNN.forward`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -25,68 +19,16 @@ from arstudio.models import threads
 from arstudio.models.convolutions import Place
 from arstudio.models.decoder import Decoder
 from arstudio.models.gated_rows import horizontal, vertical, whole_rows
-from arstudio.models.layers import Array, at_site, wide
-from arstudio.models.row_products import (
-    AT,
-    AT2,
-    BT,
-    BT2,
-    TILE,
-    Matrix,
-    buffer_shape,
-    dense_weight,
-    images_first,
-    laid_out,
-    pair_weight,
-    place,
-    tiled_weight,
-)
+from arstudio.models.gated_weights import prepared, zeros
+from arstudio.models.layers import Array, at_site
+from arstudio.models.row_products import AT, AT2, BT, BT2, TILE, buffer_shape, images_first, laid_out, place
 
 if TYPE_CHECKING:
-    from arstudio.models.gated_pixelcnn import GatedLayer, GatedPixelCNN
+    from arstudio.models.gated_pixelcnn import GatedPixelCNN
 
 SHARED = 16      # images a thread should have at least to enter a row
 MANY = 224       # pixels of a row in all images together from which tiled convolutions pay
 TOGETHER = 32    # images whose rows go through a layer together: what is between two products stays in a core's cache
-
-
-class Prepared:
-    """The weights of one frozen layer, ready for products: see the module docstring. Empty where nothing is computed."""
-
-    def __init__(self, layer: GatedLayer, last: bool, tiled: bool) -> None:
-        like, p = layer.out.weight, layer.out.in_features
-        half = like.new_ones(2 * p)
-        half[p:] = 0.5                                                                  # powers of two: nothing is rounded
-        vertical, horizontal = layer.vertical_conv, layer.horizontal_conv
-        self.tiled = tiled and not layer.first and vertical.dilation == 1 and vertical.kernel[1] == 3
-        ready = tiled_weight if self.tiled else dense_weight
-        inside = half if layer.first else half * 0.5                                    # the input of others is stored doubled
-        kernel, left = (conv.weight.detach().permute(2, 3, 1, 0) for conv in (vertical, horizontal))    # (kh, kw, in, 2p)
-        link = layer.link.weight.T * half                                               # (2p, 2p)
-        self._links, none = layer.first or last, like.new_zeros(0)
-        self.conv = none if last else ready(kernel * inside)
-        self.joined = ready((wide(kernel) @ wide(link)).mul_(wide(inside[0])).to(like)) if self._links else none
-        self.link = none if self._links else link / half[:, None]
-        self.shape = [*kernel.shape[:2], vertical.dilation, vertical.padding[1], vertical.padding[0]]
-        self.pad = horizontal.padding[1]
-        rows, taps, inputs, outputs = kernel.shape
-        before = outputs * 6 // TILE if self.tiled else rows * taps * inputs
-        self.most = max(before, (horizontal.side + 1) * inputs)                         # numbers a pixel between two products
-        left = left[-1, :horizontal.side + 1] * half
-        self.pair = pair_weight(left) if self.tiled else none
-        self.taps = Matrix((self.pair[:2] if self.tiled else left).flatten(0, 1))        # of which the first two are the taps
-        self.out = Matrix(layer.out.weight.T * 0.5, layer.out.bias)
-        self._half, self._link = wide(half), wide(link) if self._links else None
-        self._shifts = wide(vertical.bias), wide(layer.link.bias) + wide(horizontal.bias)
-
-    def constants(self, vertical: Tensor, horizontal: Tensor) -> tuple[Tensor, Tensor]:
-        """Biases (…, 2p) that classes and places add to the two stacks -> what is added to the vertical gate and, where the
-        link has not seen that, to what enters the horizontal stack from above."""
-        a, b = self._shifts
-        z, enters = wide(vertical) + a, (wide(horizontal) + b) * self._half
-        if self._links:
-            enters = enters + z @ self._link
-        return (z * self._half).to(vertical), enters.to(vertical)
 
 
 class GatedPixelCNNDecoder(Decoder):
@@ -110,15 +52,11 @@ class GatedPixelCNNDecoder(Decoder):
         self.block = width
 
         tiled = like.device.type == "cpu" and width % TILE == 0 and batch * width >= MANY
-
-        def prepare(layer: GatedLayer) -> Prepared:
-            return Prepared(layer, layer is layers[-1], tiled)
-
-        self.prepared = threads.each(prepare, layers) if model.wide else [prepare(layer) for layer in layers]
+        self.prepared = prepared(self.model, tiled)
         self._shapes = [beside.shape for beside in self.prepared]
         lines = [(batch, conv.padding[1] + width, conv.inputs) for conv in (layer.horizontal_conv for layer in layers)]
         row = (TILE, batch, width // TILE, 2 * p) if tiled else (batch, width, 2 * p)
-        state = _zeros(like, [*self._buffers(batch), *lines, *[row] * len(layers)])
+        state = zeros(like, [*self._buffers(batch), *lines, *[row] * len(layers)])
         self.rows, self.lines, self.above = (state[i * len(layers):(i + 1) * len(layers)] for i in range(3))
         self._tiled, self._tiles = tiled, [p.tiled for p in self.prepared]
         self._lay(images_first)
@@ -212,7 +150,7 @@ class GatedPixelCNNDecoder(Decoder):
         except IndexError:
             p, pixels = self.model.config.channels, TOGETHER * self.spec.width
             most = max(2 * p, *(beside.most for beside in self.prepared))
-            spaces = _zeros(self.model.head[1].weight, [(pixels * count,) for count in (most, 2 * p, p + p // TILE + 1)])
+            spaces = zeros(self.model.head[1].weight, [(pixels * count,) for count in (most, 2 * p, p + p // TILE + 1)])
         yield spaces
         self._spare.append(spaces)
 
@@ -221,21 +159,24 @@ class GatedPixelCNNDecoder(Decoder):
         if self.model.context_bias is not None:
             biases = self.model.located([bias[part, None] for bias in self.biases], self.context[part, row])
             return self._prepare(biases)
-        if self._constants is None:
-            self._constants = self._prepare([bias[:, None] for bias in self.biases])
-        if part.stop - part.start == self.batch:
-            return self._constants
-        shifts, added = self._constants
+        shifts, added = self._of_classes()
         return [a[part] for a in shifts], [a[part] for a in added]
 
     def _late_ones(self) -> list[Tensor]:
         """What classes add in each layer to what lies above all images, where `vertical` leaves it: (B, 1, 2p), or empty."""
         if not self._tiled or self.model.context_bias is not None:
             return self._none_late
-        if self._constants is None:
-            self._constants = self._prepare([bias[:, None] for bias in self.biases])
+        added = self._of_classes()[1]
         return [enters if p.tiled and len(p.link) else none
-                for p, enters, none in zip(self.prepared, self._constants[1], self._none_late, strict=True)]
+                for p, enters, none in zip(self.prepared, added, self._none_late, strict=True)]
+
+    def _of_classes(self) -> tuple[list[Tensor], list[Tensor]]:
+        """`_prepare` for all images, (B, 1, 2p) each; of one class, one row for all."""
+        if self._constants is None:
+            alike = len(self.classes) > 0 and bool((self.classes == self.classes[0]).all())
+            constants = self._prepare([bias[:1 if alike else None, None] for bias in self.biases])
+            self._constants = tuple([a.expand(self.batch, -1, -1) for a in part] for part in constants)
+        return self._constants
 
     def _prepare(self, biases: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         pairs = (p.constants(*pair) for p, *pair in zip(self.prepared, biases[::2], biases[1::2], strict=True))
@@ -379,7 +320,7 @@ class GatedPixelCNNDecoder(Decoder):
             self.rows = []
             self.select(index)
             moved, source = slice(None), index
-            self.rows = _where(self._tiles, images_first, _zeros(rows[0], self._buffers(len(index))))
+            self.rows = _where(self._tiles, images_first, zeros(rows[0], self._buffers(len(index))))
         for p, old, new in zip(self.prepared, rows, self.rows, strict=True):
             read = slice(None) if p.tiled else slice(row + under_way, row + p.shape[4] + 1)    # by the rows to be entered
             new[moved, read] = old[source, read]
@@ -399,16 +340,6 @@ class GatedPixelCNNDecoder(Decoder):
         if row < self.kept:
             row = self.kept = 0
         return row * self.spec.width * self.spec.channels
-
-
-def _zeros(like: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:
-    """Zeros of the type and place of `like`; on a CPU in one piece of memory, NumPy's, which asks for large pages. So much
-    at once comes zeroed from the system, and only where it is used."""
-    if like.device.type != "cpu":
-        return [like.new_zeros(shape) for shape in shapes]
-    sizes = [-(-math.prod(shape) // 16) * 16 for shape in shapes]                       # each begins a line of the cache
-    parts = torch.from_numpy(np.zeros(sum(sizes), at_site(like[:0]).dtype)).split(sizes)
-    return [part[:math.prod(shape)].view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def _where(tiled: list[bool], lay: Callable[[Tensor], Tensor], parts: list[Tensor]) -> list[Tensor]:

@@ -34,7 +34,7 @@ from arstudio.models.decoder import Decoder
 from arstudio.models.gated_decoder import GatedPixelCNNDecoder
 from arstudio.models.gated_row_steps import GatedRowSteps
 from arstudio.models.gated_step import GatedStep, Shape
-from arstudio.models.layers import ALWAYS, Head, MaskedLinear, gate, groups, with_ones
+from arstudio.models.layers import ALWAYS, Head, MaskedLinear, Ready, gate, groups, with_ones
 from arstudio.models.likelihoods import LIKELIHOODS
 from arstudio.models.registry import register
 from arstudio.models.row_steps import RowSteps
@@ -136,7 +136,7 @@ class GatedLayer(nn.Module):
 
 
 @register("gated_pixelcnn", "Gated PixelCNN", "van den Oord et al. 2016b", GatedPixelCNNConfig)
-class GatedPixelCNN(AutoregressiveModel):
+class GatedPixelCNN(AutoregressiveModel, Ready):
     """Gated PixelCNN; see the module docstring. `context` is the number of features of a map that `network` takes."""
 
     config: GatedPixelCNNConfig
