@@ -200,7 +200,7 @@ class GatedPixelCNNDecoder(Decoder):
         late, places = self._late_ones(), self._places(images, columns)
         with self._spaces() as spaces:
             known = self.above, late, self.lines, self._windows, self._taps
-            if self._tiled and places[3]:
+            if self._tiled and places[3] - places[2] == self.spec.width:
                 h = whole_rows(
                     *known, self._pairs, self._outs, self._shifts, self._pads, self._pair_sums, spaces, TOGETHER, *places[:2]
                 )
@@ -237,13 +237,13 @@ class GatedPixelCNNDecoder(Decoder):
         return h
 
     def _places(self, images: np.ndarray, columns: np.ndarray) -> tuple[int | Tensor, ...]:
-        """(N,) places as `horizontal` takes them: a rectangle by its borders, of tiles only if it is whole rows."""
+        """(N,) places as `horizontal` takes them: a rectangle by its borders, of tiles only whole rows or single columns."""
         first, count = int(columns[0]), int(columns[-1]) + 1 - int(columns[0])           # pixels of each image
         if count > 0 and len(images) % count == 0:
             some, across = images[::count], columns.reshape(-1, count)
             follow = int(some[-1] - some[0]) == len(some) - 1 and (images.reshape(-1, count) == some[:, None]).all()
-            whole = count == self.spec.width or not self._tiled
-            if follow and whole and (across == np.arange(first, first + count)).all():
+            fits = not self._tiled or count in (1, self.spec.width)
+            if follow and fits and (across == np.arange(first, first + count)).all():
                 return int(some[0]), int(some[-1]) + 1, first, first + count, self._all, self._all
         return 0, 0, 0, 0, *(torch.from_numpy(index).to(self.x.device) for index in (images, columns))
 

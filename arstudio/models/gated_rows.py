@@ -68,8 +68,8 @@ def horizontal(
     outs: list[Tensor], shifts: list[Tensor], pads: list[int], spaces: list[Tensor], together: int,
     first: int, last: int, start: int, stop: int, images: Tensor, columns: Tensor,
 ) -> Tensor:
-    """Pixels `start` to `stop` of images `first` to `last`, or, where those are given, as for tiles they must be, (N,) images
-    and columns -> (N, p) features. Of every layer what lies above the row, what classes add late, the padded row (B, …, in),
+    """Pixels `start` to `stop` of images `first` to `last`, of tiles a single one, or, where those are given, (N,) images and
+    columns -> (N, p) features. Of every layer what lies above the row, what classes add late, the padded row (B, …, in),
     written, and its neighbourhoods (B, W, …), weights and bias, and columns of padding. `together` images, or as many pixels
     as their rows have, at once."""
     scattered = images.numel() > 0
@@ -102,11 +102,17 @@ def horizontal(
                 a, b = first + begin // (stop - start), first + end // (stop - start)
                 if i > 0:
                     lines[i][a:b, start + pads[i]:stop + pads[i]] = some.view(b - a, stop - start, -1)
-                over, beside = above[i][a:b, start:stop], windows[i][a:b, start:stop]
-                z, near = taken(spaces[1], over.size()), taken(spaces[0], beside.size())
-                z.copy_(over)
+                beside = windows[i][a:b, start:stop]
+                z, near = taken(spaces[1], [end - begin, taps[i].size(1)]), taken(spaces[0], beside.size())
+                if above[i].dim() == 4:
+                    tile = above[i].size(2)
+                    z.copy_(above[i][a:b, start // tile, start % tile])
+                    if late[i].numel() > 0:
+                        z.add_(late[i][a:b, 0])
+                else:
+                    z.view(b - a, stop - start, -1).copy_(above[i][a:b, start:stop])
                 near.copy_(beside)
-                z, near = z.view(end - begin, -1), near.view(end - begin, -1)
+                near = near.view(end - begin, -1)
             z.addmm_(near, taps[i])
             gated = z[:, :z.size(1) // 2]
             gate(z, gated)
