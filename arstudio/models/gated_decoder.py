@@ -36,11 +36,12 @@ class GatedPixelCNNDecoder(Decoder):
 
     State of each image: `rows`, the padded input of every vertical convolution, for the whole image, of tiled ones for the
     rows they read; `lines`, the padded input of every horizontal convolution, for the current row; `above`, what the vertical
-    stack adds to that row; `entered`, the row. Where rows were let go, going back enters as many before as a row can see.
+    stack adds to that row; `entered`, the row; `stale`, whether its `lines` were left out. Where rows were let go, going back
+    enters as many before as a row can see.
     """
 
     model: GatedPixelCNN
-    batched = ("x", "rows", "lines", "above", "biases", "context", "ahead", "entered")
+    batched = ("x", "rows", "lines", "above", "biases", "context", "ahead", "entered", "stale")
     counters = ("position", "ready", "done", "kept")
 
     def __init__(
@@ -63,6 +64,7 @@ class GatedPixelCNNDecoder(Decoder):
         some_tiled = any(p.tiled for p in self.prepared)
         self._reach = self.model.config.kernel // 2 * sum(self.model.config.dilations) if some_tiled else 0    # rows
         self.entered = torch.full((batch,), -1, device=like.device)
+        self.stale = torch.zeros(batch, dtype=torch.bool, device=like.device)
         self.lines[0][:, layers[0].horizontal_conv.padding[1]:, -1] = 1
         with torch.inference_mode():
             biases = self.model.class_biases(self.classes)
@@ -109,7 +111,7 @@ class GatedPixelCNNDecoder(Decoder):
             if conv.dilation == 1:                                                     # neighbours lie side by side
                 shape, strides = (*shape[:2], (conv.side + 1) * conv.inputs), (image, step, one)
             self._windows.append(line.as_strided(shape, strides))
-        self._x = at_site(self.x)
+        self._x, self._stale = at_site(self.x), at_site(self.stale)
         self._at_site = [[at_site(t) for t in tensors] for tensors in (self.above, self.lines, self._windows)]
 
     @torch.inference_mode()
@@ -123,6 +125,7 @@ class GatedPixelCNNDecoder(Decoder):
             entered[images] = block
         for part in _runs(images):
             self._enter(part, block)
+        self._stale[images] = False
 
     def _enter(self, part: slice, row: int) -> None:
         if row:
@@ -185,28 +188,59 @@ class GatedPixelCNNDecoder(Decoder):
 
     @torch.inference_mode()
     def look(self, images: np.ndarray, pixels: np.ndarray) -> Tensor:
-        first, width = self.model.layers[0].horizontal_conv, self.spec.width
-        row = int(pixels[0]) // width
-        some = Place(0, images).some
-        values = self.model.scaled(self._x[some, :, row])                              # (R, C, W)
-        at_site(self.lines[0])[some, first.padding[1]:, :self.spec.channels] = values.swapaxes(1, 2)
-        outputs = self._outputs(images, pixels % width)
+        row = int(pixels[0]) // self.spec.width
+        self._write(Place(0, images).some, row)
+        outputs = self._outputs(images, pixels % self.spec.width, row)
         return torch.as_tensor(outputs).view(len(images), self.spec.channels, -1)
 
-    def _outputs(self, images: np.ndarray, columns: np.ndarray) -> Array:
-        """The horizontal stack and the head at (N,) places of rows that were entered -> (N, C·P), colour by colour."""
-        if len(images) <= self._few_pixels and self.x.device.type == "cpu":
+    def _write(self, some: slice | np.ndarray, row: int) -> None:
+        """Write a row of some images where the first horizontal convolution reads it."""
+        pad = self.model.layers[0].horizontal_conv.padding[1]
+        values = self.model.scaled(self._x[some, :, row])                              # (R, C, W)
+        at_site(self.lines[0])[some, pad:, :self.spec.channels] = values.swapaxes(1, 2)
+
+    def _outputs(self, images: np.ndarray, columns: np.ndarray, row: int) -> Array:
+        """The horizontal stack and the head at (N,) places of a row that was entered -> (N, C·P), colour by colour."""
+        if len(images) <= self._few_pixels and self.x.device.type == "cpu" and not self._stale[images].any():
             return self._head(self._few(images, columns))
-        late, places = self._late_ones(), self._places(images, columns)
         with self._spaces() as spaces:
-            known = self.above, late, self.lines, self._windows, self._taps
-            if self._tiled and places[3] - places[2] == self.spec.width:
+            if self._tiled:
+                return self._head(self._in_tiles(images, columns, row, spaces))
+            h = self._horizontal(spaces, *self._places(images, columns))
+            return self._head(at_site(h) if len(h) <= self.spec.width else h)            # of one image a row or less
+
+    def _in_tiles(self, images: np.ndarray, columns: np.ndarray, row: int, spaces: list[Tensor]) -> Tensor:
+        """(N,) places -> (N, p) features: of images that follow one another in one go, all tiles that have one of the places,
+        with all before them where features there were left out."""
+        found, width, step = [], self.spec.width, bool((columns == columns[0]).all())
+        parts = list(_runs(images[np.flatnonzero(np.diff(images, prepend=-1))]))
+        for part in parts:
+            here = slice(*np.searchsorted(images, [part.start, part.stop]))
+            rows, across, stale = images[here] - part.start, columns[here], bool(self._stale[part].any())
+            first, last = int(across.min()), int(across.max()) + 1
+            if stale:
+                self._write(part, row)
+            if stale or not step:
+                first, last = 0 if stale else first // TILE * TILE, -(-last // TILE) * TILE
+            whole = last - first == width and (part.stop - part.start) * width >= MANY
+            if whole:
                 h = whole_rows(
-                    *known, self._pairs, self._outs, self._shifts, self._pads, self._pair_sums, spaces, TOGETHER, *places[:2]
+                    self.above, self._late_ones(), self.lines, self._windows, self._taps, self._pairs, self._outs, self._shifts,
+                    self._pads, self._pair_sums, spaces, TOGETHER, part.start, part.stop
                 )
             else:
-                h = horizontal(*known, self._outs, self._shifts, self._pads, spaces, TOGETHER, *places)
-            return self._head(at_site(h) if len(h) <= self.spec.width else h)            # of one image a row or less
+                h = self._horizontal(spaces, part.start, part.stop, first, last, self._all, self._all)
+            self._stale[part] = whole
+            if len(rows) < len(h):
+                h = h[torch.from_numpy(rows * (last - first) + across - first)]
+            found.append(h.clone() if len(parts) > 1 else h)
+        return torch.cat(found) if len(found) > 1 else found[0]
+
+    def _horizontal(self, spaces: list[Tensor], *places: int | Tensor) -> Tensor:
+        return horizontal(
+            self.above, self._late_ones(), self.lines, self._windows, self._taps, self._outs, self._shifts, self._pads, spaces,
+            TOGETHER, *places
+        )
 
     def _head(self, h: Array) -> Array:
         """(N, p) features, overwritten -> (N, C·P)."""
@@ -237,13 +271,12 @@ class GatedPixelCNNDecoder(Decoder):
         return h
 
     def _places(self, images: np.ndarray, columns: np.ndarray) -> tuple[int | Tensor, ...]:
-        """(N,) places as `horizontal` takes them: a rectangle by its borders, of tiles only whole rows or single columns."""
+        """(N,) places as `horizontal` takes them: a rectangle by its borders."""
         first, count = int(columns[0]), int(columns[-1]) + 1 - int(columns[0])           # pixels of each image
         if count > 0 and len(images) % count == 0:
             some, across = images[::count], columns.reshape(-1, count)
             follow = int(some[-1] - some[0]) == len(some) - 1 and (images.reshape(-1, count) == some[:, None]).all()
-            fits = not self._tiled or count in (1, self.spec.width)
-            if follow and fits and (across == np.arange(first, first + count)).all():
+            if follow and (across == np.arange(first, first + count)).all():
                 return int(some[0]), int(some[-1]) + 1, first, first + count, self._all, self._all
         return 0, 0, 0, 0, *(torch.from_numpy(index).to(self.x.device) for index in (images, columns))
 
@@ -265,7 +298,7 @@ class GatedPixelCNNDecoder(Decoder):
         def see(images: np.ndarray) -> None:
             columns = np.tile(np.arange(column, column + across), len(images))
             here = found[int(images[0]):int(images[-1]) + 1]
-            here.copy_(torch.as_tensor(self._outputs(np.repeat(images, across), columns)).view_as(here))
+            here.copy_(torch.as_tensor(self._outputs(np.repeat(images, across), columns, row)).view_as(here))
 
         threads.share(see, np.arange(self.batch), max(SHARED, SHARED * width // across))
         self.position += count * channels
@@ -282,7 +315,7 @@ class GatedPixelCNNDecoder(Decoder):
             return self.ahead[0]
         self._be_ready(row)
         self.done = self.position
-        outputs = self._outputs(np.arange(self.batch), np.full(self.batch, column))
+        outputs = self._outputs(np.arange(self.batch), np.full(self.batch, column), row)
         first = channel * self.model.likelihood.num_params
         return torch.as_tensor(outputs[:, first:first + self.model.likelihood.num_params])
 
@@ -313,7 +346,7 @@ class GatedPixelCNNDecoder(Decoder):
                     line[moved, read] = line[source, read]
                     at = column // TILE if self._tiled else column
                     above[moved, at:] = above[source, at:]
-            self.x[moved] = self.x[source]
+            self.x[moved], self.stale[moved] = self.x[source], self.stale[source]
             self.classes, self.context = self.classes[index], self.context[index]
             self.biases, self.ahead = ([part[index] for part in parts] for parts in (self.biases, self.ahead))
         else:

@@ -68,10 +68,10 @@ def horizontal(
     outs: list[Tensor], shifts: list[Tensor], pads: list[int], spaces: list[Tensor], together: int,
     first: int, last: int, start: int, stop: int, images: Tensor, columns: Tensor,
 ) -> Tensor:
-    """Pixels `start` to `stop` of images `first` to `last`, of tiles a single one, or, where those are given, (N,) images and
-    columns -> (N, p) features. Of every layer what lies above the row, what classes add late, the padded row (B, …, in),
-    written, and its neighbourhoods (B, W, …), weights and bias, and columns of padding. `together` images, or as many pixels
-    as their rows have, at once."""
+    """Pixels `start` to `stop` of images `first` to `last`, in tiles whole ones or a single pixel, or, where those are given,
+    (N,) images and columns -> (N, p) features. Of every layer what lies above the row, what classes add late, the padded row
+    (B, …, in), written, and its neighbourhoods (B, W, …), weights and bias, and columns of padding. `together` images, or as
+    many pixels as their rows have, at once."""
     scattered = images.numel() > 0
     count = images.size(0) if scattered else (last - first) * (stop - start)
     part = together * windows[0].size(1)                                        # pixels, unless scattered of whole images
@@ -91,26 +91,23 @@ def horizontal(
                 if i > 0:
                     lines[i][rows, columns_ + pads[i]] = some
                 near = windows[i][rows, columns_].view(end - begin, -1)
-                if above[i].dim() == 4:
-                    tile = above[i].size(2)
-                    z = above[i][rows, columns_ // tile, columns_ % tile]
-                    if late[i].numel() > 0:
-                        z.add_(late[i][rows, 0])
-                else:
-                    z = above[i][rows, columns_]
+                z = above[i][rows, columns_]
             else:
                 a, b = first + begin // (stop - start), first + end // (stop - start)
                 if i > 0:
                     lines[i][a:b, start + pads[i]:stop + pads[i]] = some.view(b - a, stop - start, -1)
                 beside = windows[i][a:b, start:stop]
                 z, near = taken(spaces[1], [end - begin, taps[i].size(1)]), taken(spaces[0], beside.size())
-                if above[i].dim() == 4:
-                    tile = above[i].size(2)
-                    z.copy_(above[i][a:b, start // tile, start % tile])
-                    if late[i].numel() > 0:
-                        z.add_(late[i][a:b, 0])
-                else:
+                if above[i].dim() == 3:
                     z.view(b - a, stop - start, -1).copy_(above[i][a:b, start:stop])
+                else:
+                    tile = above[i].size(2)
+                    if stop - start == 1:
+                        z.copy_(above[i][a:b, start // tile, start % tile])
+                    else:
+                        z.view(b - a, -1, tile, z.size(1)).copy_(above[i][a:b, start // tile:stop // tile])
+                    if late[i].numel() > 0:
+                        z.view(b - a, stop - start, -1).add_(late[i][a:b])
                 near.copy_(beside)
                 near = near.view(end - begin, -1)
             z.addmm_(near, taps[i])
@@ -130,7 +127,8 @@ def whole_rows(
     spaces: list[Tensor], together: int, first: int, last: int,
 ) -> Tensor:
     """All pixels of a row of images `first` to `last`, what is above it in tiles -> (N, p) features, which may lie in the
-    second space. As `horizontal`, with the weights of F(4, 2), or none, and its [Bᵀ, Aᵀ]."""
+    second space. As `horizontal`, with the weights of F(4, 2), or none, and its [Bᵀ, Aᵀ]; but with those `lines` are not
+    written, which costs more than to look at the few rows again that somebody comes back to."""
     tiles, side, p = above[0].size(1), above[0].size(2), outs[0].size(1)
     size = (side + 1) * tiles * p                                              # of an image: h, and what is left of each tile
     kept = spaces[2]
@@ -144,8 +142,6 @@ def whole_rows(
             d = kept[(start - first) * size:(end - first) * size].view(side + 1, images, tiles, p)
             h, over = d[1:], above[i][start:end].permute(2, 0, 1, 3)
             y = taken(spaces[1], over.size())
-            if i > 0:
-                lines[i][start:end, pads[i]:].unflatten(1, [tiles, side]).permute(2, 0, 1, 3).copy_(h)
             if pairs[i].numel() > 0:
                 d[0, :, 0].zero_()
                 d[0, :, 1:].copy_(d[side, :, :-1])
@@ -158,6 +154,8 @@ def whole_rows(
                 torch.mm(sums[1], m.view(side + 1, -1), out=y.view(side, -1))
                 y.add_(over)
             else:
+                if i > 0:
+                    lines[i][start:end, pads[i]:].unflatten(1, [tiles, side]).permute(2, 0, 1, 3).copy_(h)
                 beside = windows[i][start:end].unflatten(1, [tiles, side])
                 near = taken(spaces[0], [side, images * tiles, taps[i].size(0)])
                 if beside.dim() == 5:

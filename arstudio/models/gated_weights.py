@@ -75,6 +75,7 @@ def prepared(model: GatedPixelCNN, tiled: bool) -> list[Prepared]:
     return model.once(f"prepared, tiled {tiled}", lambda: _prepared(model, tiled))
 
 
+@torch.inference_mode(False)    # threads, which do not share the mode of their caller, write into the rooms
 def _prepared(model: GatedPixelCNN, tiled: bool) -> list[Prepared]:
     layers = model.layers
     wanted = [shapes(layer, layer is layers[-1], tiled) for layer in layers]
