@@ -12,7 +12,7 @@ so a machine that slows down slows all of them. Medians over the repeats are rep
     decoder   the drawn values given to the model's decoder alone, site by site: what is left of a drawing when
               deciding, recording and the random numbers cost nothing
     peak      bytes that one more drawing added to the process at its highest, read from Linux's high-water mark or
-              from CUDA's; it includes the weights as the decoder prepares them
+              from CUDA's; it includes the weights as a first drawing prepares them, which a frozen model then keeps
 
 A drawing is timed from the making of its decoder to the last pixel in the trace. The floor counts dense
 multiply-adds as they are run, taps hidden by a mask included.
@@ -20,6 +20,7 @@ multiply-adds as they are run, taps hidden by a mask included.
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import gc
 import os
@@ -224,8 +225,9 @@ class _Work:
 
     def measure_peak(self) -> None:
         """Bytes that one more drawing adds at its highest; none where the system does not tell."""
-        before = _fresh_peak(self.model.device)
-        Sampler(self.model, SampleSettings(seed=0), self.batch, self.y, method=self.method).run()
+        model = copy.deepcopy(self.model)    # which keeps nothing prepared yet
+        before = _fresh_peak(model.device)
+        Sampler(model, SampleSettings(seed=0), self.batch, self.y, method=self.method).run()
         if before is not None:
             self.peak_bytes = max(0, _peak(self.model.device) - before)
 

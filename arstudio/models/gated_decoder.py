@@ -341,11 +341,12 @@ class GatedPixelCNNDecoder(Decoder):
             moved = (index != torch.arange(len(index), device=index.device)).nonzero()[:, 0]
             source = index[moved]
             if under_way:
+                start = 0 if self._stale.any() else column // TILE * TILE if self._tiled else column    # looks begin here
                 for layer, line, above in zip(self.model.layers, self.lines, self.above, strict=True):
-                    read = slice(column, column + layer.horizontal_conv.padding[1] + 1)
+                    read = slice(start, column + layer.horizontal_conv.padding[1] + 1)
                     line[moved, read] = line[source, read]
-                    at = column // TILE if self._tiled else column
-                    above[moved, at:] = above[source, at:]
+                    from_here = start // TILE if self._tiled else start
+                    above[moved, from_here:] = above[source, from_here:]
             self.x[moved], self.stale[moved] = self.x[source], self.stale[source]
             self.classes, self.context = self.classes[index], self.context[index]
             self.biases, self.ahead = ([part[index] for part in parts] for parts in (self.biases, self.ahead))

@@ -103,6 +103,60 @@ def test_a_decoder_may_use_either_and_mix_them(spec, dilations, random_model, mo
                 torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("many", [1, 25])
+@pytest.mark.parametrize("spec", [ImageSpec(1, 7, 12, 3), ImageSpec(3, 4, 8, 2)], ids=str)
+def test_looks_begin_where_features_stand(many, spec, random_model, monkeypatch):
+    """Images in any company, from any column whose features before it stand, whether they were kept or not."""
+    monkeypatch.setattr(gated_decoder, "MANY", many)
+    monkeypatch.setattr(gated_decoder, "TOGETHER", 2)
+    model = random_model("gated_pixelcnn", spec, 3, channels=9, dilations=(1, 1, 2, 1), head=9, dtype=torch.float64)
+    rng, width, count = np.random.default_rng(many), spec.width, 6
+    decoder = model.decoder(count, torch.arange(count) % 3)
+    for row in range(spec.height):
+        stands = np.zeros(count, dtype=int)
+        decoder.enter(np.arange(count), row)
+        for _ in range(7):
+            images = np.flatnonzero(rng.random(count) < rng.choice([0.3, 0.7, 1.0]))
+            if not len(images):
+                continue
+            first = rng.integers(0, stands[images] + 1) if rng.random() < 0.5 else np.repeat(stands[images].min(), len(images))
+            places = [np.arange(start, width) for start in first]
+            found = decoder.look(np.repeat(images, [len(p) for p in places]), np.concatenate(places) + row * width)
+            with torch.no_grad():
+                truth = model(decoder.x, decoder.classes)[..., row, :].permute(0, 3, 2, 1)      # (B, W, C, P)
+            expected = torch.cat([truth[image, start:] for image, start in zip(images, first, strict=True)])
+            torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+            change = int(rng.integers(0, width))                                            # pixels before it are final
+            shape = (len(images), spec.channels, width - change)
+            decoder.x[torch.from_numpy(images), :, row, change:] = torch.from_numpy(rng.integers(0, spec.levels, shape))
+            stands[images] = np.minimum(change + 1, width - 1)
+
+
+@pytest.mark.parametrize("many", [1, 10**9], ids=["tiled", "dense"])
+def test_steps_runs_and_particles_go_together(many, random_model, monkeypatch):
+    """Given runs of pixels, single ones and particles that take another's place, in any order."""
+    monkeypatch.setattr(gated_decoder, "MANY", many)
+    spec, rng = ImageSpec(1, 9, 8, 3), np.random.default_rng(3)
+    model = random_model("gated_pixelcnn", spec, 2, channels=6, dilations=(1, 1, 1), head=6, dtype=torch.float64)
+    decoder = model.decoder(5, torch.tensor([1, 1, 1, 1, 1]))
+
+    def truth(first, last):
+        with torch.no_grad():
+            return model(decoder.x, decoder.classes).flatten(3)[..., first:last].permute(0, 3, 2, 1).flatten(1, 2)
+
+    while (at := decoder.position) < spec.sites:
+        what, left = rng.choice(["step", "run", "particles"], p=[0.4, 0.4, 0.2]), spec.width - at % spec.width
+        values = torch.from_numpy(rng.integers(0, 3, (5, min(left, 1 + int(rng.integers(spec.width))))))
+        if what == "run":
+            found = decoder.follow(values)
+            torch.testing.assert_close(found, truth(at, at + values.shape[1]), rtol=1e-9, atol=1e-9)
+        elif what == "step":
+            torch.testing.assert_close(decoder.params(), truth(at, at + 1)[:, 0], rtol=1e-9, atol=1e-9)
+            decoder.push(values[:, 0])
+        else:
+            decoder.resample(torch.from_numpy(np.sort(rng.integers(0, 5, 5))))
+
+
 def test_either_draws_the_same_images(random_model, monkeypatch):
     model = random_model("gated_pixelcnn", ImageSpec(1, 6, 8, 3), channels=16, dilations=(1, 1, 1), head=8)
     drawn = []
