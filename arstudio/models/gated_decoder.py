@@ -18,8 +18,8 @@ from torch import Tensor
 from arstudio.models import threads
 from arstudio.models.convolutions import Place
 from arstudio.models.decoder import Decoder
-from arstudio.models.gated_rows import horizontal, vertical, whole_rows
-from arstudio.models.gated_weights import prepared, zeros
+from arstudio.models.gated_rows import few_rows, horizontal, vertical, whole_rows
+from arstudio.models.gated_weights import may_be_tiled, prepared, zeros
 from arstudio.models.layers import Array, at_site
 from arstudio.models.row_products import AT, AT2, BT, BT2, TILE, buffer_shape, images_first, laid_out, place
 
@@ -52,7 +52,7 @@ class GatedPixelCNNDecoder(Decoder):
         height, width, p = self.spec.height, self.spec.width, self.model.config.channels
         self.block = width
 
-        tiled = like.device.type == "cpu" and width % TILE == 0 and batch * width >= MANY
+        tiled = like.device.type == "cpu" and width % TILE == 0 and batch * width >= MANY and any(map(may_be_tiled, layers))
         self.prepared = prepared(self.model, tiled)
         self._shapes = [beside.shape for beside in self.prepared]
         lines = [(batch, conv.padding[1] + width, conv.inputs) for conv in (layer.horizontal_conv for layer in layers)]
@@ -61,8 +61,7 @@ class GatedPixelCNNDecoder(Decoder):
         self.rows, self.lines, self.above = (state[i * len(layers):(i + 1) * len(layers)] for i in range(3))
         self._tiled, self._tiles = tiled, [p.tiled for p in self.prepared]
         self._lay(images_first)
-        some_tiled = any(p.tiled for p in self.prepared)
-        self._reach = self.model.config.kernel // 2 * sum(self.model.config.dilations) if some_tiled else 0    # rows
+        self._reach = self.model.config.kernel // 2 * sum(self.model.config.dilations) if tiled else 0    # rows
         self.entered = torch.full((batch,), -1, device=like.device)
         self.stale = torch.zeros(batch, dtype=torch.bool, device=like.device)
         self.lines[0][:, layers[0].horizontal_conv.padding[1]:, -1] = 1
@@ -206,41 +205,58 @@ class GatedPixelCNNDecoder(Decoder):
         with self._spaces() as spaces:
             if self._tiled:
                 return self._head(self._in_tiles(images, columns, row, spaces))
-            h = self._horizontal(spaces, *self._places(images, columns))
+            h = horizontal(
+                self.above, self._late_ones(), self.lines, self._windows, self._taps, self._outs, self._shifts, self._pads,
+                spaces, TOGETHER, *self._places(images, columns)
+            )
             return self._head(at_site(h) if len(h) <= self.spec.width else h)            # of one image a row or less
 
     def _in_tiles(self, images: np.ndarray, columns: np.ndarray, row: int, spaces: list[Tensor]) -> Tensor:
-        """(N,) places -> (N, p) features: of images that follow one another in one go, all tiles that have one of the places,
-        with all before them where features there were left out."""
-        found, width, step = [], self.spec.width, bool((columns == columns[0]).all())
-        parts = list(_runs(images[np.flatnonzero(np.diff(images, prepend=-1))]))
-        for part in parts:
-            here = slice(*np.searchsorted(images, [part.start, part.stop]))
-            rows, across, stale = images[here] - part.start, columns[here], bool(self._stale[part].any())
-            first, last = int(across.min()), int(across.max()) + 1
-            if stale:
-                self._write(part, row)
-            if stale or not step:
-                first, last = 0 if stale else first // TILE * TILE, -(-last // TILE) * TILE
-            whole = last - first == width and (part.stop - part.start) * width >= MANY
-            if whole:
-                h = whole_rows(
-                    self.above, self._late_ones(), self.lines, self._windows, self._taps, self._pairs, self._outs, self._shifts,
-                    self._pads, self._pair_sums, spaces, TOGETHER, part.start, part.stop
-                )
-            else:
-                h = self._horizontal(spaces, part.start, part.stop, first, last, self._all, self._all)
-            self._stale[part] = whole
-            if len(rows) < len(h):
-                h = h[torch.from_numpy(rows * (last - first) + across - first)]
-            found.append(h.clone() if len(parts) > 1 else h)
-        return torch.cat(found) if len(found) > 1 else found[0]
+        """(N,) places -> (N, p) features: of images that follow one another, of those of each long run, and of the rest."""
+        each = images[np.flatnonzero(np.diff(images, prepend=-1))]
+        runs = list(_runs(each))
+        if len(runs) == 1:
+            return self._tiles_of(runs[0], images, columns, row, spaces)
+        runs = [run for run in runs if (run.stop - run.start) * self.spec.width >= MANY]
+        found, rest = self.lines[-1].new_empty(len(images), self.model.config.channels), each
+        for run in runs:
+            here, rest = (images >= run.start) & (images < run.stop), rest[(rest < run.start) | (rest >= run.stop)]
+            found[torch.from_numpy(here)] = self._tiles_of(run, images[here], columns[here], row, spaces)
+        if len(rest):
+            here = np.isin(images, rest)
+            found[torch.from_numpy(here)] = self._tiles_of(rest, images[here], columns[here], row, spaces)
+        return found
 
-    def _horizontal(self, spaces: list[Tensor], *places: int | Tensor) -> Tensor:
-        return horizontal(
-            self.above, self._late_ones(), self.lines, self._windows, self._taps, self._outs, self._shifts, self._pads, spaces,
-            TOGETHER, *places
-        )
+    def _tiles_of(
+        self, some: slice | np.ndarray, images: np.ndarray, columns: np.ndarray, row: int, spaces: list[Tensor]
+    ) -> Tensor:
+        """The features at (N,) places of some images, from all tiles that have one of the places; where `lines` were left out,
+        or would be read by images that do not follow one another, from whole rows, which leave them out."""
+        width, first, last = self.spec.width, int(columns.min()), int(columns.max()) + 1
+        afresh = not isinstance(some, slice) or bool(self._stale[some].any())
+        if afresh:
+            self._write(some, row)
+            first, last = 0, width
+        elif last - first > 1:
+            first, last = first // TILE * TILE, -(-last // TILE) * TILE
+        each = np.arange(some.start, some.stop) if isinstance(some, slice) else some
+        known, weights = (self.above, self._late_ones()), (self._outs, self._shifts, self._pads)
+        if last - first < width:
+            h = horizontal(
+                *known, self.lines, self._windows, self._taps, *weights, spaces, TOGETHER, int(each[0]), int(each[-1]) + 1,
+                first, last, self._all, self._all,
+            )
+        elif isinstance(some, slice) and len(each) * width >= MANY:
+            h = whole_rows(
+                *known, self.lines, self._windows, self._taps, self._pairs, *weights, self._pair_sums, spaces, TOGETHER,
+                some.start, some.stop,
+            )
+        else:
+            h = few_rows(*known, self._windows[0], self._taps, *weights, torch.from_numpy(each))
+        self._stale[some] = last - first == width
+        if len(images) == len(h):
+            return h
+        return h[torch.from_numpy(np.searchsorted(each, images) * (last - first) + columns - first)]
 
     def _head(self, h: Array) -> Array:
         """(N, p) features, overwritten -> (N, C·P)."""

@@ -180,3 +180,26 @@ def whole_rows(
         d = kept[(start - first) * size:(end - first) * size].view(side + 1, end - start, tiles, p)
         found[start - first:end - first].permute(2, 0, 1, 3).copy_(d[1:])
     return found.view(-1, p)
+
+
+@native
+def few_rows(
+    above: list[Tensor], late: list[Tensor], window: Tensor, taps: list[Tensor], outs: list[Tensor], shifts: list[Tensor],
+    pads: list[int], images: Tensor,
+) -> Tensor:
+    """All pixels of a row of a few images, (R,), what is above it in tiles -> (R·W, p) features, from nothing but that and the
+    first layer's neighbourhoods (B, W, …). For kernels of width 3, which see one neighbour."""
+    near, width = window.index_select(0, images), window.size(1)
+    h = near
+    for i in range(len(above)):
+        z = above[i].index_select(0, images).view(near.size(0) * width, -1)
+        if i > 0:
+            h = h.view(near.size(0), width, -1)
+            near = torch.cat([torch.constant_pad_nd(h, [0, 0, pads[i], 0])[:, :width], h], 2)
+        z.addmm_(near.view(z.size(0), -1), taps[i])
+        if late[i].numel() > 0:
+            z.view(near.size(0), width, -1).add_(late[i].index_select(0, images))
+        gated = z[:, :z.size(1) // 2]
+        gate(z, gated)
+        h = h.view(z.size(0), -1).addmm_(gated, outs[i]).add_(shifts[i]) if i > 0 else torch.addmm(shifts[i], gated, outs[i])
+    return h
