@@ -10,7 +10,8 @@ and the image is the one that site-by-site drawing gives, bit for bit.
     jacobi   one block, the image, and a full forward pass for every look
 
 Every image goes at its own pace: where one is settled already, the others are looked at alone. Large batches are shared
-between threads, each with its own images and single-threaded products.
+between threads, each with its own images and single-threaded products. They do not wait for the referee, whose verdict is
+nearly always what float32 says: they go on with that, and an image that turns out otherwise goes back.
 
 Song, Meng, Liao & Ermon 2021, "Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving".
 They stop by an oracle or a tolerance; values here are discrete, so the settled prefix is known exactly.
@@ -19,7 +20,9 @@ They stop by an oracle or a tolerance; values here are discrete, so the settled 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -49,6 +52,8 @@ class JacobiSampler(Sampler):
         self._guess = np.zeros_like(self.trace.values)         # by steps; `decoder.x` holds the same
         self._guessed = np.zeros(count, dtype=np.int64)        # blocks that were guessed
         self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None           # asks the referee beside the drawing
+        self._asked: dict[tuple[int, int], Future[np.ndarray]] = {}    # its verdicts on images and steps
 
     @torch.inference_mode()
     def step(self, limit: int | None = None) -> bool:
@@ -84,14 +89,63 @@ class JacobiSampler(Sampler):
                 failed.set()
                 raise
 
-        with threads.single(), ThreadPoolExecutor(len(shares)) as pool:
-            others = [pool.submit(work, part, Muted(progress)) for part in shares[1:]]
-            work(shares[0], progress)
-            for other in others:
-                other.result()
+        with threads.single(), ThreadPoolExecutor(len(shares)) as pool, self._referee_beside():
+            while True:
+                others = [pool.submit(work, part, Muted(progress)) for part in shares[1:]]
+                work(shares[0], progress)
+                for other in others:
+                    other.result()
+                if not self._go_back():
+                    break
         self._move(end)
         progress.report(1.0, f"{end} of {end} sites")
         return self.trace
+
+    @contextmanager
+    def _referee_beside(self) -> Iterator[None]:
+        """Inside, nobody waits for a verdict; see `_decide_close`."""
+        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            self._pool = pool
+            try:
+                yield
+            finally:                                           # somebody who stops is not left with what may be wrong
+                self._pool = None
+                self._go_back()
+                self._asked = {}
+
+    def _decide_close(self, image: int, step: int, value: float) -> float:
+        """What becomes of a site that is too close to call: the referee's verdict, or while that is not there `value`."""
+        rows = np.array([image])
+        question = self._question(rows, self.trace.site(step), self.u[rows, step])
+        if self._pool is None:
+            return question()[0]
+        if (image, step) not in self._asked:
+            self._asked[image, step] = self._pool.submit(question)
+        verdict = self._asked[image, step]
+        return verdict.result()[0] if verdict.done() else value
+
+    def _go_back(self) -> bool:
+        """Hear all verdicts; an image goes back to the first that is not what it went on with. Whether any does."""
+        wrong: dict[int, int] = {}
+        failure = None
+        for image, step in sorted(self._asked):
+            if image in wrong:
+                del self._asked[image, step]                   # asked about a past that is not the image's
+                continue
+            try:
+                verdict = self._asked[image, step].result()
+            except Exception as error:
+                wrong[image], failure = step, error
+                continue
+            if verdict[0] != self._guess[image, step]:
+                wrong[image] = step
+                self._put(image, slice(step, step + 1), verdict)
+        for image, step in wrong.items():
+            self._forget(slice(image, image + 1), step)
+        self.trace.cursor = min([self.trace.cursor, *wrong.values()])
+        if failure is not None:
+            raise failure
+        return bool(wrong)
 
     def rewind(self, step: int) -> None:
         self.trace.cursor = step    # the same noise gives the same values: nothing is drawn again
@@ -257,7 +311,7 @@ class JacobiSampler(Sampler):
         if close.any():
             close &= free & open_ & (place < np.repeat(until, ends - starts))
             for i in np.flatnonzero(close):
-                values[i] = self._refer(rows[i:i + 1], self.trace.site(steps[i]), self.u[rows[i:i + 1], steps[i]])[0]
+                values[i] = self._decide_close(int(rows[i]), int(steps[i]), values[i])
             until = np.minimum(settled(), until)
         if len(images) == 1:
             final, begin = slice(int(open_.argmax()), int(until[0])), at[1].start

@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 import gc
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, ClassVar
 
@@ -190,10 +191,19 @@ class Sampler:
 
     def _refer(self, rows: np.ndarray, site: tuple[int, int, int], u: np.ndarray) -> np.ndarray:
         """The values of (R,) images at a site that are too close to call, from float64 parameters and (R,) uniforms."""
-        decoder = self.decoder
-        on = torch.from_numpy(rows).to(decoder.x.device)
-        exact = _array(self.referee.params(decoder.x[on], decoder.classes[on], site, guided=self.guided))
-        return self._draw(exact, self.model.likelihood.log_pmf_array(exact), u)[0]
+        return self._question(rows, site, u)()
+
+    def _question(self, rows: np.ndarray, site: tuple[int, int, int], u: np.ndarray) -> Callable[[], np.ndarray]:
+        """What `_refer` does, to be called when it suits, with the images as they are now."""
+        on = torch.from_numpy(rows).to(self.decoder.x.device)
+        x, classes = self.decoder.x[on], self.decoder.classes[on]
+
+        @torch.inference_mode()
+        def answer() -> np.ndarray:
+            exact = _array(self.referee.params(x, classes, site, guided=self.guided))
+            return self._draw(exact, self.model.likelihood.log_pmf_array(exact), u)[0]
+
+        return answer
 
     @property
     def _near(self) -> float:

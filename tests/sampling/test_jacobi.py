@@ -1,5 +1,7 @@
 """Blocks and whole images settled by guesses: nothing is done twice that need not be, and threads change nothing."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -142,6 +144,54 @@ def test_images_shared_between_threads_come_out_the_same_and_can_be_stopped(grey
     assert np.array_equal(sampler.trace.values, alone.values)
     assert progress.seen == sorted(progress.seen)
     assert progress.seen[-1] == 1.0
+
+
+@pytest.mark.parametrize("spec", [GREY, REAL], ids=str)
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("stop", [10_000, 3], ids=["through", "stopped"])
+def test_threads_go_on_before_the_verdict_and_back_where_it_is_another(spec, late, stop, random_model, monkeypatch):
+    """A float32 that is wrong in the second digit, under a margin that allows for it, and verdicts that take their time."""
+    monkeypatch.setattr("arstudio.sampling.sampler.REFER", 0.03)
+    monkeypatch.setattr("arstudio.sampling.sampler.REFER_REAL", 0.03)
+    monkeypatch.setattr(threads, "ALL", 2)
+    model, settings, count = random_model("gated_pixelcnn", spec, seed=2, **GATED), SampleSettings(seed=4), 2 * 16
+    sampler, went_back, answered = Sampler(model, settings, count, method="blocks"), [], threading.Event()
+    look, ask, go_back = sampler.decoder.look, sampler._question, sampler._go_back
+    shape = (count, spec.pixels, spec.channels, model.likelihood.num_params)
+    noise = 0.01 * torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+    def wrong(images, pixels):
+        return look(images, pixels) + noise[images, pixels].to(model.dtype)
+
+    def slow(*args):
+        answer = ask(*args)
+
+        def after_all_are_drawn():
+            assert answered.wait(60)
+            return answer()
+
+        return after_all_are_drawn if late else answer
+
+    def back():
+        answered.set()
+        went_back.append(go_back())
+        return went_back[-1]
+
+    sampler.decoder.look = wrong
+    monkeypatch.setattr(sampler, "_question", slow)
+    monkeypatch.setattr(sampler, "_go_back", back)
+    other = Sampler(model, settings, count, method="incremental")
+    other.run()
+    if stop < 10:
+        with pytest.raises(Cancelled):
+            sampler.run(Slow(stop))
+        cursor = sampler.trace.cursor
+        assert np.array_equal(sampler.trace.values[:, :cursor], other.trace.values[:, :cursor])
+        answered.clear()
+    assert np.array_equal(sampler.run().values, other.trace.values)
+    assert sampler.referee.referred >= other.referee.referred > 0
+    assert went_back[-1] is False
+    assert any(went_back) or not late, "nothing had to be drawn again, so this shows nothing"
 
 
 def test_a_failure_in_a_thread_ends_the_others_and_is_told(grey, monkeypatch):
