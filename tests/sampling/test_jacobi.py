@@ -189,7 +189,7 @@ def test_threads_go_on_before_the_verdict_and_back_where_it_is_another(spec, lat
         assert np.array_equal(sampler.trace.values[:, :cursor], other.trace.values[:, :cursor])
         answered.clear()
     assert np.array_equal(sampler.run().values, other.trace.values)
-    assert sampler.referee.referred >= other.referee.referred > 0
+    assert min(sampler.referee.referred, other.referee.referred) > 20
     assert went_back[-1] is False
     assert any(went_back) or not late, "nothing had to be drawn again, so this shows nothing"
 
