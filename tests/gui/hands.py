@@ -15,8 +15,9 @@ def choose(box, key) -> None:
 
 
 def click(qtbot, button) -> None:
-    """Click a button a person could click."""
+    """Click a button a person could click, once it is laid out."""
     assert button.isEnabled()
+    qtbot.waitUntil(lambda: not button.isVisible() or button.height() > 0)
     qtbot.mouseClick(button, LEFT)
 
 
