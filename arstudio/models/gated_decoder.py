@@ -124,7 +124,8 @@ class GatedPixelCNNDecoder(Decoder):
             entered[images] = block
         for part in _runs(images):
             self._enter(part, block)
-        self._stale[images] = False
+        if self._tiled:
+            self._stale[images] = False
 
     def _enter(self, part: slice, row: int) -> None:
         if row:

@@ -1,8 +1,8 @@
 """The two stacks of a Gated PixelCNN for one row of many images, in terms of the weights that `Prepared` made ready.
 
-Each is one call for all layers, and keeps to what `threads.native` can run without the interpreter's lock, so that two
-threads really draw at the same time. Absent weights are empty tensors. Both work in three flat tensors, `spaces`, that
-belong to the caller: memory taken anew for every product costs as much as a tenth of the products.
+Each function is one call for all layers, and keeps to what `threads.native` can run without the interpreter's lock, so that
+two threads really draw at the same time. Absent weights are empty tensors. Those for many images work in three flat tensors,
+`spaces`, that belong to the caller: memory taken anew for every product costs as much as a tenth of the products.
 
 Where many images are drawn, what lies above their row is kept in tiles, (B, tiles, TILE, 2p) as a view of
 (TILE, B, tiles, 2p): the link's products write it there, and `whole_rows` reads it, without another pass over memory. What

@@ -110,8 +110,10 @@ class JacobiSampler(Sampler):
                 yield
             finally:                                           # somebody who stops is not left with what may be wrong
                 self._pool = None
-                self._go_back()
-                self._asked = {}
+                try:
+                    self._go_back()
+                finally:
+                    self._asked = {}
 
     def _decide_close(self, image: int, step: int, value: float) -> float:
         """What becomes of a site that is too close to call: the referee's verdict, or while that is not there `value`."""

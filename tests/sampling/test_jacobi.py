@@ -194,6 +194,21 @@ def test_threads_go_on_before_the_verdict_and_back_where_it_is_another(spec, lat
     assert any(went_back) or not late or stop < 10, "nothing had to be drawn again, so this shows nothing"
 
 
+def test_a_referee_that_fails_is_heard_and_the_drawing_can_go_on(grey, monkeypatch):
+    monkeypatch.setattr("arstudio.sampling.sampler.REFER", 0.03)
+    monkeypatch.setattr(threads, "ALL", 2)
+    sampler = Sampler(grey, SampleSettings(seed=4), 32, method="blocks")
+    other = Sampler(grey, SampleSettings(seed=4), 32, method="incremental")
+    with monkeypatch.context() as patch:
+        patch.setattr(sampler.referee, "params", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            sampler.run()
+    cursor = sampler.trace.cursor
+    assert cursor < GREY.sites
+    assert np.array_equal(sampler.trace.values[:, :cursor], other.run().values[:, :cursor])
+    assert np.array_equal(sampler.run().values, other.trace.values)
+
+
 def test_a_failure_in_a_thread_ends_the_others_and_is_told(grey, monkeypatch):
     monkeypatch.setattr(threads, "ALL", 2)
     monkeypatch.setattr(type(grey), "images_a_thread", SHARED)
