@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from arstudio.sampling import Trace
 
 FULL_SPEED = math.inf
-SMOOTH, FOLLOWING = 16, 31    # ms between two looks at the trace; while following, every look costs the drawing time
+SMOOTH, FOLLOWING = 16, 25    # ms between two looks at the trace; while following, every look costs the drawing time
 LAST = 8    # ms between the last turns of what is read, when all is shown
 READ, READ_FOLLOWING = 0.08, 0.2    # seconds between two times when figures and words are due
 
