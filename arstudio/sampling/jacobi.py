@@ -117,11 +117,11 @@ class JacobiSampler(Sampler):
 
     def _decide_close(self, image: int, step: int, value: float) -> float:
         """What becomes of a site that is too close to call: the referee's verdict, or while that is not there `value`."""
-        rows = np.array([image])
-        question = self._question(rows, self.trace.site(step), self.u[rows, step])
-        if self._pool is None:
-            return question()[0]
         if (image, step) not in self._asked:
+            rows = np.array([image])
+            question = self._question(rows, self.trace.site(step), self.u[rows, step])
+            if self._pool is None:
+                return question()[0]
             self._asked[image, step] = self._pool.submit(question)
         verdict = self._asked[image, step]
         return verdict.result()[0] if verdict.done() else value

@@ -32,7 +32,7 @@ def test_without_a_compiler_the_same_images_are_drawn(in_python, many, random_mo
     monkeypatch.setattr(gated_decoder, "MANY", many)
     model = random_model("gated_pixelcnn", ImageSpec(1, 6, 8, 3), channels=16, dilations=(1, 1, 2), head=8)
     compiled = sample(model, 9, SampleSettings(seed=3), method="blocks").values
-    for name in ("vertical", "horizontal", "whole_rows"):
+    for name in ("vertical", "horizontal", "whole_rows", "few_rows"):
         monkeypatch.setattr(gated_decoder, name, getattr(in_python, name))
     assert np.array_equal(sample(model, 9, SampleSettings(seed=3), method="blocks").values, compiled)
 
