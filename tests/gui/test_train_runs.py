@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 
 from arstudio.gui.panels import train_runs
 from arstudio.gui.panels.train_exports import DifferencesDialog
+from arstudio.gui.panels.train_session import Session
 from arstudio.gui.widgets.run_table import COLUMNS, NOTES, remarks_of, text_of
 from arstudio.models import load_model
 from arstudio.training.config import TrainConfig
@@ -317,6 +318,24 @@ def test_a_followed_run_that_goes_away_is_a_sentence(qtbot, panel, held_run, tmp
     path.rename(tmp_path / "moved")
     qtbot.waitUntil(lambda: panel.cost.frame.isVisible(), timeout=WAIT)
     assert panel.cost.error.text() == f"{path} is not a run directory: it has no run.json."
+
+
+def test_a_followed_run_that_goes_away_while_it_is_read_is_a_sentence(qtbot, panel, held_run, tmp_path, monkeypatch):
+    """Half of it is read, the rest is not there: the lock that says who writes, for one."""
+    path, stored, read = held_run, Session.stored, []
+
+    def goes(run):
+        read.append(run)
+        if len(read) == 2:    # the first is to show it, the second to follow it
+            path.rename(tmp_path / "moved")
+        return stored(run)
+
+    monkeypatch.setattr(Session, "stored", goes)
+    panel.show()
+    panel.bottom.follow(path)
+    qtbot.waitUntil(lambda: panel.cost.frame.isVisible(), timeout=WAIT)
+    assert panel.cost.error.text() == f"{path} is not a run directory: it has no run.json."
+    assert len(read) == 2
 
 
 def test_dropping_a_run_that_trains_elsewhere_follows_it(qtbot, window, held_run):

@@ -62,7 +62,8 @@ class Follower(QObject):
         self._stamp, session = found
         if session is not None:
             self.changed.emit(session)
-        if self.path is not None and (session is None or session.writer):
+        over = session is None and not self._stamp[-1]    # seen twice without a writer: what was read first may be half gone
+        if self.path is not None and not over:
             self._clock.start()
 
     @Slot(str)
