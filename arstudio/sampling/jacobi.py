@@ -89,7 +89,7 @@ class JacobiSampler(Sampler):
                 failed.set()
                 raise
 
-        with threads.single(), ThreadPoolExecutor(len(shares)) as pool, self._referee_beside():
+        with threads.single(), self._referee_beside(), ThreadPoolExecutor(len(shares)) as pool:
             while True:
                 others = [pool.submit(work, part, Muted(progress)) for part in shares[1:]]
                 work(shares[0], progress)

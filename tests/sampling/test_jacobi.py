@@ -1,6 +1,7 @@
 """Blocks and whole images settled by guesses: nothing is done twice that need not be, and threads change nothing."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -207,6 +208,29 @@ def test_a_referee_that_fails_is_heard_and_the_drawing_can_go_on(grey, monkeypat
     assert cursor < GREY.sites
     assert np.array_equal(sampler.trace.values[:, :cursor], other.run().values[:, :cursor])
     assert np.array_equal(sampler.run().values, other.trace.values)
+
+
+def test_a_failure_is_not_told_before_the_other_threads_have_ended(grey, monkeypatch):
+    """Who is still at work may ask the referee, and must not leave an answer behind for the next run."""
+    monkeypatch.setattr(threads, "ALL", 2)
+    monkeypatch.setattr(type(grey), "images_a_thread", SHARED)
+    sampler = Sampler(grey, SampleSettings(seed=5), 2 * SHARED, method="blocks")
+    back, order, busy = sampler._go_back, [], threading.Event()
+
+    def advance(images, end):
+        if images[0]:
+            busy.set()
+            time.sleep(0.3)
+            order.append("the other has ended")
+        else:
+            busy.wait(10)
+            raise ArithmeticError("no more")
+
+    monkeypatch.setattr(sampler, "_advance", advance)
+    monkeypatch.setattr(sampler, "_go_back", lambda: [order.append("verdicts are heard"), back()][1])
+    with pytest.raises(ArithmeticError, match="no more"):
+        sampler.run()
+    assert order == ["the other has ended", "verdicts are heard"]
 
 
 def test_a_failure_in_a_thread_ends_the_others_and_is_told(grey, monkeypatch):
