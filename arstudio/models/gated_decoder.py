@@ -28,20 +28,21 @@ if TYPE_CHECKING:
 
 SHARED = 16      # images a thread should have at least to enter a row
 MANY = 224       # pixels of a row in all images together from which tiled convolutions pay
-TOGETHER = 32    # images whose rows go through a layer together: what is between two products stays in a core's cache
+TOGETHER = 114_688    # numbers of rows that go through a layer together, 32 of 28 pixels and 128 channels: what is between
+                      # two products stays near a core's cache
 
 
 class GatedPixelCNNDecoder(Decoder):
     """Vertical stack once a row, horizontal stack once a pixel, or for many pixels at once with values guessed.
 
-    State of each image: `rows`, the padded input of every vertical convolution, for the whole image, of tiled ones for the
-    rows they read; `lines`, the padded input of every horizontal convolution, for the current row; `above`, what the vertical
-    stack adds to that row; `entered`, the row; `stale`, whether its `lines` were left out. Where rows were let go, going back
-    enters as many before as a row can see.
+    State of each image: `rows`, the padded input of every vertical convolution, for the whole image, of tiled ones the last
+    row, with what is `carried` from there to the next; `lines`, the padded input of every horizontal convolution, for the
+    current row; `above`, what the vertical stack adds to that row; `entered`, the row; `stale`, whether its `lines` were left
+    out. Where rows were let go, going back enters as many before as a row can see.
     """
 
     model: GatedPixelCNN
-    batched = ("x", "rows", "lines", "above", "biases", "context", "ahead", "entered", "stale")
+    batched = ("x", "rows", "carried", "lines", "above", "biases", "context", "ahead", "entered", "stale")
     counters = ("position", "ready", "done", "kept")
 
     def __init__(
@@ -57,9 +58,11 @@ class GatedPixelCNNDecoder(Decoder):
         self._shapes = [beside.shape for beside in self.prepared]
         lines = [(batch, conv.padding[1] + width, conv.inputs) for conv in (layer.horizontal_conv for layer in layers)]
         row = (TILE, batch, width // TILE, 2 * p) if tiled else (batch, width, 2 * p)
-        state = zeros(like, [*self._buffers(batch), *lines, *[row] * len(layers)])
-        self.rows, self.lines, self.above = (state[i * len(layers):(i + 1) * len(layers)] for i in range(3))
-        self._tiled, self._tiles = tiled, [p.tiled for p in self.prepared]
+        self._tiled, self._tiles = tiled, [beside.tiled for beside in self.prepared]
+        self._together = max(min(TOGETHER // (width * p), batch), 1) if like.device.type == "cpu" else batch    # images
+        carried = [row if here else (batch, 0) for here in self._tiles]
+        state = zeros(like, [*self._buffers(batch), *carried, *[row] * len(layers), *lines])
+        self.rows, self.carried, self.above, self.lines = (state[i * len(layers):(i + 1) * len(layers)] for i in range(4))
         self._lay(images_first)
         self._reach = self.model.config.kernel // 2 * sum(self.model.config.dilations) if tiled else 0    # rows
         self.entered = torch.full((batch,), -1, device=like.device)
@@ -88,15 +91,13 @@ class GatedPixelCNNDecoder(Decoder):
         """Apply to what lies in tiles; see `row_products`."""
         self.above = _where([self._tiled] * len(self.above), lay, self.above)
         self.rows = _where(self._tiles[:len(self.rows)], lay, self.rows)
+        self.carried = _where(self._tiles, lay, self.carried)
 
     def _buffers(self, batch: int) -> list[tuple[int, ...]]:
         """Shapes in memory of the padded input of every vertical convolution."""
         spec, layers = self.spec, zip(self.prepared, self.model.layers, strict=True)
         return [
-            buffer_shape(
-                batch, p.shape[0] if p.tiled else p.shape[4] + spec.height, spec.width, p.shape[3],
-                layer.vertical_conv.inputs, p.tiled
-            )
+            buffer_shape(batch, p.shape[4] + spec.height, spec.width, p.shape[3], layer.vertical_conv.inputs, p.tiled)
             for p, layer in layers
         ]
 
@@ -117,7 +118,7 @@ class GatedPixelCNNDecoder(Decoder):
     def enter(self, images: np.ndarray, block: int) -> None:
         if self._reach:
             entered = at_site(self.entered)
-            lost = images[(entered[images] != block - 1) & (entered[images] != block)]
+            lost = images[entered[images] != block - 1]
             for row in range(max(block - self._reach, 0), block if len(lost) else 0):
                 for part in _runs(lost):
                     self._enter(part, row)
@@ -129,7 +130,7 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _enter(self, part: slice, row: int) -> None:
         if row:
-            above = at_site(place(self.rows[0][part], row - 1, self._shapes[0], self._all))
+            above = at_site(place(self.rows[0][part], row - 1, self._shapes[0]))
             above[..., :-1] = self.model.scaled(self._x[part, :, row - 1]).swapaxes(1, 2)
             above[..., -1] = 1
         alike = row == 0 and self.model.context_bias is None and bool((self.classes[part] == self.classes[part.start]).all())
@@ -137,13 +138,13 @@ class GatedPixelCNNDecoder(Decoder):
         shifts, added = self._constants_of(some, row)
         with self._spaces() as spaces:
             vertical(
-                self.rows, self.above, self._convs, self._joined, self._links, shifts, added, self._shapes, self._sums,
-                spaces, TOGETHER, some.start, some.stop, row,
+                self.rows, self.carried, self.above, self._convs, self._joined, self._links, shifts, added, self._shapes,
+                self._sums, spaces, self._together, some.start, some.stop, row,
             )
         if alike:
-            for rows, above, p in zip(self.rows, self.above, self.prepared, strict=True):
-                first = rows[:, 0] if p.tiled else rows[:, :p.shape[4] + 1]
-                first[part], above[part] = first[some], above[some]
+            for rows, carried, above, p in zip(self.rows, self.carried, self.above, self.prepared, strict=True):
+                first = rows if p.tiled else rows[:, :p.shape[4] + 1]
+                first[part], carried[part], above[part] = first[some], carried[some], above[some]
 
     @contextmanager
     def _spaces(self) -> Iterator[list[Tensor]]:
@@ -151,9 +152,10 @@ class GatedPixelCNNDecoder(Decoder):
         try:
             spaces = self._spare.pop()
         except IndexError:
-            p, pixels = self.model.config.channels, TOGETHER * self.spec.width
+            p, pixels = self.model.config.channels, self._together * self.spec.width
             most = max(2 * p, *(beside.most for beside in self.prepared))
-            spaces = zeros(self.model.head[1].weight, [(pixels * count,) for count in (most, 2 * p, p + p // TILE + 1)])
+            like = self.model.head[1].weight
+            spaces = [like.new_empty(pixels * count) for count in (most, 3 * p, p + p // TILE + 1)]
         yield spaces
         self._spare.append(spaces)
 
@@ -208,7 +210,7 @@ class GatedPixelCNNDecoder(Decoder):
                 return self._head(self._in_tiles(images, columns, row, spaces))
             h = horizontal(
                 self.above, self._late_ones(), self.lines, self._windows, self._taps, self._outs, self._shifts, self._pads,
-                spaces, TOGETHER, *self._places(images, columns)
+                spaces, self._together, *self._places(images, columns)
             )
             return self._head(at_site(h) if len(h) <= self.spec.width else h)            # of one image a row or less
 
@@ -244,13 +246,13 @@ class GatedPixelCNNDecoder(Decoder):
         known, weights = (self.above, self._late_ones()), (self._outs, self._shifts, self._pads)
         if last - first < width:
             h = horizontal(
-                *known, self.lines, self._windows, self._taps, *weights, spaces, TOGETHER, int(each[0]), int(each[-1]) + 1,
-                first, last, self._all, self._all,
+                *known, self.lines, self._windows, self._taps, *weights, spaces, self._together,
+                int(each[0]), int(each[-1]) + 1, first, last, self._all, self._all,
             )
         elif isinstance(some, slice) and len(each) * width >= MANY:
             h = whole_rows(
-                *known, self.lines, self._windows, self._taps, self._pairs, *weights, self._pair_sums, spaces, TOGETHER,
-                some.start, some.stop,
+                *known, self.lines, self._windows, self._taps, self._pairs, *weights, self._pair_sums, spaces,
+                self._together, some.start, some.stop,
             )
         else:
             h = few_rows(*known, self._windows[0], self._taps, *weights, torch.from_numpy(each))
@@ -364,7 +366,8 @@ class GatedPixelCNNDecoder(Decoder):
                     line[moved, read] = line[source, read]
                     from_here = start // TILE if self._tiled else start
                     above[moved, from_here:] = above[source, from_here:]
-            self.x[moved], self.stale[moved] = self.x[source], self.stale[source]
+            for part in (self.x, self.stale, *self.carried):
+                part[moved] = part[source]
             self.classes, self.context = self.classes[index], self.context[index]
             self.biases, self.ahead = ([part[index] for part in parts] for parts in (self.biases, self.ahead))
         else:
@@ -385,9 +388,9 @@ class GatedPixelCNNDecoder(Decoder):
         self._look_again()
 
     def _restart(self, position: int) -> int:
-        self.ready = self.done = -1
-        self.ahead = []
         row = position // (self.spec.width * self.spec.channels)
+        self.ready = row if self.ready == row else -1                                  # what lies above it is as it was
+        self.done, self.ahead = -1, []
         if row < self.kept:
             row = self.kept = 0
         return row * self.spec.width * self.spec.channels

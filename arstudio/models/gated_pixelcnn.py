@@ -193,9 +193,11 @@ class GatedPixelCNN(AutoregressiveModel, Ready):
         v = with_ones(self.encode(x[:, :, top:row + 1, left:column + reach + 1]))
         h, own = v[:, -1:], slice(-1, None)
         biases = self.class_biases(self.class_index(y, len(x)))[:, :, :, None, None]    # (layers, 2, B, 1, 1, 2p)
-        for layer, (bias_v, bias_h), dilation in zip(self.layers, biases, self.config.dilations, strict=True):
+        for i, ((bias_v, bias_h), dilation) in enumerate(zip(biases, self.config.dilations, strict=True)):
+            layer = self.layers[i]
             v, link = layer.vertical(v, bias_v, own)
             h = layer.horizontal(h, link + bias_h)
+            del layer                                                               # the referee has room for one at a time
             reach -= self.config.kernel // 2 * dilation
             down, right = max(row - reach - top, 0), max(column - reach - left, 0)
             top, left = top + down, left + right

@@ -14,7 +14,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from arstudio.models.row_products import arranged, convolve, place, settle, taken
+from arstudio.models.row_products import (
+    Rooms,
+    arranged,
+    convolve,
+    convolve_tiles,
+    in_memory,
+    place,
+    rooms,
+    settle,
+    taken,
+)
 from arstudio.models.threads import native
 
 
@@ -27,39 +37,57 @@ def gate(z: Tensor, out: Tensor) -> None:
 
 @native
 def vertical(
-    rows: list[Tensor], above: list[Tensor], convs: list[Tensor], joined: list[Tensor], links: list[Tensor],
-    shifts: list[Tensor], added: list[Tensor], shapes: list[list[int]], sums: list[Tensor],
+    rows: list[Tensor], carried: list[Tensor], above: list[Tensor], convs: list[Tensor], joined: list[Tensor],
+    links: list[Tensor], shifts: list[Tensor], added: list[Tensor], shapes: list[list[int]], sums: list[Tensor],
     spaces: list[Tensor], together: int, first: int, last: int, row: int,
 ) -> None:
-    """Images `first` to `last` enter a row: of every layer the padded inputs `rows` (B, …) and what lies `above` the row,
-    (B, W, 2p) or in tiles, both written; weights; what classes and places add, (R, 1 or W, 2p); (kh, kw, dilation, columns and
-    rows of padding); [Bᵀ, Aᵀ]."""
-    for i in range(len(rows)):
-        end = first
-        while end < last:                                                      # while the layer's weights are near
-            start, end = end, min(end + together, last)
-            here, over = rows[i][start:end], above[i][start:end]
-            if over.dim() == 4:
-                over = over.permute(2, 0, 1, 3)
+    """Images `first` to `last` enter a row: of every layer the padded inputs `rows` (B, …), what is `carried` to the next row
+    and what lies `above` this one, (B, W, 2p) or in tiles, all written; weights; what classes and places add, (R, 1 or W, 2p);
+    (kh, kw, dilation, columns and rows of padding); [Bᵀ, Aᵀ]."""
+    end = first
+    while end < last:
+        start, end = end, min(end + together, last)
+        room: Rooms | None = None
+        if above[0].dim() == 4:
+            p = above[0].size(3) // 2
+            room = rooms(spaces, end - start, above[0].size(1), p, 2 * p, row)
+        for i in range(len(rows)):
+            here, over, kept = rows[i][start:end], above[i][start:end], carried[i]
             shift, enters = shifts[i][start - first:end - first], added[i][start - first:end - first]
+            if over.dim() == 4:
+                over = in_memory(over)
+            tiled = kept.dim() == 4
             if joined[i].numel() > 0:
-                z = convolve(here, joined[i], shapes[i], row, enters, sums, spaces)
+                if tiled and room is not None:
+                    z = convolve_tiles(kept[start:end], joined[i], row, enters, sums, room)
+                else:
+                    z = convolve(here, joined[i], shapes[i], row, enters, spaces)
                 over.copy_(arranged(z, over))
             if convs[i].numel() > 0:
-                z = convolve(here, convs[i], shapes[i], row, shift, sums, spaces)
-                if links[i].numel() > 0 and z.dim() == 4:
-                    flat = z.flatten(1, 2)
-                    torch.bmm(flat, links[i].expand([flat.size(0), -1, -1]), out=over.flatten(1, 2))
-                    if enters.size(1) > 1:
-                        over.add_(arranged(enters, over))
-                elif links[i].numel() > 0:
-                    linked = taken(spaces[0], z.size())
-                    torch.mm(z.view(-1, z.size(-1)), links[i], out=linked.view(-1, z.size(-1)))
-                    torch.add(arranged(linked, over), arranged(enters, over), out=over)
+                if tiled and room is not None:
+                    z = convolve_tiles(kept[start:end], convs[i], row, shift, sums, room)
+                    if links[i].numel() > 0:
+                        flat = z.flatten(1, 2)
+                        torch.bmm(flat, links[i].expand([4, -1, -1]), out=over.flatten(1, 2))
+                        if enters.size(1) > 1:
+                            over.add_(arranged(enters, over))
+                else:
+                    z = convolve(here, convs[i], shapes[i], row, shift, spaces)
+                    if links[i].numel() > 0:
+                        linked = taken(spaces[0], z.size())
+                        torch.mm(z.view(-1, z.size(-1)), links[i], out=linked.view(-1, z.size(-1)))
+                        torch.add(arranged(linked, over), arranged(enters, over), out=over)
                 below = rows[i + 1][start:end]
-                target = place(below, row, shapes[i + 1], spaces[0])
-                gate(arranged(z, target), arranged(target, z))
-                settle(below, row, sums, spaces[0])
+                if carried[i + 1].dim() == 4 and room is not None:
+                    if tiled:
+                        z.tanh_()
+                        torch.addcmul(room.a, room.a, room.b, out=room.row)
+                    else:
+                        gate(arranged(z, room.row), room.row)
+                    settle(below, row, sums, room)
+                else:
+                    target = place(below, row, shapes[i + 1])
+                    gate(z, arranged(target, z))
 
 
 @native
@@ -130,55 +158,52 @@ def whole_rows(
     second space. As `horizontal`, with the weights of F(4, 2), or none, and its [Bᵀ, Aᵀ]; but with those `lines` are not
     written, which costs more than to look at the few rows again that somebody comes back to."""
     tiles, side, p = above[0].size(1), above[0].size(2), outs[0].size(1)
-    size = (side + 1) * tiles * p                                              # of an image: h, and what is left of each tile
-    kept = spaces[2]
-    if (last - first) * size > kept.numel():
-        kept = torch.empty([(last - first) * size], dtype=kept.dtype, device=kept.device)
-    for i in range(len(above)):
-        end = first
-        while end < last:                                                      # while the layer's weights are near
-            start, end = end, min(end + together, last)
-            images = end - start
-            d = kept[(start - first) * size:(end - first) * size].view(side + 1, images, tiles, p)
-            h, over = d[1:], above[i][start:end].permute(2, 0, 1, 3)
-            y = taken(spaces[1], over.size())
-            if pairs[i].numel() > 0:
-                d[0, :, 0].zero_()
-                d[0, :, 1:].copy_(d[side, :, :-1])
-                u = taken(spaces[1], [side + 1, images * tiles, p])
-                m = taken(spaces[0], [side + 1, images * tiles, 2 * p])
-                torch.mm(sums[0], d.view(side + 1, -1), out=u.view(side + 1, -1))
-                torch.bmm(u, pairs[i], out=m)
-                if late[i].numel() > 0:
-                    m[2].view(images, tiles, -1).add_(late[i][start:end])      # m2 enters all four with weight 1
-                torch.mm(sums[1], m.view(side + 1, -1), out=y.view(side, -1))
-                y.add_(over)
-            else:
-                if i > 0:
-                    lines[i][start:end, pads[i]:].unflatten(1, [tiles, side]).permute(2, 0, 1, 3).copy_(h)
-                beside = windows[i][start:end].unflatten(1, [tiles, side])
-                near = taken(spaces[0], [side, images * tiles, taps[i].size(0)])
-                if beside.dim() == 5:
-                    near.view(side, images, tiles, beside.size(3), beside.size(4)).copy_(beside.permute(2, 0, 1, 3, 4))
-                else:
-                    near.view(side, images, tiles, -1).copy_(beside.permute(2, 0, 1, 3))
-                y.copy_(over)
-                y.view(-1, 2 * p).addmm_(near.view(-1, taps[i].size(0)), taps[i])
-            gated, flat = taken(spaces[0], h.size()), h.view(-1, p)
-            gate(y, gated)
-            if i > 0:
-                flat.addmm_(gated.view(-1, p), outs[i]).add_(shifts[i])
-            else:
-                torch.addmm(shifts[i], gated.view(-1, p), outs[i], out=flat)
     found = spaces[1]
-    if (last - first) * tiles * side * p > found.numel():
+    if last - first > together or (last - first) * tiles * side * p > found.numel():
         found = torch.empty([(last - first) * tiles * side * p], dtype=found.dtype, device=found.device)
     found = taken(found, [last - first, tiles, side, p])
     end = first
     while end < last:
         start, end = end, min(end + together, last)
-        d = kept[(start - first) * size:(end - first) * size].view(side + 1, end - start, tiles, p)
-        found[start - first:end - first].permute(2, 0, 1, 3).copy_(d[1:])
+        images = end - start
+        d = taken(spaces[2], [side + 1, images, tiles, p])                     # h, and what is left of each tile
+        h, left, left_from, flat_d = d[1:], d[0, :, 1:], d[side, :, :-1], d.flatten(1)
+        flat = h.view(-1, p)
+        u, m = taken(spaces[1], [side + 1, images * tiles, p]), taken(spaces[0], [side + 1, images * tiles, 2 * p])
+        flat_u, m2, flat_m = u.flatten(1), m[2].view(images, tiles, -1), m.flatten(1)
+        y = taken(spaces[1], [side, images, tiles, 2 * p])
+        a, b, flat_y = y[..., :p], y[..., p:], y.flatten(1)
+        gated = taken(spaces[0], h.size())
+        flat_gated = gated.view(-1, p)
+        d[0, :, 0].zero_()
+        for i in range(len(above)):
+            over = in_memory(above[i][start:end])
+            if pairs[i].numel() > 0:
+                left.copy_(left_from)
+                torch.mm(sums[0], flat_d, out=flat_u)
+                torch.bmm(u, pairs[i], out=m)
+                if late[i].numel() > 0:
+                    m2.add_(late[i][start:end])                                # it enters all four outputs with weight 1
+                torch.mm(sums[1], flat_m, out=flat_y)
+                y.add_(over)
+            else:
+                if i > 0:
+                    in_memory(lines[i][start:end, pads[i]:].unflatten(1, [tiles, side])).copy_(h)
+                beside = windows[i][start:end].unflatten(1, [tiles, side])
+                near = taken(spaces[0], [side, images * tiles, taps[i].size(0)])
+                if beside.dim() == 5:
+                    near.view(side, images, tiles, beside.size(3), beside.size(4)).copy_(beside.permute(2, 0, 1, 3, 4))
+                else:
+                    near.view(side, images, tiles, -1).copy_(in_memory(beside))
+                y.copy_(over)
+                y.view(-1, 2 * p).addmm_(near.view(-1, taps[i].size(0)), taps[i])
+            y.tanh_()
+            torch.addcmul(a, a, b, out=gated)
+            if i > 0:
+                flat.addmm_(flat_gated, outs[i]).add_(shifts[i])
+            else:
+                torch.addmm(shifts[i], flat_gated, outs[i], out=flat)
+        in_memory(found[start - first:end - first]).copy_(h)
     return found.view(-1, p)
 
 

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arstudio.models import threads
 from arstudio.models.layers import at_site, wide
 from arstudio.models.row_products import TILE, Matrix, dense_weight, pair_weight, tiled_weight
 
@@ -35,16 +34,19 @@ class Prepared:
         half[p:] = 0.5                                                                  # powers of two: nothing is rounded
         vertical, horizontal = layer.vertical_conv, layer.horizontal_conv
         self.tiled = tiled and may_be_tiled(layer)
-        ready = tiled_weight if self.tiled else dense_weight
+        weigh = tiled_weight if self.tiled else dense_weight
         inside = half if layer.first else half * 0.5                                    # the input of others is stored doubled
         kernel, left = (conv.weight.detach().permute(2, 3, 1, 0) for conv in (vertical, horizontal))    # (kh, kw, in, 2p)
         link = layer.link.weight.T * half                                               # (2p, 2p)
         self._links = layer.first or last
         self.conv, self.joined, self.link, left_room, out_room = rooms
         if not last:
-            self.conv.copy_(ready(kernel * inside))
+            weigh(kernel, inside, self.conv)
         if self._links:
-            self.joined.copy_(ready((wide(kernel) @ wide(link)).mul_(wide(inside[0])).to(like)))
+            both = like.new_empty(kernel.shape)
+            for taps, made in zip(kernel.flatten(0, 1), both.flatten(0, 1), strict=True):   # all at once take much memory
+                made.copy_(wide(taps) @ wide(link) * wide(inside[0]))
+            weigh(both, like.new_ones(1), self.joined)
         else:
             self.link.copy_(link / half[:, None])
         self.shape = [*kernel.shape[:2], vertical.dilation, vertical.padding[1], vertical.padding[0]]
@@ -53,7 +55,10 @@ class Prepared:
         before = outputs * 6 // TILE if self.tiled else rows * taps * inputs
         self.most = max(before, (horizontal.side + 1) * inputs)                         # numbers a pixel between two products
         left = left[-1, :horizontal.side + 1] * half
-        left_room.copy_(pair_weight(left) if self.tiled else left)                      # which both begin with the taps
+        if self.tiled:
+            pair_weight(left, left_room)                                                # which begins with the taps
+        else:
+            left_room.copy_(left)
         self.pair = left_room if self.tiled else like.new_zeros(0)
         self.taps = Matrix(left_room[:horizontal.side + 1].flatten(0, 1))
         self.out = Matrix(out_room.copy_(layer.out.weight.T * 0.5), layer.out.bias)
@@ -80,22 +85,19 @@ def _prepared(model: GatedPixelCNN, tiled: bool) -> list[Prepared]:
     layers = model.layers
     wanted = [shapes(layer, layer is layers[-1], tiled) for layer in layers]
     rooms = iter(zeros(model.head[1].weight, [shape for some in wanted for shape in some]))
-    work = [(layer, layer is layers[-1], tiled, [next(rooms) for _ in wanted[0]]) for layer in layers]
-    if model.wide:
-        return threads.each(lambda some: Prepared(*some), work)
-    return [Prepared(*some) for some in work]
+    return [Prepared(layer, layer is layers[-1], tiled, [next(rooms) for _ in wanted[0]]) for layer in layers]
 
 
 def may_be_tiled(layer: GatedLayer) -> bool:
     """Whether the vertical convolution has a tiled form."""
-    return not layer.first and layer.vertical_conv.dilation == 1 and layer.vertical_conv.kernel[1] == 3
+    return not layer.first and layer.vertical_conv.dilation == 1 and layer.vertical_conv.kernel == (2, 3)
 
 
 def shapes(layer: GatedLayer, last: bool, tiled: bool) -> list[tuple[int, ...]]:
     """Of the rooms that `Prepared` needs."""
     (kh, kw), inputs, p = layer.vertical_conv.kernel, layer.vertical_conv.inputs, layer.out.in_features
     tiled = tiled and may_be_tiled(layer)
-    conv = (kh, 6, inputs, 2 * p) if tiled else (1, kh * kw * inputs, 2 * p)
+    conv = (3, 6, inputs, 2 * p) if tiled else (1, kh * kw * inputs, 2 * p)
     joined, left = layer.first or last, layer.horizontal_conv
     link = (0,) if joined else (2 * p, 2 * p)
     return [(0,) if last else conv, conv if joined else (0,), link, (5 if tiled else left.side + 1, left.inputs, 2 * p), (p, p)]

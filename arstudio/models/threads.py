@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -20,7 +20,6 @@ import torch
 from threadpoolctl import ThreadpoolController
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Item, Result = TypeVar("Item"), TypeVar("Result")
 
 ALL = torch.get_num_threads()    # before anybody changes it; OMP_NUM_THREADS is respected
 
@@ -58,12 +57,6 @@ def share(work: Callable[[np.ndarray], None], images: np.ndarray, least: int) ->
         work(parts[0])
         for other in others:
             other.result()
-
-
-def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """What `work` makes of every item, in order; threads take one after the other, with single-threaded products."""
-    with ThreadPoolExecutor(ALL, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        return list(pool.map(work, items))
 
 
 def native(function: Function) -> Function:

@@ -42,21 +42,8 @@ def test_what_cannot_be_compiled_runs_as_it_is(monkeypatch):
     assert threads.native(unavailable) is unavailable
 
 
-def test_what_threads_make_of_each_comes_in_order_and_a_failure_is_heard():
-    seen = []
-
-    def work(item):
-        seen.append(torch.get_num_threads())
-        return item * 2
-
-    assert threads.each(work, range(20)) == list(range(0, 40, 2))
-    assert set(seen) == {1}
-    with pytest.raises(ZeroDivisionError):
-        threads.each(lambda item: 1 // item, [1, 0, 2])
-
-
 @pytest.mark.parametrize("count", [3, 40])
-def test_a_wide_network_made_ready_in_threads_draws_what_naive_draws(count, random_model):
+def test_a_wide_network_draws_what_naive_draws(count, random_model):
     model = random_model("gated_pixelcnn", ImageSpec(1, 3, 8, 2), channels=96, dilations=(1, 1, 1), head=8)
     assert model.wide
     drawn = [sample(model, count, SampleSettings(seed=3), method=method).values for method in ("blocks", "naive")]

@@ -11,62 +11,76 @@ from arstudio.models.row_products import (
     AT2,
     BT,
     BT2,
+    TILE,
     arranged,
     buffer_shape,
     convolve,
+    convolve_tiles,
     dense_weight,
     images_first,
+    in_memory,
     laid_out,
     pair_weight,
     place,
+    rooms,
     settle,
     tiled_weight,
 )
 from arstudio.sampling import Sampler, SampleSettings, sample
 
 
-def rows_of(x, tiled, shape, sums):
-    """x (R, H, W, in) written row by row into a buffer; a tiled one keeps the last kh, and what it held before is no number."""
+def row_by_row(x, tiled, weight, shape, shift, sums, begin=0):
+    """x (R, H, W, in) written into a buffer and convolved, from row `begin` on -> rows as they come. Whatever lay in tiles
+    or in the spaces before is no number."""
     images, height, width, inputs = x.shape
-    rows = shape[0] if tiled else shape[4] + height
-    buffer = x.new_full(buffer_shape(images, rows, width, shape[3], inputs, tiled), np.nan if tiled else 0)
-    buffer = images_first(buffer) if tiled else buffer
-    for row in range(height):
-        space = x.new_full((images * width * inputs * 6 // 4,), np.nan)
-        target = place(buffer, row, shape, space)
-        target.copy_(arranged(x[:, row], target))
-        settle(buffer, row, sums, space)
-    return buffer
+    spaces = [x.new_full((images * width * shape[0] * 3 * 6,), np.nan) for _ in range(3)]
+    buffer = x.new_full(buffer_shape(images, shape[4] + height, width, shape[3], inputs, tiled), np.nan if tiled else 0)
+    carried = images_first(x.new_full((TILE, images, width // TILE, weight.shape[-1]), np.nan))
+    for row in range(begin, height):
+        if tiled:
+            room = rooms(spaces, images, width // TILE, inputs, weight.shape[-1], row)
+            room.row.copy_(arranged(x[:, row], room.row))
+            settle(images_first(buffer), row, sums, room)
+            yield convolve_tiles(carried, weight, row, shift, sums, room)
+        else:
+            place(buffer, row, shape).copy_(x[:, row])
+            yield convolve(buffer, weight, shape, row, shift, spaces)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
 @pytest.mark.parametrize(("images", "kh", "width"), [(1, 2, 4), (3, 2, 12), (5, 1, 8), (2, 3, 28)])
 @pytest.mark.parametrize("shifts", ["one a feature", "one a place"])
-@pytest.mark.parametrize("row", [0, 1, 4])
-def test_tiles_give_the_dense_convolution(dtype, tolerance, images, kh, width, shifts, row):
-    rng = np.random.default_rng(width)
+@pytest.mark.parametrize("begin", [0, 1, 2])
+def test_tiles_give_the_dense_convolution(dtype, tolerance, images, kh, width, shifts, begin):
+    """From the first row on, and where drawing goes back, from the row after the one that knows nothing of those above."""
+    rng, height = np.random.default_rng(width), 6
 
     def numbers(*shape):
         return torch.from_numpy(rng.normal(size=shape)).to(dtype)
 
-    kernel, x = numbers(kh, 3, 5, 6), numbers(images, row + 1, width, 5)
+    kernel, x = numbers(kh, 3, 5, 6), numbers(images, height, width, 5)
     shift = numbers(images, 1 if shifts == "one a feature" else width, 6)
-    padded = np.pad(x.numpy(), ((0, 0), (kh - 1, 0), (1, 1), (0, 0))).astype(np.float64)[:, row:]
-    windows = np.stack([padded[:, :, j:j + width] for j in range(3)], axis=3)              # (R, kh, W, 3, in)
-    expected = np.einsum("rhwki,hkio->rwo", windows, kernel.double().numpy()) + shift.double().numpy()
+    padded = np.pad(x.numpy(), ((0, 0), (kh - 1, 0), (1, 1), (0, 0))).astype(np.float64)
     shape, sums = [kh, 3, 1, 1, kh - 1], [BT.to(dtype), AT.to(dtype)]
-    for tiled, weight in ((False, dense_weight(kernel)), (True, tiled_weight(kernel))):
-        spaces = [x.new_full((images * width * kh * 3 * 6,), np.nan) for _ in range(2)]
-        z = convolve(rows_of(x, tiled, shape, sums), weight, shape, row, shift, sums, spaces)
-        assert z.dim() == (4 if tiled else 3)
-        np.testing.assert_allclose(z, arranged(torch.from_numpy(expected), z), rtol=tolerance, atol=tolerance)
+    ways = [(False, dense_weight, (1, kh * 3 * 5, 6)), (True, tiled_weight, (3, 6, 5, 6))]
+    for tiled, weigh, room in ways[:2 if kh == 2 else 1]:
+        weight = kernel.new_full(room, np.nan)
+        weigh(kernel / 2, kernel.new_tensor([2.0]), weight)
+        first = begin if tiled else 0
+        for row, z in enumerate(row_by_row(x, tiled, weight, shape, shift, sums, first), first):
+            assert z.dim() == (4 if tiled else 3)
+            if row > first or row == 0:
+                windows = np.stack([padded[:, row:row + kh, j:j + width] for j in range(3)], axis=3)    # (R, kh, W, 3, in)
+                expected = np.einsum("rhwki,hkio->rwo", windows, kernel.double().numpy()) + shift.double().numpy()
+                np.testing.assert_allclose(z, arranged(torch.from_numpy(expected), z), rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 def test_five_products_give_the_sums_of_eight(dtype, tolerance):
     rng = np.random.default_rng(0)
     left, d = (torch.from_numpy(rng.normal(size=shape)).to(dtype) for shape in ((2, 7, 6), (5, 9, 7)))
-    weight = pair_weight(left)
+    weight = left.new_full((5, 7, 6), np.nan)
+    pair_weight(left, weight)
     assert torch.equal(weight[:2], left)                                                   # which others may share
     u = (BT2.to(dtype) @ d.flatten(1)).view(5, 9, 7)
     y = (AT2.to(dtype) @ torch.bmm(u, weight).flatten(1)).view(4, 9, 6)
@@ -76,10 +90,10 @@ def test_five_products_give_the_sums_of_eight(dtype, tolerance):
 
 
 def test_a_tiled_buffer_is_laid_out_for_products_again_after_images_were_chosen():
-    rows = images_first(torch.arange(2.0 * 6 * 3 * 2 * 5).view(buffer_shape(3, 2, 8, 1, 5, True)))
+    rows = images_first(torch.arange(4.0 * 3 * 2 * 5).view(buffer_shape(3, 9, 8, 1, 5, True)))
     chosen = rows[torch.tensor([2, 0, 0, 1])]
     assert torch.equal(laid_out(chosen), chosen)
-    assert laid_out(chosen)[:, 1].transpose(0, 1).view(6, -1).shape == (6, 40)             # which only such a layout allows
+    assert in_memory(laid_out(chosen)).view(4, -1).shape == (4, 40)             # which only such a layout allows
 
 
 @pytest.mark.parametrize("spec", [ImageSpec(1, 5, 8, 4), ImageSpec(3, 3, 12, 3)], ids=str)
@@ -90,7 +104,7 @@ def test_a_decoder_may_use_either_and_mix_them(spec, dilations, random_model, mo
     truth = model(x, y).detach()
     for many, kinds in ((1, {False, True} if 1 in dilations[1:] else {False}), (10**9, {False})):
         monkeypatch.setattr(gated_decoder, "MANY", many)
-        monkeypatch.setattr(gated_decoder, "TOGETHER", 2)
+        monkeypatch.setattr(gated_decoder, "TOGETHER", 2 * 9 * spec.width)    # two images
         decoder = model.decoder(5, y)
         assert {p.tiled for p in decoder.prepared} == kinds
         decoder.x.copy_(x)
@@ -108,7 +122,7 @@ def test_a_decoder_may_use_either_and_mix_them(spec, dilations, random_model, mo
 def test_looks_begin_where_features_stand(many, spec, random_model, monkeypatch):
     """Images in any company, from any column whose features before it stand, whether they were kept or not."""
     monkeypatch.setattr(gated_decoder, "MANY", many)
-    monkeypatch.setattr(gated_decoder, "TOGETHER", 2)
+    monkeypatch.setattr(gated_decoder, "TOGETHER", 2 * 9 * spec.width)    # two images
     model = random_model("gated_pixelcnn", spec, 3, channels=9, dilations=(1, 1, 2, 1), head=9, dtype=torch.float64)
     rng, width, count = np.random.default_rng(many), spec.width, 6
     decoder = model.decoder(count, torch.arange(count) % 3)
@@ -132,11 +146,12 @@ def test_looks_begin_where_features_stand(many, spec, random_model, monkeypatch)
             stands[images] = np.minimum(change + 1, width - 1)
 
 
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("many", [1, 10**9], ids=["tiled", "dense"])
-def test_steps_runs_and_particles_go_together(many, random_model, monkeypatch):
-    """Given runs of pixels, single ones and particles that take another's place, in any order."""
+def test_steps_runs_particles_and_ways_back_go_together(many, seed, random_model, monkeypatch):
+    """Given runs of pixels, single ones, images and particles that take another's place, and going back, in any order."""
     monkeypatch.setattr(gated_decoder, "MANY", many)
-    spec, rng = ImageSpec(1, 9, 8, 3), np.random.default_rng(3)
+    spec, rng = ImageSpec(1, 9, 8, 3), np.random.default_rng(seed)
     model = random_model("gated_pixelcnn", spec, 2, channels=6, dilations=(1, 1, 1), head=6, dtype=torch.float64)
     decoder = model.decoder(5, torch.tensor([1, 1, 1, 1, 1]))
 
@@ -145,7 +160,8 @@ def test_steps_runs_and_particles_go_together(many, random_model, monkeypatch):
             return model(decoder.x, decoder.classes).flatten(3)[..., first:last].permute(0, 3, 2, 1).flatten(1, 2)
 
     while (at := decoder.position) < spec.sites:
-        what, left = rng.choice(["step", "run", "particles"], p=[0.4, 0.4, 0.2]), spec.width - at % spec.width
+        what = rng.choice(["step", "run", "particles", "images", "back"], p=[0.36, 0.36, 0.12, 0.06, 0.1])
+        left = spec.width - at % spec.width
         values = torch.from_numpy(rng.integers(0, 3, (5, min(left, 1 + int(rng.integers(spec.width))))))
         if what == "run":
             found = decoder.follow(values)
@@ -153,8 +169,11 @@ def test_steps_runs_and_particles_go_together(many, random_model, monkeypatch):
         elif what == "step":
             torch.testing.assert_close(decoder.params(), truth(at, at + 1)[:, 0], rtol=1e-9, atol=1e-9)
             decoder.push(values[:, 0])
+        elif what == "back":
+            decoder.rewind(int(rng.integers(max(at - 12, 0), at + 1)))
         else:
-            decoder.resample(torch.from_numpy(np.sort(rng.integers(0, 5, 5))))
+            take = decoder.resample if what == "particles" else decoder.select
+            take(torch.from_numpy(np.sort(rng.integers(0, 5, 5))))
 
 
 def test_either_draws_the_same_images(random_model, monkeypatch):
