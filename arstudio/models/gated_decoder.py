@@ -19,7 +19,7 @@ from arstudio.models import threads
 from arstudio.models.convolutions import Place
 from arstudio.models.decoder import Decoder
 from arstudio.models.gated_rows import few_rows, horizontal, vertical, whole_rows
-from arstudio.models.gated_weights import may_be_tiled, prepared, zeros
+from arstudio.models.gated_weights import in_one_piece, may_be_tiled, prepared
 from arstudio.models.layers import Array, at_site
 from arstudio.models.row_products import AT, AT2, BT, BT2, TILE, buffer_shape, images_first, laid_out, place
 
@@ -61,8 +61,10 @@ class GatedPixelCNNDecoder(Decoder):
         self._tiled, self._tiles = tiled, [beside.tiled for beside in self.prepared]
         self._together = max(min(TOGETHER // (width * p), batch), 1) if like.device.type == "cpu" else batch    # images
         carried = [row if here else (batch, 0) for here in self._tiles]
-        state = zeros(like, [*self._buffers(batch), *carried, *[row] * len(layers), *lines])
-        self.rows, self.carried, self.above, self.lines = (state[i * len(layers):(i + 1) * len(layers)] for i in range(4))
+        state = in_one_piece(like, [*self._buffers(batch), *carried, *[row] * len(layers)])
+        self.rows, self.carried, self.above = (state[i * len(layers):(i + 1) * len(layers)] for i in range(3))
+        self.lines = in_one_piece(like, lines, zero=True)                              # whole rows never touch most of it
+        self._pad(self.rows)
         self._lay(images_first)
         self._reach = self.model.config.kernel // 2 * sum(self.model.config.dilations) if tiled else 0    # rows
         self.entered = torch.full((batch,), -1, device=like.device)
@@ -100,6 +102,12 @@ class GatedPixelCNNDecoder(Decoder):
             buffer_shape(batch, p.shape[4] + spec.height, spec.width, p.shape[3], layer.vertical_conv.inputs, p.tiled)
             for p, layer in layers
         ]
+
+    def _pad(self, rows: list[Tensor]) -> None:
+        """Zero what nobody writes: all of the inputs with padding on both sides."""
+        for part, tiled in zip(rows, self._tiles, strict=True):
+            if not tiled:
+                part.zero_()
 
     def _look_again(self) -> None:
         """Views of the state, after its tensors were exchanged."""
@@ -374,7 +382,9 @@ class GatedPixelCNNDecoder(Decoder):
             self.rows = []
             self.select(index)
             moved, source = slice(None), index
-            self.rows = _where(self._tiles, images_first, zeros(rows[0], self._buffers(len(index))))
+            self.rows = in_one_piece(rows[0], self._buffers(len(index)))
+            self._pad(self.rows)
+            self.rows = _where(self._tiles, images_first, self.rows)
         for p, old, new in zip(self.prepared, rows, self.rows, strict=True):
             read = slice(None) if p.tiled else slice(row + under_way, row + p.shape[4] + 1)    # by the rows to be entered
             new[moved, read] = old[source, read]

@@ -84,7 +84,7 @@ def prepared(model: GatedPixelCNN, tiled: bool) -> list[Prepared]:
 def _prepared(model: GatedPixelCNN, tiled: bool) -> list[Prepared]:
     layers = model.layers
     wanted = [shapes(layer, layer is layers[-1], tiled) for layer in layers]
-    rooms = iter(zeros(model.head[1].weight, [shape for some in wanted for shape in some]))
+    rooms = iter(in_one_piece(model.head[1].weight, [shape for some in wanted for shape in some]))
     return [Prepared(layer, layer is layers[-1], tiled, [next(rooms) for _ in wanted[0]]) for layer in layers]
 
 
@@ -103,11 +103,12 @@ def shapes(layer: GatedLayer, last: bool, tiled: bool) -> list[tuple[int, ...]]:
     return [(0,) if last else conv, conv if joined else (0,), link, (5 if tiled else left.side + 1, left.inputs, 2 * p), (p, p)]
 
 
-def zeros(like: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:
-    """Zeros of the type and place of `like`; on a CPU in one piece of memory, NumPy's, which asks for large pages. So much
-    at once comes zeroed from the system, and only where it is used."""
+def in_one_piece(like: Tensor, shapes: list[tuple[int, ...]], *, zero: bool = False) -> list[Tensor]:
+    """Tensors of the type and place of `like`, `zero` or with anything in them; on a CPU in one piece of memory, NumPy's, which
+    asks for large pages, and only takes memory where it is written."""
     if like.device.type != "cpu":
         return [like.new_zeros(shape) for shape in shapes]
     sizes = [-(-math.prod(shape) // 16) * 16 for shape in shapes]                       # each begins a line of the cache
-    parts = torch.from_numpy(np.zeros(sum(sizes), at_site(like[:0]).dtype)).split(sizes)
+    make = np.zeros if zero else np.empty
+    parts = torch.from_numpy(make(sum(sizes), at_site(like[:0]).dtype)).split(sizes)
     return [part[:math.prod(shape)].view(shape) for part, shape in zip(parts, shapes, strict=True)]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from arstudio.image import ImageSpec
-from arstudio.models import gated_decoder, gated_rows, threads
+from arstudio.models import gated_decoder, gated_rows, gated_weights, threads
 from arstudio.sampling import SampleSettings, sample
 
 
@@ -47,4 +47,20 @@ def test_a_wide_network_draws_what_naive_draws(count, random_model):
     model = random_model("gated_pixelcnn", ImageSpec(1, 3, 8, 2), channels=96, dilations=(1, 1, 1), head=8)
     assert model.wide
     drawn = [sample(model, count, SampleSettings(seed=3), method=method).values for method in ("blocks", "naive")]
+    assert np.array_equal(*drawn)
+
+
+@pytest.mark.parametrize("method", ["blocks", "incremental"])
+@pytest.mark.parametrize("many", [1, 10**9], ids=["tiled", "dense"])
+@pytest.mark.parametrize("spec", [ImageSpec(1, 5, 8, 3), ImageSpec(3, 3, 4, 2)], ids=str)
+def test_what_lay_in_the_memory_before_does_not_matter(spec, many, method, random_model, monkeypatch):
+    def no_numbers(like, shapes, *, zero=False):
+        return [part if zero else part.fill_(np.nan) for part in in_one_piece(like, shapes, zero=zero)]
+
+    in_one_piece = gated_decoder.in_one_piece
+    monkeypatch.setattr(gated_decoder, "MANY", many)
+    for module in (gated_decoder, gated_weights):
+        monkeypatch.setattr(module, "in_one_piece", no_numbers)
+    model = random_model("gated_pixelcnn", spec, channels=9, dilations=(1, 1, 2, 1), head=9)
+    drawn = [sample(model, 5, SampleSettings(seed=3), method=way).values for way in (method, "naive")]
     assert np.array_equal(*drawn)
