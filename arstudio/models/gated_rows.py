@@ -31,8 +31,13 @@ from arstudio.models.threads import native
 def gate(z: Tensor, out: Tensor) -> None:
     """z (…, 2p), overwritten -> `out` (…, p), the doubled gate: tanh a · (1 + tanh b)."""
     p = z.size(-1) // 2
+    gate_halves(z, z[..., :p], z[..., p:], out)
+
+
+def gate_halves(z: Tensor, a: Tensor, b: Tensor, out: Tensor) -> None:
+    """`gate` of z with its halves a and b, for those who have them."""
     z.tanh_()
-    torch.addcmul(z[..., :p], z[..., :p], z[..., p:], out=out)
+    torch.addcmul(a, a, b, out=out)
 
 
 @native
@@ -80,8 +85,7 @@ def vertical(
                 below = rows[i + 1][start:end]
                 if carried[i + 1].dim() == 4 and room is not None:
                     if tiled:
-                        z.tanh_()
-                        torch.addcmul(room.a, room.a, room.b, out=room.row)
+                        gate_halves(z, room.a, room.b, room.row)
                     else:
                         gate(arranged(z, room.row), room.row)
                     settle(below, row, sums, room)
@@ -197,8 +201,7 @@ def whole_rows(
                     near.view(side, images, tiles, -1).copy_(in_memory(beside))
                 y.copy_(over)
                 y.view(-1, 2 * p).addmm_(near.view(-1, taps[i].size(0)), taps[i])
-            y.tanh_()
-            torch.addcmul(a, a, b, out=gated)
+            gate_halves(y, a, b, gated)
             if i > 0:
                 flat.addmm_(flat_gated, outs[i]).add_(shifts[i])
             else:

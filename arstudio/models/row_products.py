@@ -119,8 +119,8 @@ def in_memory(row: Tensor) -> Tensor:
 
 class Rooms(NamedTuple):
     """Where a row of R images lies on the tiled way between two products, the same for all layers: views of two flat
-    tensors, made once because making them for every product would cost some twentieth of it. Of even rows Bᵀ d is formed of
-    the row and its change, G = 2, of odd ones of the change alone, G = 1."""
+    tensors, made once, as making them for every product takes time. Of even rows Bᵀ d is formed of the row and its change,
+    G = 2, of odd ones of the change alone, G = 1."""
 
     row: Tensor             # (TILE, R, tiles, in), written by whoever has it
     change: Tensor          # the same, how it differs from the row above
