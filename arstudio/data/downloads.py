@@ -3,6 +3,7 @@
 Files come over HTTPS or HTTP from the first mirror that answers, are checked against their published MD5 sums and kept in
 the user's cache directory (ARSTUDIO_DATA, if set). A download that was cut short goes on where it stopped. Training,
 validation and test images are the published training images less a fixed tenth, that tenth, and the published test images.
+Lengths of files are those that TensorFlow Datasets records (tensorflow_datasets/url_checksums).
 """
 
 from __future__ import annotations
@@ -30,27 +31,43 @@ PIECE = 2**16     # bytes between two looks at whether to stop
 
 
 @dataclass(frozen=True)
+class Published:
+    """One file as it is published: its MD5 sum, and its length in bytes, packed as it is fetched."""
+
+    md5: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Source:
-    """Where a dataset lies: `mirrors` end in a slash, `files` are names and MD5 sums, `bytes` their length together as they
-    are published; `info` is its card."""
+    """Where a dataset lies: `mirrors` end in a slash, `files` are its files by name; `info` is its card."""
 
     info: DatasetInfo
     mirrors: tuple[str, ...]
-    files: dict[str, str]
-    bytes: int
+    files: dict[str, Published]
+
+    @property
+    def bytes(self) -> int:
+        """All that is fetched, in bytes."""
+        return sum(file.bytes for file in self.files.values())
 
 
 def _source(
     name: str, title: str, shape: tuple[int, int, int], counts: tuple[int, int], classes: tuple[str, ...], licence: str,
-    source: str, citation: str, mirrors: tuple[str, ...], files: dict[str, str], length: int,
+    source: str, citation: str, mirrors: tuple[str, ...], files: dict[str, Published],
 ) -> Source:
     train, held = counts[0] - counts[0] // 10, counts[0] // 10
     splits = {"train": train, "validation": held, "test": counts[1]}
     note = f"Validation is a tenth of the {counts[0]:,} training images, by class, seed 0."
     return Source(
         DatasetInfo(name, title, ImageSpec(*shape, 256), splits, classes, licence, source, citation, note),
-        mirrors, files, length,
+        mirrors, files,
     )
+
+
+def _idx(*sums_and_lengths: tuple[str, int]) -> dict[str, Published]:
+    """Four files of MNIST's names, in the order of `IDX`."""
+    return {name: Published(*published) for name, published in zip(IDX, sums_and_lengths, strict=True)}
 
 
 _SIXTY = (60_000, 10_000)
@@ -59,10 +76,12 @@ SOURCES = {s.info.name: s for s in (
         "mnist-70k", "MNIST, all 70,000", (1, 28, 28), _SIXTY, DIGITS, "CC BY-SA 3.0", "yann.lecun.com/exdb/mnist",
         "LeCun, Cortes & Burges",
         ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
-        dict(zip(IDX, (
-            "f68b3c2dcbeaaa9fbdd348bbdeb94873", "d53e105ee54ea40749a09fcbcd1e9432",
-            "9fb629c4189551a2d022fa330f9573f3", "ec29112dd5afa0611ce80d1b7f02629c",
-        ), strict=True)), 11_594_722,
+        _idx(
+            ("f68b3c2dcbeaaa9fbdd348bbdeb94873", 9_912_422),
+            ("d53e105ee54ea40749a09fcbcd1e9432", 28_881),
+            ("9fb629c4189551a2d022fa330f9573f3", 1_648_877),
+            ("ec29112dd5afa0611ce80d1b7f02629c", 4_542),
+        ),
     ),
     _source(
         "fashion-70k", "Fashion-MNIST, all 70,000", (1, 28, 28), _SIXTY, CLOTHES, "MIT",
@@ -71,29 +90,33 @@ SOURCES = {s.info.name: s for s in (
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         ),
-        dict(zip(IDX, (
-            "8d4fb7e6c68d591d4c3dfef9ec88bf0d", "25c81989df183df01b3e8a0aad5dffbe",
-            "bef4ecab320f06d8554ea6380940ec79", "bb300cfdad3c16e7a12a480ee83cd310",
-        ), strict=True)), 30_878_645,
+        _idx(
+            ("8d4fb7e6c68d591d4c3dfef9ec88bf0d", 26_421_880),
+            ("25c81989df183df01b3e8a0aad5dffbe", 29_515),
+            ("bef4ecab320f06d8554ea6380940ec79", 4_422_102),
+            ("bb300cfdad3c16e7a12a480ee83cd310", 5_148),
+        ),
     ),
     _source(
         "kmnist", "Kuzushiji-MNIST", (1, 28, 28), _SIXTY, KANA, "CC BY-SA 4.0", "codh.rois.ac.jp/kmnist",
         "Clanuwat et al. 2018",
         ("https://codh.rois.ac.jp/kmnist/dataset/kmnist/", "http://codh.rois.ac.jp/kmnist/dataset/kmnist/"),
-        dict(zip(IDX, (
-            "bdb82020997e1d708af4cf47b453dcf7", "e144d726b3acfaa3e44228e80efcd344",
-            "5c965bf0a639b31b8f53240b1b52f4d7", "7320c461ea6c1c855c0b718fb2a4b134",
-        ), strict=True)), 21_206_271,    # without the two files of labels, which are small
+        _idx(
+            ("bdb82020997e1d708af4cf47b453dcf7", 18_165_135),
+            ("e144d726b3acfaa3e44228e80efcd344", 29_497),
+            ("5c965bf0a639b31b8f53240b1b52f4d7", 3_041_136),
+            ("7320c461ea6c1c855c0b718fb2a4b134", 5_120),
+        ),
     ),
     _source(
         "cifar-10", "CIFAR-10", (3, 32, 32), (50_000, 10_000), AIRPLANES, "no licence stated",
         "www.cs.toronto.edu/~kriz/cifar.html", "Krizhevsky 2009", ("https://www.cs.toronto.edu/~kriz/",),
-        {"cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530"}, 170_052_171,
+        {"cifar-10-binary.tar.gz": Published("c32a1d4ab5d03f1284b67883e8d87530", 170_052_171)},
     ),
     _source(
         "cifar-100", "CIFAR-100", (3, 32, 32), (50_000, 10_000), (), "no licence stated",
         "www.cs.toronto.edu/~kriz/cifar.html", "Krizhevsky 2009", ("https://www.cs.toronto.edu/~kriz/",),
-        {"cifar-100-binary.tar.gz": "03b5dce01913d631647c71ecec9e9cb8"}, 168_513_733,
+        {"cifar-100-binary.tar.gz": Published("03b5dce01913d631647c71ecec9e9cb8", 168_513_733)},
     ),
 )}
 
@@ -118,8 +141,8 @@ def read_download(name: str, progress: Progress | None = None) -> tuple[DatasetI
     """
     source = SOURCES[name]
     folder = cache_root() / name
-    for number, (file, md5) in enumerate(source.files.items()):
-        _fetch(source, file, md5, folder, progress or Progress(), number / len(source.files), 1 / len(source.files))
+    for number, (file, published) in enumerate(source.files.items()):
+        _fetch(source, file, published.md5, folder, progress or Progress(), number / len(source.files), 1 / len(source.files))
     if len(source.files) == 1:
         splits, classes = read_cifar(folder / next(iter(source.files)))
     else:

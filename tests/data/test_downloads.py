@@ -67,16 +67,17 @@ def server(tmp_path):
 def small(server, tmp_path, monkeypatch):
     """KMNIST as this server has it: 30 training and 10 test images."""
     rng = np.random.default_rng(0)
-    sums = {}
+    files = {}
     for name, count in (("train", 30), ("t10k", 10)):
         for kind, data in (("images-idx3", rng.integers(0, 256, (count, 28, 28))), ("labels-idx1", np.arange(count) % 10)):
             file = f"{name}-{kind}-ubyte.gz"
-            (server.folder / file).write_bytes(gzip.compress(idx(data)))
-            sums[file] = hashlib.md5((server.folder / file).read_bytes()).hexdigest()
+            packed = gzip.compress(idx(data))
+            (server.folder / file).write_bytes(packed)
+            files[file] = room.Published(hashlib.md5(packed).hexdigest(), len(packed))
     monkeypatch.setenv("ARSTUDIO_DATA", str(tmp_path / "cache"))
     mirror = f"http://127.0.0.1:{server.server_address[1]}/"
-    monkeypatch.setitem(room.SOURCES, "kmnist", dataclasses.replace(SOURCES["kmnist"], mirrors=(mirror,), files=sums))
-    return sums
+    monkeypatch.setitem(room.SOURCES, "kmnist", dataclasses.replace(SOURCES["kmnist"], mirrors=(mirror,), files=files))
+    return files
 
 
 def test_a_dataset_is_fetched_once_and_then_kept(server, small, tmp_path):
@@ -145,9 +146,24 @@ def test_the_sources_are_complete():
     for name, source in SOURCES.items():
         assert source.info.name == name
         assert all(mirror.endswith("/") for mirror in source.mirrors)
-        assert all(len(md5) == 32 for md5 in source.files.values())
+        assert all(len(file.md5) == 32 for file in source.files.values())
         assert source.info.source
         assert sum(source.info.splits.values()) in (70_000, 60_000)
+
+
+@pytest.mark.parametrize(("name", "published"), [
+    ("mnist-70k", 9_912_422 + 28_881 + 1_648_877 + 4_542),
+    ("fashion-70k", 26_421_880 + 29_515 + 4_422_102 + 5_148),
+    ("kmnist", 18_165_135 + 29_497 + 3_041_136 + 5_120),
+    ("cifar-10", 170_052_171),
+    ("cifar-100", 168_513_733),
+])
+def test_every_file_counts_towards_what_is_fetched(name, published):
+    source = SOURCES[name]
+    assert source.bytes == published
+    for file in source.files:
+        rest = {other: entry for other, entry in source.files.items() if other != file}
+        assert dataclasses.replace(source, files=rest).bytes == published - source.files[file].bytes < published
 
 
 def test_without_a_network_one_sentence_says_so_and_nothing_is_lost(small, server, monkeypatch, tmp_path):
@@ -171,4 +187,4 @@ def test_what_is_here_already_is_counted(small):
     assert room.missing("kmnist") == 4
     load("kmnist")
     assert room.missing("kmnist") == 0
-    assert room.begun("kmnist") > 0
+    assert room.begun("kmnist") == room.SOURCES["kmnist"].bytes

@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import hashlib
+import re
 import threading
 
 import numpy as np
@@ -192,9 +193,9 @@ def kana(tmp_path, monkeypatch):
         x = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
         head = bytes([0, 0, 8, 3]) + b"".join(n.to_bytes(4, "big") for n in x.shape)
         held[f"{name}-images-idx3-ubyte.gz"] = gzip.compress(head + x.tobytes())
-    sums = {name: hashlib.md5(data).hexdigest() for name, data in held.items()}
+    files = {name: downloads.Published(hashlib.md5(data).hexdigest(), len(data)) for name, data in held.items()}
     monkeypatch.setenv("ARSTUDIO_DATA", str(tmp_path / "cache"))
-    source = dataclasses.replace(SOURCES["kmnist"], mirrors=("http://127.0.0.1:9/a/",), files=sums)
+    source = dataclasses.replace(SOURCES["kmnist"], mirrors=("http://127.0.0.1:9/a/",), files=files)
     monkeypatch.setitem(downloads.SOURCES, "kmnist", source)
     return held
 
@@ -213,7 +214,7 @@ def test_a_known_set_is_fetched_after_a_click_with_progress(qtbot, window, page,
     choose(window.train.choices.data, "kmnist")
     assert page.state.headline.text() == "Kuzushiji-MNIST is fetched once"
     assert "CC BY-SA 4.0" in page.state.sentence.text()
-    assert "70,000 images, 21 MB, " in page.state.sentence.text()
+    assert "70,000 images, 1 MB, " in page.state.sentence.text()    # of the two small files
     assert not asked
     click(qtbot, page.state.button)
     qtbot.waitUntil(lambda: "1.0 MB" in page.doing.text(), timeout=WAIT)
@@ -228,6 +229,15 @@ def test_a_known_set_is_fetched_after_a_click_with_progress(qtbot, window, page,
     assert page._fields["binarise"].isVisible()
     click(qtbot, page.use)
     assert window.train.choices.view() == DataView(dataset="kmnist", levels=2)
+
+
+def test_before_fetching_the_size_of_all_files_is_shown(page, tmp_path, monkeypatch):
+    monkeypatch.setenv("ARSTUDIO_DATA", str(tmp_path / "empty"))
+    for name, source in SOURCES.items():
+        page.open_source(name)
+        wanted = sum(file.bytes for file in source.files.values()) / 1e6
+        told = re.search(r"images, (\d+) MB, ", page.state.sentence.text())
+        assert float(told[1]) == pytest.approx(wanted, abs=0.5), name
 
 
 def test_without_a_network_there_is_one_sentence_and_another_try(qtbot, window, page, kana):
