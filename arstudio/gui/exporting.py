@@ -8,9 +8,13 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
 from arstudio.gui.studio import Studio
-from arstudio.gui.widgets.pixel_view import PixelView, pixels, to_qimage
+from arstudio.gui.widgets.pixel_view import pixels, to_qimage
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from arstudio.models import AutoregressiveModel
+    from arstudio.models.modelfile import ModelCard
     from arstudio.sampling import Recipe, Trace
 
 
@@ -41,16 +45,16 @@ def picture_bytes(trace: Trace, index: int | None, position: int, info: dict[str
     return png_bytes(sheet(images if index is None else images[index:index + 1], trace.spec, scale=scale), info)
 
 
-def canvas_bytes(canvas: PixelView, studio: Studio, scale: int = 8) -> bytes:
-    """PNG of what the canvas of Complete shows, enlarged, with the model's name in a text chunk."""
+def canvas_bytes(shown: np.ndarray, name: str, scale: int = 8) -> bytes:
+    """PNG of (H, W, 3) uint8, such as what the canvas of Complete shows, enlarged, with the model's name in a text chunk.
+    Needs no window."""
     from PIL import Image
 
     from arstudio.sampling.export import png_bytes
 
-    spec = canvas.spec
-    picture = Image.fromarray(pixels(canvas.image(), spec))
-    picture = picture.resize((spec.width * scale, spec.height * scale), Image.Resampling.NEAREST)
-    return png_bytes(picture, {"model": studio.card.name if studio.card else "", "job": "complete"})
+    picture = Image.fromarray(shown)
+    picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+    return png_bytes(picture, {"model": name, "job": "complete"})
 
 
 def snippet(studio: Studio) -> str:
@@ -64,11 +68,11 @@ def snippet(studio: Studio) -> str:
     return made.snippet(card.name if bundled else str(card.path or card.name), studio.focus)
 
 
-def model_bytes(studio: Studio) -> bytes:
-    """The current model as a model file."""
+def model_bytes(model: AutoregressiveModel, card: ModelCard) -> bytes:
+    """A model as a model file. Needs no window."""
     from arstudio.models.checkpoint import encode_model, named
 
-    return encode_model(studio.card, named("weights", studio.model))
+    return encode_model(card, named("weights", model))
 
 
 def clipboard_image(studio: Studio, scale: int = 8) -> QImage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,17 +134,17 @@ class Files(QObject):
             self.write_picture(path)
 
     def write_picture(self, path: Path) -> None:
-        """Write the large image, or the canvas of Complete, as PNG."""
-        self._saved = self._shown()
+        """Write the large image, or the canvas of Complete, as it is now, as PNG."""
+        from arstudio.gui.exporting import canvas_bytes, info, picture_bytes
+        from arstudio.gui.widgets.pixel_view import pixels
+
+        studio, self._saved = self.studio, self._shown()
         if self.window.job == "complete" and self.window.complete is not None:
-            from arstudio.gui.exporting import canvas_bytes
-
-            self.write(path, lambda: canvas_bytes(self.window.complete.canvas, self.studio))
+            canvas = self.window.complete.canvas
+            shown = pixels(canvas.image(), canvas.spec)    # of now: the canvas may be painted on while this is written
+            self.beside.write(path, partial(canvas_bytes, shown, studio.card.name if studio.card else ""))
             return
-        from arstudio.gui.exporting import info, picture_bytes
-
-        studio = self.studio
-        self.write(path, lambda: picture_bytes(studio.trace, studio.focus, studio.position, info(studio)))
+        self.beside.write(path, partial(picture_bytes, studio.trace, studio.focus, studio.position, info(studio)))
 
     def _shown(self) -> object:
         if self.window.job == "complete" and self.window.complete is not None:
@@ -180,7 +180,7 @@ class Files(QObject):
         if path:
             from arstudio.gui.exporting import model_bytes
 
-            self.write(path, lambda: model_bytes(self.studio))
+            self.beside.write(path, partial(model_bytes, self.studio.model, self.studio.card))
 
     def _nothing_to_export(self) -> bool:
         if self.studio.trace is None:
@@ -195,18 +195,6 @@ class Files(QObject):
             return None
         suffix = "." + kind.partition("*.")[2].rstrip(")")
         return Path(path) if Path(path).suffix else Path(path + suffix)
-
-    def write(self, path: Path, make: Callable[[], bytes]) -> None:
-        """Write a file atomically and say so; a failure is one sentence and leaves the old file."""
-        from arstudio.models.modelfile import write_atomically
-
-        try:
-            write_atomically(path, make())
-        except (OSError, ValueError) as error:
-            self.studio.message.emit("error", str(error))
-            return
-        self._remember_place(path)
-        self.studio.message.emit("info", self.tr("Saved {0}").format(path))
 
     @Slot(object)
     def _remember_place(self, path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QSettings, Qt, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QIcon, QUndoGroup
 from PySide6.QtWidgets import (
+    QApplication,
     QHBoxLayout,
     QMainWindow,
     QMessageBox,
@@ -444,6 +445,8 @@ class MainWindow(QMainWindow):
         if training and self.ask_before_closing and not self._may_stop_training():
             event.ignore()
             return
+        if (focus := QApplication.focusWidget()) is not None:
+            focus.clearFocus()    # what is being typed, such as notes of a run, is taken while it can still be written
         self.docks.save()
         self.studio.pause()
         self.status_line.show_work(self.tr("Stopping"), None)

@@ -175,6 +175,32 @@ def held(monkeypatch):
     gate.set()
 
 
+@pytest.fixture
+def slow(monkeypatch):
+    """slow(owner, name) -> (event, calls): that function waits until the event is set, never in the GUI thread, and the
+    arguments of each call are noted as it begins."""
+    import threading
+
+    events = []
+
+    def make(owner, name):
+        event, calls, real = threading.Event(), [], getattr(owner, name)
+        events.append(event)
+
+        def waits(*args):
+            assert threading.current_thread() is not threading.main_thread(), f"{name} in the GUI thread"
+            calls.append(args)
+            event.wait()
+            return real(*args)
+
+        monkeypatch.setattr(owner, name, waits)
+        return event, calls
+
+    yield make
+    for event in events:
+        event.set()
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """For small networks on a busy machine, where threads would mostly wait for each other."""

@@ -1,6 +1,6 @@
 """What a person's hands do: choose, click, draw on a canvas, wait for what a training or a completion does."""
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 WAIT = 30_000
@@ -43,6 +43,13 @@ def settle(qtbot, panel) -> None:
     """Wait until whatever was asked of runs on disk is read and shown, or written."""
     busy = (lambda: panel.reading, lambda: panel.bottom.busy, lambda: panel.writer.busy)
     qtbot.waitUntil(lambda: not any(b() for b in busy), timeout=WAIT)
+
+
+def turns(qtbot) -> None:
+    """Wait until the event loop has come round, as it does while nothing blocks the window."""
+    came = []
+    QTimer.singleShot(0, lambda: came.append(True))
+    qtbot.waitUntil(lambda: bool(came), timeout=WAIT)
 
 
 def complete(qtbot, panel):

@@ -131,7 +131,8 @@ def test_the_snippet_gives_the_same_pixels(qtbot, window, branched):
 
 def test_a_dropped_export_restores_model_seed_settings_and_edits(qtbot, window, branched, tmp_path):
     path, expected, settings = tmp_path / "mine.png", branched.trace.values.copy(), branched.settings
-    window.files.write_picture(path)
+    with qtbot.waitSignal(window.files.beside.written, timeout=10_000):
+        window.files.write_picture(path)
     branched.open_model("digits-nade")
     qtbot.waitUntil(lambda: not branched.loading, timeout=20_000)
     branched.set(seed=1, temperature=1.0, count=1)

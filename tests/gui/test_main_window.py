@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from PySide6.QtCore import QMimeData, QSettings, Qt, QUrl
+from hands import turns
+from PySide6.QtCore import QMimeData, QSettings, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QPushButton
 
-from arstudio.gui import theme
+from arstudio.gui import tasks, theme
 
 
 def test_tabs_change_stage_inspector_and_bottom_together(qtbot, window):
@@ -85,12 +86,13 @@ def test_the_command_palette_is_walked_by_arrows_and_knows_what_is_not_there(qtb
     assert [window.actions_by_slot[slot].text().replace("&", "") for slot in ran] == names[1:2]
 
 
-def test_a_saved_picture_carries_its_settings_and_reads_back_exactly(window, drawn, tmp_path):
+def test_a_saved_picture_carries_its_settings_and_reads_back_exactly(qtbot, window, drawn, tmp_path):
     from arstudio.image import load_levels
     from arstudio.sampling.export import read_info
 
     path = tmp_path / "drawing.png"
-    window.files.write_picture(path)
+    with qtbot.waitSignal(window.files.beside.written, timeout=10_000):
+        window.files.write_picture(path)
     assert read_info(path)["settings"]["seed"] == 42
     from PIL import Image
 
@@ -99,8 +101,9 @@ def test_a_saved_picture_carries_its_settings_and_reads_back_exactly(window, dra
     assert np.array_equal(load_levels(tmp_path / "small.png", drawn.trace.spec), drawn.trace.image(0))
 
 
-def test_a_place_that_cannot_be_written_gives_a_sentence(window, drawn, tmp_path):
-    window.files.write_picture(tmp_path / "missing" / "x.png")
+def test_a_place_that_cannot_be_written_gives_a_sentence(qtbot, window, drawn, tmp_path):
+    with qtbot.waitSignal(window.files.beside.failed, timeout=10_000):
+        window.files.write_picture(tmp_path / "missing" / "x.png")
     assert window.notice.isVisibleTo(window)
     assert "could not be written" in window.notice.text.text()
 
@@ -125,7 +128,8 @@ def test_a_message_moves_nothing_and_leaves_the_tabs_free(qtbot, window, drawn, 
 def test_the_model_can_be_saved_and_opened_again(qtbot, window, studio, tmp_path, monkeypatch):
     path = tmp_path / "mine.safetensors"
     monkeypatch.setattr(window.files, "ask", lambda *_: path)
-    window.files.save_model_as()
+    with qtbot.waitSignal(window.files.beside.written, timeout=10_000):
+        window.actions_by_slot["save_model_as"].trigger()
     before, spec = studio.model, studio.card.spec
     with qtbot.waitSignal(studio.model_changed, timeout=10_000):
         window.files.open_path(path)
@@ -136,6 +140,69 @@ def test_the_model_can_be_saved_and_opened_again(qtbot, window, studio, tmp_path
     with torch.inference_mode():
         assert torch.equal(after.frozen().log_prob(x, y), before.frozen().log_prob(x, y))
     assert str(path) in window.files.recent()
+
+
+def test_saving_on_a_slow_disk_blocks_nobody_and_the_later_save_stays(qtbot, window, drawn, tmp_path, monkeypatch, slow):
+    from arstudio.models import modelfile
+    from arstudio.sampling.export import read_info
+
+    path = tmp_path / "mine.png"
+    monkeypatch.setattr(window.files, "ask", lambda *_: path)
+    disk, calls = slow(modelfile, "write_atomically")
+    qtbot.keyClick(window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: len(calls) == 1)
+    drawn.select_image(2)    # the first save is of what was shown when it was asked for
+    qtbot.keyClick(window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    turns(qtbot)
+    assert window.files.beside.busy
+    assert len(calls) == 1, "the second save of a file waits for the first"
+    assert not path.exists()
+    disk.set()
+    qtbot.waitUntil(lambda: not window.files.beside.busy, timeout=10_000)
+    saved = [data for _, data in calls]
+    assert len(saved) == 2
+    assert path.read_bytes() == saved[1]
+    (tmp_path / "first.png").write_bytes(saved[0])
+    assert [read_info(p)["image"] for p in (tmp_path / "first.png", path)] == [0, 2]
+    assert window.notice.text.text() == f"Saved {path}"
+
+
+@pytest.mark.parametrize("action", ["save_picture_as", "save_model_as"])
+def test_closing_while_a_slow_disk_saves_waits_for_it(qtbot, window, drawn, tmp_path, monkeypatch, slow, action):
+    from arstudio.models import modelfile
+
+    path = tmp_path / "mine.file"
+    monkeypatch.setattr(window.files, "ask", lambda *_: path)
+    disk, calls = slow(modelfile, "write_atomically")
+    window.actions_by_slot[action].trigger()
+    window.actions_by_slot[action].trigger()
+    qtbot.waitUntil(lambda: len(calls) == 1)
+    seen = []
+    QTimer.singleShot(0, window, lambda: (seen.append(path.exists()), disk.set()))    # the closing window still turns
+    assert window.close()
+    assert seen == [False]
+    assert len(calls) == 2
+    assert path.read_bytes() == calls[1][1]
+    assert not window.files.beside.busy
+
+
+def test_a_save_that_fails_leaves_the_file_and_lets_the_next_one_through(qtbot, window, drawn, tmp_path, monkeypatch, messages):
+    from arstudio.models import modelfile
+
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(b"before")
+    monkeypatch.setattr(window.files, "ask", lambda *_: path)
+    qtbot.waitUntil(lambda: not tasks.running(), timeout=10_000)    # the history writes, too
+    with monkeypatch.context() as full:
+        full.setattr(modelfile.os, "fsync", lambda _file: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with qtbot.waitSignal(window.files.beside.failed, timeout=10_000):
+            window.actions_by_slot["save_model_as"].trigger()
+    sentence = f"{path} could not be written (No space left on device); what was there before is unchanged."
+    assert messages[-1] == ("error", sentence)
+    assert path.read_bytes() == b"before"
+    with qtbot.waitSignal(window.files.beside.written, timeout=10_000):
+        window.actions_by_slot["save_model_as"].trigger()
+    assert path.stat().st_size > 1000
 
 
 def cut(path):
@@ -161,7 +228,7 @@ def test_a_model_file_that_cannot_be_opened_leaves_everybody_where_they_are(qtbo
     from arstudio.gui.exporting import model_bytes
 
     path, model = tmp_path / "mine.safetensors", studio.model
-    path.write_bytes(model_bytes(studio))
+    path.write_bytes(model_bytes(studio.model, studio.card))
     spoil(path)
     window.show_complete()
     qtbot.waitUntil(lambda: window.complete.canvas.sheet is not None, timeout=10_000)
@@ -175,7 +242,7 @@ def test_a_model_file_that_cannot_be_opened_leaves_everybody_where_they_are(qtbo
     assert window.notice.text.text() == messages[0][1]
     assert window.notice.isVisible()
     assert (studio.model, window.complete.canvas.sheet) == (model, sheet)
-    path.write_bytes(model_bytes(studio))
+    path.write_bytes(model_bytes(studio.model, studio.card))
     window.files.open_path(path)
     qtbot.waitUntil(lambda: window.job == "generate", timeout=10_000)
     assert studio.card.name == "mine"

@@ -247,11 +247,13 @@ def test_deleting_a_run_asks_first_and_uses_the_trash(qtbot, panel, tmp_path):
     panel.bottom.select(path)
     for answer, left in (("Cancel", True), ("Move to the trash", False)):
         click(qtbot, panel.bottom.delete_button)
+        settle(qtbot, panel)
         box = panel.bottom.findChildren(QMessageBox)[-1]
         assert path.exists()
         button = next(b for b in box.buttons() if b.text().replace("&", "") == answer)
         button.click()
-        qtbot.waitUntil(lambda left=left: path.exists() == left)
+        settle(qtbot, panel)
+        assert path.exists() == left
     assert panel.bottom.rows() == []
     assert panel.session is None
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hands import WAIT, begin, choose, click, finish, read, settle
-from PySide6.QtCore import Qt
+from hands import WAIT, begin, choose, click, finish, read, settle, turns
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QDesktopServices, QImage
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 
@@ -17,7 +17,7 @@ from arstudio.gui.panels import train_runs
 from arstudio.gui.panels.train_exports import DifferencesDialog
 from arstudio.gui.panels.train_session import Session
 from arstudio.gui.widgets.run_table import COLUMNS, NOTES, remarks_of, text_of
-from arstudio.models import load_model
+from arstudio.models import load_model, modelfile
 from arstudio.training.config import TrainConfig
 from arstudio.training.places import runs_root
 from arstudio.training.runs import Remarks, Run
@@ -200,13 +200,150 @@ def test_everything_of_a_run_can_be_exported(qtbot, listed, tmp_path, monkeypatc
     assert not (tmp_path / "none.safetensors").exists()
 
 
+def write_note(qtbot, bottom, path, text):
+    """Write in the Notes of a run without ending it -> the editor."""
+    press(qtbot, bottom, path)
+    qtbot.keyClick(bottom.table, Qt.Key.Key_F2)
+    editor = next(editor for editor in bottom.table.findChildren(QLineEdit) if editor.isVisible())
+    editor.clear()
+    qtbot.keyClicks(editor, text)
+    return editor
+
+
+def note_of(bottom, path):
+    return next(bottom.table.item(i, NOTES).text() for i, row in enumerate(bottom.rows()) if row.path == path)
+
+
+def test_notes_on_a_slow_disk_block_nobody_and_the_last_ones_stay(qtbot, listed, slow):
+    panel, (first, second) = listed
+    disk, calls = slow(train_runs.Run, "save_remarks")
+    for text in ("good", "better"):
+        qtbot.keyClick(write_note(qtbot, panel.bottom, first, text), Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda text=text: note_of(panel.bottom, first) == text, timeout=WAIT)
+        qtbot.waitUntil(lambda: len(calls) == 1, timeout=WAIT)
+    press(qtbot, panel.bottom, second)
+    turns(qtbot)
+    assert panel.bottom.selection() == [second]
+    panel.read_runs()    # reads what was there before
+    qtbot.waitUntil(lambda: not panel.bottom._reader.busy, timeout=WAIT)
+    assert note_of(panel.bottom, first) == "better"
+    assert [remarks.notes for _, remarks in calls] == ["good"], "the second waits for the first"
+    assert not (first / "remarks.json").exists()
+    disk.set()
+    settle(qtbot, panel)
+    assert [remarks.notes for _, remarks in calls] == ["good", "better"]
+    assert Run.open(first).remarks() == Remarks("better")
+    assert note_of(panel.bottom, first) == "better"
+
+
+def test_notes_that_cannot_be_written_stay_in_the_list(qtbot, listed, messages, monkeypatch):
+    panel, (first, _) = listed
+    with monkeypatch.context() as full:
+        full.setattr(modelfile.os, "fsync", lambda _file: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        qtbot.keyClick(write_note(qtbot, panel.bottom, first, "#a long to write"), Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda: bool(messages), timeout=WAIT)
+    where = first / "remarks.json"
+    assert messages == [(
+        "error", "The notes of first could not be written (No space left on device): "
+        "they stay in this list until the window closes; change them to try again."
+    )]
+    assert not where.exists()
+    read(qtbot, panel)
+    assert note_of(panel.bottom, first) == "#a long to write"
+    qtbot.keyClick(write_note(qtbot, panel.bottom, first, "#a long to write."), Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: Run.open(first).remarks() == Remarks("long to write.", ("a",)), timeout=WAIT)
+    settle(qtbot, panel)
+    assert len(messages) == 1
+
+
+def test_a_window_that_closes_while_notes_are_typed_writes_them(qtbot, window, slow):
+    first = train("first")
+    window.show_train()
+    bottom = window.train.bottom
+    read(qtbot, window.train)
+    disk, calls = slow(train_runs.Run, "save_remarks")
+    write_note(qtbot, bottom, first, "almost done")
+    QTimer.singleShot(0, window, disk.set)    # the closing window still turns
+    assert window.close()
+    assert len(calls) == 1
+    assert Run.open(first).remarks() == Remarks("almost done")
+
+
+def test_a_lock_on_a_slow_disk_blocks_nobody_and_is_read_again_before_the_run_goes(qtbot, listed, messages, monkeypatch):
+    panel, (first, second) = listed
+    disk, calls, answers = threading.Event(), [], ["", "process 7 on far"]
+
+    def writer_of(path):
+        calls.append((path, threading.current_thread()))
+        assert disk.wait(WAIT / 1000)
+        return answers[len(calls) - 1]
+
+    monkeypatch.setattr(train_runs, "writer_of", writer_of)
+    press(qtbot, panel.bottom, first)
+    click(qtbot, panel.bottom.delete_button)
+    qtbot.waitUntil(lambda: bool(calls), timeout=WAIT)
+    press(qtbot, panel.bottom, second)
+    turns(qtbot)
+    assert panel.bottom.selection() == [second]
+    assert panel.bottom.findChild(QMessageBox) is None
+    disk.set()
+    settle(qtbot, panel)
+    box = panel.bottom.findChild(QMessageBox)
+    assert box.text() == "Move the run first to the trash?"
+    disk.clear()
+    next(b for b in box.buttons() if "trash" in b.text()).click()
+    qtbot.waitUntil(lambda: len(calls) == 2, timeout=WAIT)
+    press(qtbot, panel.bottom, first)
+    assert next(row.state for row in panel.bottom.rows() if row.path == first) == "leaving"
+    buttons = panel.bottom.open_button, panel.bottom.resume_button, panel.bottom.delete_button
+    assert not any(button.isEnabled() for button in buttons)
+    panel.resume(first)
+    qtbot.waitUntil(lambda: not panel.reading, timeout=WAIT)
+    assert panel.cost.error.text() == "first is on its way to the trash."
+    disk.set()
+    settle(qtbot, panel)
+    assert messages == [("error", "first is being written by process 7 on far; stop that training before deleting it.")]
+    assert threading.main_thread() not in [thread for _, thread in calls]
+    assert {row.path for row in panel.bottom.rows()} == {first, second}
+    assert all(button.isEnabled() for button in buttons)
+    assert (first / "best.safetensors").exists()
+
+
+def test_a_run_somebody_writes_is_not_asked_about(qtbot, listed, messages, monkeypatch):
+    panel, (first, _) = listed
+    monkeypatch.setattr(train_runs, "writer_of", lambda _path: "process 7 on far")
+    press(qtbot, panel.bottom, first)
+    click(qtbot, panel.bottom.delete_button)
+    settle(qtbot, panel)
+    assert messages == [("error", "first is being written by process 7 on far; stop that training before deleting it.")]
+    assert panel.bottom.findChild(QMessageBox) is None
+
+
+def test_a_window_that_closes_before_the_lock_is_read_asks_nothing(qtbot, window, slow):
+    first = train("first")
+    window.show_train()
+    bottom = window.train.bottom
+    read(qtbot, window.train)
+    disk, calls = slow(train_runs, "writer_of")
+    press(qtbot, bottom, first)
+    settle(qtbot, window.train)
+    click(qtbot, bottom.delete_button)
+    qtbot.waitUntil(lambda: bool(calls), timeout=WAIT)
+    QTimer.singleShot(0, window, disk.set)
+    assert window.close()
+    assert bottom.findChild(QMessageBox) is None
+    assert (first / "run.json").exists()
+
+
 def test_without_a_trash_nothing_is_lost(qtbot, listed, messages, monkeypatch):
     panel, (first, _) = listed
     monkeypatch.setattr(train_runs, "QFile", lambda _path: type("File", (), {"moveToTrash": lambda self: False})())
     press(qtbot, panel.bottom, first)
     click(qtbot, panel.bottom.delete_button)
+    settle(qtbot, panel)
     box = panel.bottom.findChild(QMessageBox)
     next(b for b in box.buttons() if "trash" in b.text()).click()
+    settle(qtbot, panel)
     assert messages[-1][1].startswith("first could not be moved to the trash and is still there")
     assert (first / "best.safetensors").exists()
     assert len(panel.bottom.rows()) == 2

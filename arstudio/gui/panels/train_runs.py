@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from arstudio.gui.panels.train_session import Session
 from arstudio.gui.studio import Studio
 from arstudio.gui.tasks import Latest, TaskProgress
 from arstudio.gui.widgets.run_table import RunRow, RunTable
+from arstudio.gui.writing import FileWork
 from arstudio.models.modelfile import WriteError
 from arstudio.training.lock import writer_of
 from arstudio.training.places import runs_root
@@ -37,7 +39,14 @@ class TrainRuns(RunTable):
         self._listed: list[RunRow] = []               # as they lie on disk
         self._live: tuple[Session, bool] | None = None    # what trains here, and whether it is paused
         self._wanted: tuple[Path, ...] = ()           # to be selected once it is listed
-        self._removing: Path | None = None
+        self._typed: dict[Path, Remarks] = {}         # what is not written yet, or could not be
+        self._removing: Path | None = None            # the run that is asked about
+        self._leaving: set[Path] = set()              # on their way to the trash
+        self._files = FileWork(studio, self)
+        self._files.failed.connect(self._not_done)
+        self._writer = Latest(self, "who writes a run")
+        self._writer.done.connect(self._ask)
+        self._writer.failed.connect(self._complain)
         self._reader = Latest(self, "read runs")
         self._reader.done.connect(self._read)
         self._told = Latest(self, "compare settings")
@@ -46,7 +55,7 @@ class TrainRuns(RunTable):
         self.empty.hide()    # nothing is known yet
         self.opened.connect(self.open_run)
         self.revealed.connect(self._open_folder)
-        self.removed.connect(self._ask)
+        self.removed.connect(self._remove_run)
         self.remarked.connect(self._remark)
         self.verbs: dict[str, QAction] = {}
         for key, text, tip in (
@@ -69,8 +78,8 @@ class TrainRuns(RunTable):
 
     @property
     def busy(self) -> bool:
-        """True while the list is being read."""
-        return self._reader.busy
+        """True while the list is being read, or a run is changed on disk or about to be."""
+        return self._reader.busy or self._files.busy or self._writer.busy
 
     def read(self, active: Path | None) -> None:
         """List what is on disk, read beside the window; `active` is being trained now."""
@@ -94,22 +103,33 @@ class TrainRuns(RunTable):
             self.show_rows(rows)
 
     def _as_now(self) -> list[RunRow]:
-        """What was read, with the figures of what trains here, which are newer than those on disk."""
+        """What was read, with what is newer than the disk: the figures of what trains here, notes, and what is leaving."""
         session, paused = self._live or (None, False)
-        if session is None or session.live is None:
-            return self._listed
-        live = session.live
-        best = session.bits_per_dim(live.best_nats) if live.points else None
-        now = {"best": best, "seconds": live.seconds, "state": "paused" if paused else "training", "usable": bool(live.points)}
-        return [replace(row, **now) if row.path == session.path else row for row in self._listed]
+        live = None if session is None else session.live
+        rows = []
+        for row in self._listed:
+            if live is not None and row.path == session.path:
+                best = session.bits_per_dim(live.best_nats) if live.points else None
+                state = "paused" if paused else "training"
+                row = replace(row, best=best, seconds=live.seconds, state=state, usable=bool(live.points))
+            if row.path in self._leaving:
+                row = replace(row, state="leaving", usable=False)
+            rows.append(replace(row, remarks=self._typed.get(row.path, row.remarks)))
+        return rows
 
     def select(self, *paths: Path) -> None:
         """Select runs without a signal, those that are not listed yet as soon as they are."""
         super().select(*paths)
         self._wanted = () if set(paths) <= {row.path for row in self.rows()} else paths
 
+    def leaves(self, path: Path) -> bool:
+        """True while a run is on its way to the trash."""
+        return path in self._leaving
+
     def _drop(self, path: Path) -> None:
         """List a run no more, and let everybody know."""
+        self._leaving.discard(path)
+        self._typed.pop(path, None)
         self._listed = [row for row in self._listed if row.path != path]
         self.show_rows(self._as_now())
         self.gone.emit(path)
@@ -126,15 +146,24 @@ class TrainRuns(RunTable):
 
     @Slot(object, object)
     def _remark(self, path: Path, remarks: Remarks) -> None:
-        try:
-            run = Run.open(path)
-            if run.remarks() != remarks:
-                run.save_remarks(remarks)
-        except (RunError, WriteError) as error:
-            self.studio.message.emit("error", str(error))
-            return
+        self._typed[path] = remarks
+        self.show_rows(self._as_now())
+        words = self.tr("Writing the notes of {0}").format(path.name)
+        self._files.do(path, words, partial(_remarked, path, remarks), partial(self._written, path))
+
+    def _written(self, path: Path, remarks: Remarks) -> None:
+        if self._typed.get(path) is remarks:    # nothing else was typed since
+            del self._typed[path]
         self._listed = [replace(row, remarks=remarks) if row.path == path else row for row in self._listed]
         self.show_rows(self._as_now())
+        if self._reader.busy:    # it may have read what was there before
+            self.studio.runs_changed.emit()
+
+    @Slot(object, str)
+    def _not_done(self, path: Path, sentence: str) -> None:
+        self._leaving.discard(path)
+        self.show_rows(self._as_now())
+        self._complain(sentence)
 
     def _one(self) -> Path | None:
         if self.selected() is None:
@@ -184,14 +213,18 @@ class TrainRuns(RunTable):
         self.followed.emit(path)
 
     @Slot(object)
-    def _ask(self, path: Path) -> None:
+    def _remove_run(self, path: Path) -> None:
         if path in followed():
             forget(path)
             self._drop(path)
-            return
-        if writer := writer_of(path):
-            sentence = self.tr("{0} is being written by {1}; stop that training before deleting it.")
-            self.studio.message.emit("error", sentence.format(path.name, writer))
+        else:
+            self._writer.ask(partial(_writer_of, path))
+
+    @Slot(object)
+    def _ask(self, found: tuple[Path, str]) -> None:
+        path, writer = found
+        if writer:
+            self._complain(_written_by(path, writer))
             return
         question = self.tr("Move the run {0} to the trash?").format(path.name)
         box = QMessageBox(QMessageBox.Icon.Question, self.tr("Delete a run"), question, parent=self)
@@ -206,13 +239,10 @@ class TrainRuns(RunTable):
     @Slot()
     def _trash(self) -> None:
         path = self._removing
-        place = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
-        QDir().mkpath(place)      # Qt finds no trash below a directory that is not there
-        if not QFile(str(path)).moveToTrash():
-            sentence = self.tr("{0} could not be moved to the trash and is still there; open its folder and delete it there.")
-            self.studio.message.emit("error", sentence.format(path.name))
-            return
-        self._drop(path)
+        self._leaving.add(path)
+        self.show_rows(self._as_now())
+        words = self.tr("Moving {0} to the trash").format(path.name)
+        self._files.do(path, words, partial(_to_the_trash, path), self._drop)
 
 
 def _read_all(active: Path | None, elsewhere: list[Path], progress: TaskProgress) -> list[RunRow]:
@@ -225,3 +255,36 @@ def _read_all(active: Path | None, elsewhere: list[Path], progress: TaskProgress
         except RunError:
             continue
     return rows
+
+
+def _remarked(path: Path, remarks: Remarks) -> Remarks:
+    run = Run.open(path)
+    try:
+        if run.remarks() != remarks:
+            run.save_remarks(remarks)
+    except WriteError as error:
+        reason = os.strerror(error.errno) if error.errno else "the disk refuses"
+        words = "they stay in this list until the window closes; change them to try again"
+        raise RunError(f"The notes of {path.name} could not be written ({reason}): {words}.") from None
+    return remarks
+
+
+def _writer_of(path: Path, progress: TaskProgress) -> tuple[Path, str]:
+    """A run, and who writes it."""
+    found = path, writer_of(path)
+    progress.check()    # nobody is asked once the window closes
+    return found
+
+
+def _to_the_trash(path: Path) -> Path:
+    if writer := writer_of(path):    # since the question was asked
+        raise RunError(_written_by(path, writer))
+    place = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
+    QDir().mkpath(place)      # Qt finds no trash below a directory that is not there
+    if not QFile(str(path)).moveToTrash():
+        raise RunError(f"{path.name} could not be moved to the trash and is still there; open its folder and delete it there.")
+    return path
+
+
+def _written_by(path: Path, writer: str) -> str:
+    return f"{path.name} is being written by {writer}; stop that training before deleting it."

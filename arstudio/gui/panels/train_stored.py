@@ -135,6 +135,9 @@ class StoredRuns(QWidget):
         run, writer = found
         if self._busy():
             return
+        if self.bottom.leaves(run.path):
+            self._complain(self.tr("{0} is on its way to the trash.").format(run.path.name))
+            return
         if writer:
             words = self.tr("{0} is being written by {1}: only one program trains a run. It can be followed here meanwhile.")
             self._complain(words.format(run.path.name, writer))

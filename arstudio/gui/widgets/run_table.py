@@ -125,7 +125,7 @@ class RunTable(QWidget):
             "training": self.tr("training"), "paused": self.tr("paused"), "finished": self.tr("finished"),
             "early": self.tr("stopped early"), "stopped": self.tr("stopped, can resume"),
             "interrupted": self.tr("interrupted, can resume"), "diverged": self.tr("diverged, best kept"),
-            "elsewhere": self.tr("training elsewhere"),
+            "elsewhere": self.tr("training elsewhere"), "leaving": self.tr("going to the trash"),
         }
         self.table = _Table(0, len(COLUMNS))
         self.table.setAccessibleName(self.tr("Runs"))
@@ -273,7 +273,7 @@ class RunTable(QWidget):
 
     def _enable(self) -> None:
         row = self._row()
-        idle = row is not None and row.state not in ("training", "paused", "elsewhere")
+        idle = row is not None and row.state not in ("training", "paused", "elsewhere", "leaving")
         self.open_button.setEnabled(row is not None and row.usable)
         self.resume_button.setEnabled(idle and row.ours)
         self.folder_button.setEnabled(row is not None)
