@@ -19,8 +19,9 @@ from arstudio.models import threads
 from arstudio.models.convolutions import Place
 from arstudio.models.decoder import Decoder
 from arstudio.models.gated_rows import few_rows, horizontal, vertical, whole_rows
-from arstudio.models.gated_weights import in_one_piece, may_be_tiled, prepared
+from arstudio.models.gated_weights import may_be_tiled, prepared
 from arstudio.models.layers import Array, at_site
+from arstudio.models.one_piece import in_one_piece
 from arstudio.models.row_products import AT, AT2, BT, BT2, TILE, buffer_shape, images_first, laid_out, place
 
 if TYPE_CHECKING:
@@ -162,8 +163,8 @@ class GatedPixelCNNDecoder(Decoder):
         except IndexError:
             p, pixels = self.model.config.channels, self._together * self.spec.width
             most = max(2 * p, *(beside.most for beside in self.prepared))
-            like = self.model.head[1].weight
-            spaces = [like.new_empty(pixels * count) for count in (most, 3 * p, p + p // TILE + 1)]
+            counts = (most, 3 * p, p + p // TILE + 1)
+            spaces = in_one_piece(self.model.head[1].weight, [(pixels * count,) for count in counts])
         yield spaces
         self._spare.append(spaces)
 
@@ -263,7 +264,7 @@ class GatedPixelCNNDecoder(Decoder):
                 self._together, some.start, some.stop,
             )
         else:
-            h = few_rows(*known, self._windows[0], self._taps, *weights, torch.from_numpy(each))
+            h = few_rows(*known, self._windows[0], self._taps, *weights, spaces, self._together, torch.from_numpy(each))
         self._stale[some] = last - first == width
         if len(images) == len(h):
             return h

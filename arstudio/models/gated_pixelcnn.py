@@ -161,7 +161,7 @@ class GatedPixelCNN(AutoregressiveModel, Ready):
         a bias for the vertical and the horizontal stack of each layer."""
         shape = (len(y), len(self.layers), 2, 2 * self.config.channels)
         if self.class_bias is None:
-            return torch.zeros(shape, dtype=self.dtype, device=self.device).permute(1, 2, 0, 3)
+            return torch.zeros(1, dtype=self.dtype, device=self.device).expand(shape).permute(1, 2, 0, 3)
         return self.class_bias(y).view(shape).permute(1, 2, 0, 3)
 
     def located(self, biases: list[Tensor], context: Tensor) -> list[Tensor]:

@@ -213,21 +213,39 @@ def whole_rows(
 @native
 def few_rows(
     above: list[Tensor], late: list[Tensor], window: Tensor, taps: list[Tensor], outs: list[Tensor], shifts: list[Tensor],
-    pads: list[int], images: Tensor,
+    pads: list[int], spaces: list[Tensor], together: int, images: Tensor,
 ) -> Tensor:
-    """All pixels of a row of a few images, (R,), what is above it in tiles -> (R·W, p) features, from nothing but that and the
-    first layer's neighbourhoods (B, W, …). For kernels of width 3, which see one neighbour."""
-    near, width = window.index_select(0, images), window.size(1)
-    h = near
-    for i in range(len(above)):
-        z = above[i].index_select(0, images).view(near.size(0) * width, -1)
-        if i > 0:
-            h = h.view(near.size(0), width, -1)
-            near = torch.cat([torch.constant_pad_nd(h, [0, 0, pads[i], 0])[:, :width], h], 2)
-        z.addmm_(near.view(z.size(0), -1), taps[i])
-        if late[i].numel() > 0:
-            z.view(near.size(0), width, -1).add_(late[i].index_select(0, images))
-        gated = z[:, :z.size(1) // 2]
-        gate(z, gated)
-        h = h.view(z.size(0), -1).addmm_(gated, outs[i]).add_(shifts[i]) if i > 0 else torch.addmm(shifts[i], gated, outs[i])
-    return h
+    """All pixels of a row of a few images, (R,), what is above it in tiles -> (R·W, p) features, which may lie in the third
+    space, from nothing but that and the first layer's neighbourhoods (B, W, …). For kernels of width 3, which see one
+    neighbour. `together` images at once."""
+    count, width, p = images.size(0), window.size(1), outs[0].size(1)
+    found = spaces[2]
+    if count > together or count * width * p > found.numel():
+        found = torch.empty([count * width * p], dtype=found.dtype, device=found.device)
+    found = taken(found, [count, width, p])
+    end = 0
+    while end < count:
+        start, end = end, min(end + together, count)
+        some, here = images[start:end], found[start:end]
+        flat = here.view(-1, p)
+        z = taken(spaces[1], [end - start, above[0].size(1), above[0].size(2), 2 * p])
+        flat_z, of_image = z.view(-1, 2 * p), z.view(end - start, width, 2 * p)
+        gated = flat_z[:, :p]
+        near = taken(spaces[0], [end - start, width, 2, p])                    # the site's left neighbour and itself
+        left, itself, flat_near = near[:, :, 0], near[:, :, 1], near.view(-1, 2 * p)
+        for i in range(len(above)):
+            torch.index_select(above[i], 0, some, out=z)
+            if late[i].numel() > 0:
+                of_image.add_(late[i].index_select(0, some))
+            if i > 0:
+                left[:, :pads[i]].zero_()
+                left[:, pads[i]:].copy_(here[:, :-pads[i]])
+                itself.copy_(here)
+                flat_z.addmm_(flat_near, taps[i])
+                gate(flat_z, gated)
+                flat.addmm_(gated, outs[i]).add_(shifts[i])
+            else:
+                flat_z.addmm_(window.index_select(0, some).view(flat_z.size(0), -1), taps[i])
+                gate(flat_z, gated)
+                torch.addmm(shifts[i], gated, outs[i], out=flat)
+    return found.view(-1, p)

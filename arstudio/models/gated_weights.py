@@ -8,14 +8,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from arstudio.models.layers import at_site, wide
+from arstudio.models.layers import wide
+from arstudio.models.one_piece import in_one_piece
 from arstudio.models.row_products import TILE, Matrix, dense_weight, pair_weight, tiled_weight
 
 if TYPE_CHECKING:
@@ -101,14 +100,3 @@ def shapes(layer: GatedLayer, last: bool, tiled: bool) -> list[tuple[int, ...]]:
     joined, left = layer.first or last, layer.horizontal_conv
     link = (0,) if joined else (2 * p, 2 * p)
     return [(0,) if last else conv, conv if joined else (0,), link, (5 if tiled else left.side + 1, left.inputs, 2 * p), (p, p)]
-
-
-def in_one_piece(like: Tensor, shapes: list[tuple[int, ...]], *, zero: bool = False) -> list[Tensor]:
-    """Tensors of the type and place of `like`, `zero` or with anything in them; on a CPU in one piece of memory, NumPy's, which
-    asks for large pages, and only takes memory where it is written."""
-    if like.device.type != "cpu":
-        return [like.new_zeros(shape) for shape in shapes]
-    sizes = [-(-math.prod(shape) // 16) * 16 for shape in shapes]                       # each begins a line of the cache
-    make = np.zeros if zero else np.empty
-    parts = torch.from_numpy(make(sum(sizes), at_site(like[:0]).dtype)).split(sizes)
-    return [part[:math.prod(shape)].view(shape) for part, shape in zip(parts, shapes, strict=True)]
