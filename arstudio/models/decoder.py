@@ -6,8 +6,9 @@ completion know models by this alone.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +18,21 @@ from arstudio.models.layers import at_site
 
 if TYPE_CHECKING:
     from arstudio.models.base import AutoregressiveModel
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def inferring(method: Method) -> Method:
+    """A method that runs in torch's inference mode, which is entered only if it must be: that costs more than a small site."""
+
+    @wraps(method)
+    def inferred(*args: Any) -> Any:
+        if torch.is_inference_mode_enabled():
+            return method(*args)
+        with torch.inference_mode():
+            return method(*args)
+
+    return inferred
 
 
 class Decoder:
@@ -58,20 +74,18 @@ class Decoder:
         pixel, channel = divmod(self.position, self.spec.channels)
         return channel, *self._where[pixel]
 
+    @inferring
     def params(self) -> Tensor:
         """(B, P) parameters of the distribution of the next site, given everything pushed so far."""
-        if torch.is_inference_mode_enabled():    # entering it again would cost more than a small site
-            return self._params(*self.site())
-        with torch.inference_mode():
-            return self._params(*self.site())
+        return self._params(*self.site())
 
+    @inferring
     def push(self, value: Tensor) -> None:
         """Give the (B,) levels of the next site and move the cursor past it."""
-        with nullcontext() if torch.is_inference_mode_enabled() else torch.inference_mode():
-            channel, row, column = self.site()
-            self._push(value, channel, row, column)
-            at_site(self.x)[:, channel, row, column] = at_site(value)
-            self.position += 1
+        channel, row, column = self.site()
+        self._push(value, channel, row, column)
+        at_site(self.x)[:, channel, row, column] = at_site(value)
+        self.position += 1
 
     def follow(self, values: Tensor) -> Tensor:
         """Push the (B, k) given values of the next k sites -> (B, k, P) their parameters. The same as k times `params` and
@@ -167,7 +181,7 @@ class NaiveDecoder(Decoder):
     def enter(self, images: np.ndarray, block: int) -> None:
         """There is nothing to make ready."""
 
-    @torch.inference_mode()
+    @inferring
     def look(self, images: np.ndarray, pixels: np.ndarray) -> Tensor:
         some, place = np.unique(images, return_inverse=True)
         params = self._forward(torch.from_numpy(some).to(self.x.device)).flatten(2).transpose(1, 2)    # (R, C·H·W, P)

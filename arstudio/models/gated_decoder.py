@@ -17,7 +17,7 @@ from torch import Tensor
 
 from arstudio.models import threads
 from arstudio.models.convolutions import Place
-from arstudio.models.decoder import Decoder
+from arstudio.models.decoder import Decoder, inferring
 from arstudio.models.gated_rows import few_rows, horizontal, vertical, whole_rows
 from arstudio.models.gated_weights import may_be_tiled, prepared
 from arstudio.models.layers import Array, at_site
@@ -70,7 +70,7 @@ class GatedPixelCNNDecoder(Decoder):
         self._reach = self.model.config.kernel // 2 * sum(self.model.config.dilations) if tiled else 0    # rows
         self.entered = torch.full((batch,), -1, device=like.device)
         self.stale = torch.zeros(batch, dtype=torch.bool, device=like.device)
-        self.lines[0][:, layers[0].horizontal_conv.padding[1]:, -1] = 1
+        self.lines[0][:, self.prepared[0].pad:, -1] = 1
         with torch.inference_mode():
             biases = self.model.class_biases(self.classes)
         self.biases = [row.clone() for pair in biases for row in pair]                 # 2 per layer, (B, 2p)
@@ -112,7 +112,7 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _look_again(self) -> None:
         """Views of the state, after its tensors were exchanged."""
-        self._constants: tuple[list[Tensor], list[Tensor]] | None = None
+        self._constants: tuple[list[Tensor], list[Tensor], list[Tensor]] | None = None
         self._windows = []
         for layer, line in zip(self.model.layers, self.lines, strict=True):
             conv, (image, step, one) = layer.horizontal_conv, line.stride()
@@ -123,7 +123,7 @@ class GatedPixelCNNDecoder(Decoder):
         self._x, self._stale = at_site(self.x), at_site(self.stale)
         self._at_site = [[at_site(t) for t in tensors] for tensors in (self.above, self.lines, self._windows)]
 
-    @torch.inference_mode()
+    @inferring
     def enter(self, images: np.ndarray, block: int) -> None:
         if self._reach:
             entered = at_site(self.entered)
@@ -173,23 +173,22 @@ class GatedPixelCNNDecoder(Decoder):
         if self.model.context_bias is not None:
             biases = self.model.located([bias[part, None] for bias in self.biases], self.context[part, row])
             return self._prepare(biases)
-        shifts, added = self._of_classes()
+        shifts, added, _ = self._of_classes()
         return [a[part] for a in shifts], [a[part] for a in added]
 
     def _late_ones(self) -> list[Tensor]:
         """What classes add in each layer to what lies above all images, where `vertical` leaves it: (B, 1, 2p), or empty."""
-        if not self._tiled or self.model.context_bias is not None:
-            return self._none_late
-        added = self._of_classes()[1]
-        return [enters if p.tiled and len(p.link) else none
-                for p, enters, none in zip(self.prepared, added, self._none_late, strict=True)]
+        return self._of_classes()[2] if self._tiled and self.model.context_bias is None else self._none_late
 
-    def _of_classes(self) -> tuple[list[Tensor], list[Tensor]]:
-        """`_prepare` for all images, (B, 1, 2p) each; of one class, one row for all."""
+    def _of_classes(self) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """`_prepare` for all images, (B, 1, 2p) each, of one class one row for all; and those of the second that come late."""
         if self._constants is None:
             alike = len(self.classes) > 0 and bool((self.classes == self.classes[0]).all())
             constants = self._prepare([bias[:1 if alike else None, None] for bias in self.biases])
-            self._constants = tuple([a.expand(self.batch, -1, -1) for a in part] for part in constants)
+            shifts, added = ([a.expand(self.batch, -1, -1) for a in part] for part in constants)
+            late = [enters if p.tiled and len(p.link) else none
+                    for p, enters, none in zip(self.prepared, added, self._none_late, strict=True)]
+            self._constants = shifts, added, late
         return self._constants
 
     def _prepare(self, biases: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -197,7 +196,7 @@ class GatedPixelCNNDecoder(Decoder):
         shifts, added = zip(*pairs, strict=True)
         return list(shifts), list(added)
 
-    @torch.inference_mode()
+    @inferring
     def look(self, images: np.ndarray, pixels: np.ndarray) -> Tensor:
         row = int(pixels[0]) // self.spec.width
         self._write(Place(0, images).some, row)
@@ -206,9 +205,8 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _write(self, some: slice | np.ndarray, row: int) -> None:
         """Write a row of some images where the first horizontal convolution reads it."""
-        pad = self.model.layers[0].horizontal_conv.padding[1]
         values = self.model.scaled(self._x[some, :, row])                              # (R, C, W)
-        at_site(self.lines[0])[some, pad:, :self.spec.channels] = values.swapaxes(1, 2)
+        at_site(self.lines[0])[some, self.prepared[0].pad:, :self.spec.channels] = values.swapaxes(1, 2)
 
     def _outputs(self, images: np.ndarray, columns: np.ndarray, row: int) -> Array:
         """The horizontal stack and the head at (N,) places of a row that was entered -> (N, C·P), colour by colour."""
@@ -247,7 +245,6 @@ class GatedPixelCNNDecoder(Decoder):
         width, first, last = self.spec.width, int(columns.min()), int(columns.max()) + 1
         afresh = not isinstance(some, slice) or bool(self._stale[some].any())
         if afresh:
-            self._write(some, row)
             first, last = 0, width
         elif last - first > 1:
             first, last = first // TILE * TILE, -(-last // TILE) * TILE
@@ -308,7 +305,7 @@ class GatedPixelCNNDecoder(Decoder):
                 return int(some[0]), int(some[-1]) + 1, first, first + count, self._all, self._all
         return 0, 0, 0, 0, *(torch.from_numpy(index).to(self.x.device) for index in (images, columns))
 
-    @torch.inference_mode()
+    @inferring
     def follow(self, values: Tensor) -> Tensor:
         channels, width, (channel, row, column) = self.spec.channels, self.spec.width, self.site()
         count, more = divmod(values.shape[1], channels)
@@ -317,7 +314,7 @@ class GatedPixelCNNDecoder(Decoder):
         self._be_ready(row)
         values = at_site(values).reshape(-1, count, channels)
         self._x[:, :, row, column:column + count] = values.swapaxes(1, 2)
-        pad = self.model.layers[0].horizontal_conv.padding[1] + column
+        pad = self.prepared[0].pad + column
         at_site(self.lines[0])[:, pad:pad + count, :channels] = self.model.scaled(values)
         across = min(count + 1, width - column)                                        # the pixel after them is wanted next
         found = self.above[0].new_empty(self.batch, across, channels, self.model.likelihood.num_params)
@@ -351,8 +348,7 @@ class GatedPixelCNNDecoder(Decoder):
         if channel == self.spec.channels - 1 and self.done != self.position:
             self._params(channel, row, column)    # a given pixel still leaves its features behind
         self.ahead = []
-        pad = self.model.layers[0].horizontal_conv.padding[1]
-        at_site(self.lines[0])[:, pad + column, channel] = self.model.scaled(at_site(value))
+        at_site(self.lines[0])[:, self.prepared[0].pad + column, channel] = self.model.scaled(at_site(value))
 
     def select(self, index: Tensor) -> None:
         super().select(index)
@@ -370,8 +366,8 @@ class GatedPixelCNNDecoder(Decoder):
             source = index[moved]
             if under_way:
                 start = 0 if self._stale.any() else column // TILE * TILE if self._tiled else column    # looks begin here
-                for layer, line, above in zip(self.model.layers, self.lines, self.above, strict=True):
-                    read = slice(start, column + layer.horizontal_conv.padding[1] + 1)
+                for p, line, above in zip(self.prepared, self.lines, self.above, strict=True):
+                    read = slice(start if line is not self.lines[0] else 0, column + p.pad + 1)    # whole rows read values
                     line[moved, read] = line[source, read]
                     from_here = start // TILE if self._tiled else start
                     above[moved, from_here:] = above[source, from_here:]

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, ModelConfig
 from arstudio.models.convolutions import Place
-from arstudio.models.decoder import Decoder
+from arstudio.models.decoder import Decoder, inferring
 from arstudio.models.diagonal_bilstm import DiagonalBiLSTM, DiagonalBiLSTMConfig, DiagonalBiLSTMDecoder
 from arstudio.models.gated_decoder import GatedPixelCNNDecoder
 from arstudio.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
@@ -208,7 +208,7 @@ class MultiscaleDecoder(Decoder):
         on_grid = self.position < self.small.spec.sites
         (self.small if on_grid else self._large_at(channel, row, column)).push(value)
 
-    @torch.inference_mode()
+    @inferring
     def enter(self, images: np.ndarray, block: int) -> None:
         some, first = Place(0, images).some, block * self.block
         if first < self._grid:
@@ -225,7 +225,7 @@ class MultiscaleDecoder(Decoder):
         self.large.enter(images, row)
         self._look(images, row, 0, column)    # of this block's row what came in an earlier block
 
-    @torch.inference_mode()
+    @inferring
     def look(self, images: np.ndarray, pixels: np.ndarray) -> Tensor:
         some = Place(0, images).some
         if pixels[0] < self._grid:

@@ -14,7 +14,7 @@ from torch import Tensor
 from arstudio.models.base import AutoregressiveModel
 from arstudio.models.convolutions import Place, Rows
 from arstudio.models.coupling import couple, couple_at
-from arstudio.models.decoder import Decoder
+from arstudio.models.decoder import Decoder, inferring
 from arstudio.models.layers import Array, at_site
 
 
@@ -67,13 +67,13 @@ class RowDecoder(Decoder):
         for cache, tensor in zip(self.caches, tensors, strict=True):
             cache.above = tensor
 
-    @torch.inference_mode()
+    @inferring
     def enter(self, images: np.ndarray, block: int) -> None:
         if block:
             self._see(Place(block - 1, images))
         self._enter(Place(block, images))
 
-    @torch.inference_mode()
+    @inferring
     def look(self, images: np.ndarray, pixels: np.ndarray) -> Tensor:
         place, colours = Place(int(pixels[0]) // self.spec.width, images, pixels % self.spec.width), self.spec.channels
         self._see(place)
@@ -83,7 +83,7 @@ class RowDecoder(Decoder):
         seen = self.caches[0].line[place.images, place.row, place.columns, :colours]
         return couple(torch.as_tensor(outputs), torch.as_tensor(seen), self.model.likelihood).transpose(1, 2)
 
-    @torch.inference_mode()
+    @inferring
     def visit(self, images: np.ndarray, pixels: np.ndarray) -> Tensor:
         rows, columns = np.divmod(pixels, self.spec.width)
         outputs = self._evaluate(Place(rows, images, columns))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from arstudio.models.base import AutoregressiveModel
 from arstudio.models.convolutions import Place
-from arstudio.models.decoder import Decoder
+from arstudio.models.decoder import Decoder, inferring
 from arstudio.models.layers import Array, at_site
 
 
@@ -42,12 +42,12 @@ class RunDecoder(Decoder):
         `first` to the last of them."""
         raise NotImplementedError
 
-    @torch.inference_mode()
+    @inferring
     def enter(self, images: np.ndarray, block: int) -> None:
         start, some = block * self.block * self.spec.channels, Place(0, images).some
         self._begin(some, start, self._values(some, 0, start))
 
-    @torch.inference_mode()
+    @inferring
     def look(self, images: np.ndarray, pixels: np.ndarray) -> Tensor:
         channels, some = self.spec.channels, Place(0, images).some
         low, high = int(pixels.min()), int(pixels.max()) + 1
