@@ -101,6 +101,7 @@ class Rows:
 
 
 Cache = tuple[Rows, Place]    # what a convolution remembers, and where it is to be evaluated
+Padding = tuple[int, int, int] | None    # rows above, columns left and right; None for all that a convolution has
 
 
 class _CausalConv(Ready):
@@ -168,11 +169,11 @@ class RowConv(_CausalConv):
         """(rows·taps·in, out) weight of a frozen copy."""
         return self.once("matrix", lambda: at_site(self.taps.flatten(0, 2)))
 
-    def forward(self, x: Array, cache: Cache | None = None) -> Array:
-        """(B, H, W, in) -> (B, H, W, out), or the next row (R, W, in) of some images -> theirs of the output."""
+    def forward(self, x: Array, cache: Cache | None = None, padding: Padding = None) -> Array:
+        """(B, H, W, in) -> (B, H, W, out), or the next row (R, W, in) of some images -> theirs of the output. Less `padding`
+        than it has gives less of the output."""
         if cache is None:
-            top, left, right = self.padding
-            return self.convolve(x[:, :-1] if self.above else x, top, left, right)
+            return self.convolve(x[:, :-1] if self.above else x, *padding or self.padding)
         rows, place = cache
         row = place.row - int(self.above)    # x is this row of the input
         if row >= 0:
@@ -218,11 +219,15 @@ class SiteConv(_CausalConv):
         """(rows·taps·in, out) weight of a frozen copy for the rows above."""
         return self.once("upper", lambda: at_site(self.taps[:-1].flatten(0, 2)))
 
-    def forward(self, x: Array | None, cache: Cache | None = None, added: Tensor | None = None) -> Array:
+    def forward(
+        self, x: Array | None, cache: Cache | None = None, added: Tensor | None = None,
+        padding: Padding = None,
+    ) -> Array:
         """(B, H, W, in) -> (B, H, W, out), or the input (N, in) at a place -> the output there; None where `line` has it
-        already. `added` (B, H, W, out) is what other paths contribute; at a place that is in `sums`."""
+        already. `added` (B, H, W, out) is what other paths contribute; at a place that is in `sums`. `padding` as in
+        `RowConv`."""
         if cache is None:
-            z = self.convolve(x, *self.padding)
+            z = self.convolve(x, *padding or self.padding)
             return z if added is None else z + added
         rows, place = cache
         if x is not None:

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from arstudio.image import ImageSpec
 from arstudio.models.base import AutoregressiveModel, ModelConfig
-from arstudio.models.convolutions import RowConv, SiteConv
+from arstudio.models.convolutions import Padding, RowConv, SiteConv
 from arstudio.models.decoder import Decoder
 from arstudio.models.gated_decoder import GatedPixelCNNDecoder
 from arstudio.models.gated_row_steps import GatedRowSteps
@@ -116,20 +116,22 @@ class GatedLayer(nn.Module):
                 self.out.masked_weight(), self.out.bias, bias_v, bias_h, keep, self.shape,
             )
             return self._drop(v), h
-        v, link = self.vertical(v, bias_v)
-        return v, self.horizontal(h, link if bias_h is None else link + bias_h)
+        v, z = self.vertical(v, bias_v)
+        return v, self.horizontal(h, z, bias_h)
 
-    def vertical(self, v: Tensor, bias: Tensor | None, linked: slice = slice(None)) -> tuple[Tensor, Tensor]:
-        """v (B, H, W, p) -> (next v, contribution to the horizontal stack in the rows `linked`)."""
-        z = self.vertical_conv(v)                                                   # (B, H, W, 2p)
+    def vertical(self, v: Tensor, bias: Tensor | None, padding: Padding = None) -> tuple[Tensor, Tensor]:
+        """v (B, H, W, p) -> next v and, before its gate, what the horizontal stack sees of it."""
+        z = self.vertical_conv(v, padding=padding)                                  # (B, H, W, 2p)
         z = z if bias is None else z + bias
-        return self._drop(gate(z)), self.link(z[:, linked])
+        return self._drop(gate(z)), z
 
-    def horizontal(self, h: Tensor, from_above: Tensor) -> Tensor:
-        """h (B, H, W, p) and what the vertical stack and the class add -> next h."""
-        g = gate(self.horizontal_conv(h, None, from_above))                         # (B, H, W, p)
+    def horizontal(self, h: Tensor, above: Tensor, bias: Tensor | None, padding: Padding = None) -> Tensor:
+        """h (B, H, W, p) and what comes from the vertical stack -> next h."""
+        link = self.link(above)
+        link = link if bias is None else link + bias
+        g = gate(self.horizontal_conv(h, None, link, padding))                      # (B, H, W, p)
         g = self.out(self._drop(g))
-        return g if self.first else h + g
+        return g if self.first else h[:, :, -g.shape[2]:] + g
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout) if self.training and self.dropout else x
@@ -164,6 +166,12 @@ class GatedPixelCNN(AutoregressiveModel, Ready):
             return torch.zeros(1, dtype=self.dtype, device=self.device).expand(shape).permute(1, 2, 0, 3)
         return self.class_bias(y).view(shape).permute(1, 2, 0, 3)
 
+    def _biases(self, y: Tensor, needed: bool = False) -> list[Tensor | None]:
+        """What classes add to all stacks in turn, (B, 1, 1, 2p); None where nothing does, unless it is needed."""
+        if self.class_bias is None and not needed:
+            return [None] * (2 * len(self.layers))
+        return [bias[:, None, None] for pair in self.class_biases(y) for bias in pair]
+
     def located(self, biases: list[Tensor], context: Tensor) -> list[Tensor]:
         """Biases of all stacks in turn and a map (B, …, features) -> biases (B, …, 2p) that depend on the place."""
         if self.context_bias is None:
@@ -173,9 +181,7 @@ class GatedPixelCNN(AutoregressiveModel, Ready):
     def network(self, e: Tensor, y: Tensor, context: Tensor | None = None) -> Tensor:
         """`context` (B, H, W, features) may know any pixel that is drawn before all others."""
         v = h = with_ones(e)                                                        # (B, H, W, C + 1)
-        biases: list[Tensor | None] = [None] * (2 * len(self.layers))
-        if self.class_bias is not None or context is not None:
-            biases = [bias[:, None, None] for pair in self.class_biases(y) for bias in pair]
+        biases = self._biases(y, context is not None)
         if context is not None:
             biases = self.located(biases, context)
         for layer, bias_v, bias_h in zip(self.layers, biases[::2], biases[1::2], strict=True):
@@ -189,21 +195,25 @@ class GatedPixelCNN(AutoregressiveModel, Ready):
         self.spec.check(x)
         channel, row, column = site
         reach = self.config.kernel // 2 * sum(self.config.dilations)
-        top, left = max(row - reach, 0), max(column - reach, 0)
-        v = with_ones(self.encode(x[:, :, top:row + 1, left:column + reach + 1]))
-        h, own = v[:, -1:], slice(-1, None)
-        biases = self.class_biases(self.class_index(y, len(x)))[:, :, :, None, None]    # (layers, 2, B, 1, 1, 2p)
-        for i, ((bias_v, bias_h), dilation) in enumerate(zip(biases, self.config.dilations, strict=True)):
-            layer = self.layers[i]
-            v, link = layer.vertical(v, bias_v, own)
-            h = layer.horizontal(h, link + bias_h)
+        top, left, right = self._around(row, column, reach)
+        v = with_ones(self.encode(x[:, :, top:row + 1, left:right + 1]))
+        h = v[:, -1:, :column - left + 1]
+        biases = self._biases(self.class_index(y, len(x)))
+        for i, dilation in enumerate(self.config.dilations):
+            layer, side = self.layers[i], self.config.kernel // 2 * dilation
+            reach -= side
+            above, before, after = self._around(row, column, reach)
+            beside = side - (before - left)
+            height = max(layer.vertical_conv.padding[0] - (above - top), 0)
+            v, z = layer.vertical(v, biases[2 * i], (height, beside, side - (right - after)))
+            h = layer.horizontal(h, z[:, -1:, :column - before + 1], biases[2 * i + 1], (0, beside, 0))
             del layer                                                               # the referee has room for one at a time
-            reach -= self.config.kernel // 2 * dilation
-            down, right = max(row - reach - top, 0), max(column - reach - left, 0)
-            top, left = top + down, left + right
-            columns = slice(right, column + reach + 1 - left + right)
-            v, h = v[:, down:, columns], h[:, :, columns]
+            v, top, left, right = v[:, above - row - 1:], above, before, after
         return self.head(h).reshape(len(x), self.spec.channels, -1)[:, channel]
+
+    def _around(self, row: int, column: int, reach: int) -> tuple[int, int, int]:
+        """The first row and the first and last column within reach of a pixel."""
+        return max(row - reach, 0), max(column - reach, 0), min(column + reach, self.spec.width - 1)
 
     @property
     def in_row_steps(self) -> bool:

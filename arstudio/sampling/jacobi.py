@@ -11,7 +11,8 @@ and the image is the one that site-by-site drawing gives, bit for bit.
 
 Every image goes at its own pace: where one is settled already, the others are looked at alone. Large batches are shared
 between threads, each with its own images and single-threaded products. They do not wait for the referee, whose verdict is
-nearly always what float32 says: they go on with that, and an image that turns out otherwise goes back.
+nearly always what float32 says: they go on with that, and an image that turns out otherwise goes back. A few questions wait
+until a thread has nothing else to do.
 
 Song, Meng, Liao & Ermon 2021, "Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving".
 They stop by an oracle or a tolerance; values here are discrete, so the settled prefix is known exactly.
@@ -20,8 +21,8 @@ They stop by an oracle or a tolerance; values here are discrete, so the settled 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +34,30 @@ from arstudio.progress import Muted, Progress
 from arstudio.sampling.draw import invert
 from arstudio.sampling.sampler import Sampler
 from arstudio.sampling.trace import DRAWN, Trace
+
+PATIENCE = 4    # questions to the referee that may wait until a thread has nothing else to do
+
+
+class Verdict:
+    """What the referee is asked, and its answer when somebody has taken the time to hear it."""
+
+    def __init__(self, question: Callable[[], np.ndarray]) -> None:
+        self.question = question
+        self.values: np.ndarray | None = None
+        self.failure: Exception | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def heard(self) -> bool:
+        return self.values is not None or self.failure is not None
+
+    def hear(self) -> None:
+        with self._lock:
+            if not self.heard:
+                try:
+                    self.values = self.question()
+                except Exception as error:    # for those who go back
+                    self.failure = error
 
 
 class JacobiSampler(Sampler):
@@ -52,8 +77,8 @@ class JacobiSampler(Sampler):
         self._guess = np.zeros_like(self.trace.values)         # by steps; `decoder.x` holds the same
         self._guessed = np.zeros(count, dtype=np.int64)        # blocks that were guessed
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None           # asks the referee beside the drawing
-        self._asked: dict[tuple[int, int], Future[np.ndarray]] = {}    # its verdicts on images and steps
+        self._patient = False                                  # whether the referee may be heard later
+        self._asked: dict[tuple[int, int], Verdict] = {}       # what it says of images and steps
 
     @torch.inference_mode()
     def step(self, limit: int | None = None) -> bool:
@@ -74,10 +99,11 @@ class JacobiSampler(Sampler):
         if self.method != "blocks" or len(shares) < 2:
             return super()._run(progress, until)
 
-        failed = threading.Event()
+        failed, drawing = threading.Event(), set(range(len(shares)))
 
-        def work(images: np.ndarray, progress: Progress) -> None:
+        def work(share: int, progress: Progress) -> None:
             torch.set_num_threads(1)
+            images = shares[share]
             try:
                 with torch.inference_mode():
                     while (self.reach[images] < end).any() and not failed.is_set():
@@ -85,46 +111,57 @@ class JacobiSampler(Sampler):
                         progress.pause_point()
                         self._advance(images, end)
                         progress.report(self.trace.cursor / end, f"{self.trace.cursor} of {end} sites")
+                drawing.discard(share)
+                self._hear(lambda: bool(drawing) and not failed.is_set())
             except BaseException:
                 failed.set()
                 raise
 
-        with threads.single(), self._referee_beside(), ThreadPoolExecutor(len(shares)) as pool:
+        with threads.single(), self._patiently(), ThreadPoolExecutor(len(shares)) as pool:
             while True:
-                others = [pool.submit(work, part, Muted(progress)) for part in shares[1:]]
-                work(shares[0], progress)
+                others = [pool.submit(work, i, Muted(progress)) for i in range(1, len(shares))]
+                work(0, progress)
                 for other in others:
                     other.result()
+                threads.use_all()
                 if not self._go_back():
                     break
+                drawing.update(range(len(shares)))
         self._move(end)
         progress.report(1.0, f"{end} of {end} sites")
         return self.trace
 
     @contextmanager
-    def _referee_beside(self) -> Iterator[None]:
+    def _patiently(self) -> Iterator[None]:
         """Inside, nobody waits for a verdict; see `_decide_close`."""
-        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            self._pool = pool
+        self._patient = True
+        try:
+            yield
+        finally:                                               # somebody who stops is not left with what may be wrong
+            self._patient = False
             try:
-                yield
-            finally:                                           # somebody who stops is not left with what may be wrong
-                self._pool = None
-                try:
-                    self._go_back()
-                finally:
-                    self._asked = {}
+                self._go_back()
+            finally:
+                self._asked = {}
 
     def _decide_close(self, image: int, step: int, value: float) -> float:
-        """What becomes of a site that is too close to call: the referee's verdict, or while that is not there `value`."""
-        if (image, step) not in self._asked:
+        """What becomes of a site that is too close to call: the referee's verdict, or while that is not heard `value`."""
+        verdict = self._asked.get((image, step))
+        if verdict is None:
             rows = np.array([image])
-            question = self._question(rows, self.trace.site(step), self.u[rows, step])
-            if self._pool is None:
-                return question()[0]
-            self._asked[image, step] = self._pool.submit(question)
-        verdict = self._asked[image, step]
-        return verdict.result()[0] if verdict.done() else value
+            verdict = Verdict(self._question(rows, self.trace.site(step), self.u[rows, step]))
+            if not self._patient:
+                return verdict.question()[0]
+            self._asked[image, step] = verdict
+            self._hear(lambda: True, PATIENCE)
+        if verdict.failure is not None:
+            raise verdict.failure
+        return value if verdict.values is None else verdict.values[0]
+
+    def _hear(self, longer: Callable[[], bool], beside: int = 0) -> None:
+        """Hear verdicts, the oldest first, while it should take longer, until no more than some are open."""
+        while len(waiting := [verdict for verdict in list(self._asked.values()) if not verdict.heard]) > beside and longer():
+            waiting[0].hear()
 
     def _go_back(self) -> bool:
         """Hear all verdicts; an image goes back to the first that is not what it went on with. Whether any does."""
@@ -134,14 +171,13 @@ class JacobiSampler(Sampler):
             if image in wrong:
                 del self._asked[image, step]                   # asked about a past that is not the image's
                 continue
-            try:
-                verdict = self._asked[image, step].result()
-            except Exception as error:
-                wrong[image], failure = step, error
-                continue
-            if verdict[0] != self._guess[image, step]:
+            verdict = self._asked[image, step]
+            verdict.hear()
+            if verdict.failure is not None:
+                wrong[image], failure = step, verdict.failure
+            elif verdict.values[0] != self._guess[image, step]:
                 wrong[image] = step
-                self._put(image, slice(step, step + 1), verdict)
+                self._put(image, slice(step, step + 1), verdict.values)
         for image, step in wrong.items():
             self._forget(slice(image, image + 1), step)
         self.trace.cursor = min([self.trace.cursor, *wrong.values()])

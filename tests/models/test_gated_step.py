@@ -16,8 +16,8 @@ CASES = {
 
 
 def in_modules(layer, v, h, bias_v, bias_h):
-    v, link = layer.vertical(v, bias_v)
-    return v, layer.horizontal(h, link if bias_h is None else link + bias_h)
+    v, z = layer.vertical(v, bias_v)
+    return v, layer.horizontal(h, z, bias_h)
 
 
 def gradients(model, x, y):
