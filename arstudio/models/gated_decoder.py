@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 SHARED = 16      # images a thread should have at least to enter a row
 MANY = 224       # pixels of a row in all images together from which tiled convolutions pay
-TOGETHER = 114_688    # numbers of rows that go through a layer together, 32 of 28 pixels and 128 channels: what is between
-                      # two products stays near a core's cache
+TOGETHER = 57_344     # numbers of rows that go through a layer together, 16 of 28 pixels and 128 channels: what is between
+                      # two products stays in a core's cache
 
 
 class GatedPixelCNNDecoder(Decoder):

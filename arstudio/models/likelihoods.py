@@ -78,7 +78,7 @@ class Bernoulli(Likelihood):
         return torch.cat([F.logsigmoid(-params), F.logsigmoid(params)], dim=1)
 
     def log_pmf_array(self, params: np.ndarray) -> np.ndarray:
-        return -np.logaddexp(0.0, np.concatenate([params, -params], axis=1))
+        return -np.logaddexp(0.0, np.stack([params[:, 0], -params[:, 0]])).T    # each level in one stretch, for sums over both
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         return F.logsigmoid(torch.where(x.bool(), params[:, 0], -params[:, 0]))
