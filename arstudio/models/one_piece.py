@@ -22,7 +22,7 @@ LINE = 64        # of a line of the cache
 
 def in_one_piece(like: Tensor, shapes: list[tuple[int, ...]], *, zero: bool = False) -> list[Tensor]:
     """Tensors of the type and place of `like`, with anything in them, each beginning a line of the cache; or `zero`, and then
-    small pages on a CPU, so that only what is written takes memory."""
+    small pages on a CPU, so that only what is written takes memory. Raises MemoryError."""
     if like.device.type != "cpu":
         return [like.new_zeros(shape) for shape in shapes]
     kind = at_site(like[:0]).dtype
@@ -32,13 +32,21 @@ def in_one_piece(like: Tensor, shapes: list[tuple[int, ...]], *, zero: bool = Fa
 
 
 def _numbers(count: int, kind: np.dtype, zero: bool) -> np.ndarray:
-    """As NumPy makes them, but from the system where there are many: what others freed would be resident, or small pages."""
-    length = -(-count * kind.itemsize // LARGE) * LARGE
-    if count * kind.itemsize <= LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):    # which only Linux has
-        return np.zeros(count, kind) if zero else np.empty(count, kind)
-    room = mmap.mmap(-1, length + LARGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if not zero:
+    """From the system where there are many: what others freed would be resident, or in small pages."""
+    size, edge = count * kind.itemsize, LINE
+    if size <= LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):    # which only Linux has
+        room = np.zeros(size + edge, np.uint8) if zero else np.empty(size + edge, np.uint8)
+    else:
+        room, edge = _pages(-(-size // LARGE) * LARGE + LARGE, large=not zero), LARGE
+    return room[-room.ctypes.data % edge:][:size].view(kind)
+
+
+def _pages(size: int, *, large: bool) -> np.ndarray:
+    try:
+        room = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"There is no memory left for {size / 1e6:,.0f} MB more.") from error
+    if large:
         with suppress(OSError):    # a kernel without large pages
             room.madvise(mmap.MADV_HUGEPAGE)
-    room = np.frombuffer(room, np.uint8)
-    return room[-room.ctypes.data % LARGE:][:count * kind.itemsize].view(kind)
+    return np.frombuffer(room, np.uint8)

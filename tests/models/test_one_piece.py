@@ -47,6 +47,12 @@ def test_the_memory_lives_as_long_as_one_of_its_tensors():
     assert last.tolist() == [2.0, 2.0, 2.0]
 
 
+@pytest.mark.parametrize("zero", [False, True])
+def test_memory_that_is_not_there_is_told_as_such(zero):
+    with pytest.raises(MemoryError):
+        in_one_piece(torch.zeros(1), [(2**50,)], zero=zero)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="counts pages as Linux does")
 def test_zeros_that_nobody_writes_take_no_memory():
     for _ in range(2):    # memory that was written, and given back, does not come again
