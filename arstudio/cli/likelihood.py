@@ -125,14 +125,17 @@ def _protocol(data: ImageDataset, split: str, count: int, of: str, orders: int) 
 
 
 def origin_of(card: ModelCard) -> DataView:
-    """The view of the data a model learned from: as its run recorded it, else as far as its card tells."""
-    from arstudio.training.runs import Run
+    """The view of the data a model learned from: as its run recorded it, else as far as its card tells. Raises RunError."""
+    from arstudio.training.runs import Run, RunError
     from arstudio.training.setup import DataView
 
     if card.path is not None and (card.path.parent / "run.json").exists():
-        recorded = Run.open(card.path.parent).record.get("view")
-        if recorded:
-            return DataView(**recorded)
+        run = Run.open(card.path.parent)
+        if recorded := run.record.get("view"):
+            try:
+                return DataView(**recorded)
+            except TypeError as error:
+                raise RunError(f"{run.path} has a damaged run.json ({error}); bring back a copy of it.") from None
     how = "threshold" if "half brightness" in card.facts.protocol else "static"
     return DataView(dataset=card.facts.dataset, binarise=how, grey=card.facts.protocol.endswith(", grey"))
 

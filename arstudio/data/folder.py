@@ -32,6 +32,7 @@ from arstudio.image import ImageSpec, from_pil, open_picture
 from arstudio.progress import Progress
 
 MOST_BYTES = 2**36
+CLASSES = 2**16    # no label is as high
 NAMED = 4    # files left out whose names a note gives
 
 
@@ -237,6 +238,8 @@ def _labels(y: np.ndarray | None, count: int, file: str) -> np.ndarray | None:
         return None
     if y.shape != (count,) or y.dtype.kind not in "ui" or (count and int(y.min()) < 0):
         raise DatasetError(f"The labels in {file} must be {count} whole numbers from 0, one per image.")
+    if int(y.max()) >= CLASSES:    # every number up to it would become a class
+        raise DatasetError(f"The labels in {file} go up to {int(y.max()):,}; number the classes from 0, below {CLASSES:,}.")
     return y.astype(np.int64)
 
 

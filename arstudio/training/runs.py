@@ -97,7 +97,9 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, RunError):
                 raise
-            raise RunError(f"{path} is a damaged run directory ({error}).") from None
+            raise RunError(
+                f"{path} is a damaged run directory ({error}); bring back a copy of it, or open a model file in it."
+            ) from None
         return cls(path, record, points)
 
     def save_record(self, **changes: Any) -> None:

@@ -30,14 +30,16 @@ class TooLarge(RunError):
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """`auto` is CUDA, then Apple's MPS, then CPU. Raises RunError for a device this machine does not have."""
+    """`auto` is CUDA, then Apple's MPS, then CPU. Raises RunError for a device this machine cannot compute on."""
     torch.backends.cudnn.allow_tf32 = False    # ten bits of mantissa are too few for an exact likelihood
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
         return torch.device(name)
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()    # "meta" has room for shapes only
+        if device.type == "cpu" and device.index:
+            raise RuntimeError("all cores are one device")
     except (RuntimeError, AssertionError):
         raise RunError(f"This machine cannot compute on {name!r}; use cpu or auto.") from None
     return device
@@ -104,8 +106,10 @@ def resume_trainer(
         view, config = DataView(**record["view"]), TrainConfig(**record["training"])
         spec, settings, num_classes = ImageSpec(**record["spec"]), record["config"], record["num_classes"]
         make_config(record["model"], settings).check(spec)
+        if not isinstance(num_classes, int) or num_classes < 0:
+            raise TypeError(f"num_classes is {num_classes!r}")
     except (KeyError, TypeError, AttributeError, ConfigError, ImageError) as error:
-        raise RunError(f"{path} has a damaged run.json ({str(error).rstrip('.')}).") from None
+        raise RunError(f"{path} has a damaged run.json ({str(error).rstrip('.')}); bring back a copy of it.") from None
     data = _loaded(view, workers)
     if data.spec != spec:
         raise RunError(

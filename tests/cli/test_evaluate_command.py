@@ -1,9 +1,10 @@
 """`arstudio evaluate` prints the figures of the library with their protocol."""
 
+import json
 from pathlib import Path
 
 import pytest
-from commands import figures, run
+from commands import figures, refused, run
 from PIL import Image
 
 from arstudio.data import load
@@ -44,6 +45,16 @@ def test_evaluate_is_the_library_s_evaluation_and_writes_nothing(room, here):
         assert part in found["protocol"]
     assert sorted(room.iterdir()) == before
     assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize("view", ["digits", -1, [1], {"colour": "red"}])
+def test_a_run_whose_record_of_its_images_is_damaged_is_named(room, here, view):
+    run_json = here / "run" / "run.json"
+    run_json.parent.mkdir()
+    run_json.write_text(json.dumps({"format": 1, "view": view}))
+    (run_json.parent / "best.safetensors").write_bytes((room / "grey.safetensors").read_bytes())
+    for command in (("evaluate",), ("evaluate", "completion")):
+        assert refused(*command, "run").startswith("run has a damaged run.json (")
 
 
 def test_evaluate_without_classes_measures_p_of_x(room):

@@ -246,6 +246,8 @@ NINE = np.zeros((9, 4, 4), np.uint8)
         ({"x": NINE, "y": np.zeros(8, int)}, "must be 9 whole numbers"),
         ({"x": NINE, "y": np.zeros(9)}, "must be 9 whole numbers"),
         ({"x": NINE, "y": np.full(9, -1)}, "must be 9 whole numbers from 0"),
+        ({"x": NINE, "y": np.arange(9) * 10**9}, "go up to 8,000,000,000; number the classes from 0, below 65,536"),
+        ({"x": NINE, "y": np.full(9, 2**64 - 1, np.uint64)}, "go up to 18,446,744,073,709,551,615; number the classes"),
         ({"x": NINE, "y": np.arange(9), "classes": np.array(["a"])}, "names 1 classes"),
         ({"x": np.array([{}], dtype=object)}, "is damaged, or not a NumPy file of plain numbers"),
     ],

@@ -130,7 +130,8 @@ def test_damaged_metrics_are_refused(finished, text):
         ("model", "gan"), ("model", None), ("config", {"depth": 1}), ("config", {"hidden": -1}),
         ("config", 3), ("spec", {"channels": 2, "height": 4, "width": 4, "levels": 2}),
         ("spec", {"channels": 1}), ("view", None), ("view", {"size": 3}), ("training", {"speed": 1}),
-        ("num_classes", ...), ("spec", ...), ("training", ...),
+        ("num_classes", ...), ("num_classes", None), ("num_classes", "2"), ("num_classes", [2]), ("num_classes", -1),
+        ("spec", ...), ("training", ...),
     ],
 )
 def test_a_damaged_record_is_refused(finished, key, value):
@@ -241,7 +242,7 @@ def test_a_device_there_is_not_is_refused():
     torch.backends.cudnn.allow_tf32 = True
     assert pick_device("cpu").type == "cpu"
     assert not torch.backends.cudnn.allow_tf32
-    for name in ("abacus", "cuda:99"):
+    for name in ("abacus", "cuda:99", "meta", "cpu:3", ""):
         sentence = f"This machine cannot compute on '{name}'; use cpu or auto"
         refused(RunError, sentence, lambda name=name: pick_device(name))
 
