@@ -106,7 +106,9 @@ class Toolbar(QToolBar):
         self.space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        QHBoxLayout(self.space).addWidget(self.words)
+        row = QHBoxLayout(self.space)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.words)
         self.addWidget(self.space)
 
         self.transport: dict[str, QToolButton] = {}

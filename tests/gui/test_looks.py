@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hands import begin, complete, finish
+from hands import begin, click, complete, finish
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics
-from PySide6.QtWidgets import QApplication, QComboBox, QTableWidgetItem
+from PySide6.QtWidgets import QApplication, QComboBox, QScrollArea, QTableWidgetItem, QToolButton
 
 from arstudio.gui import theme
-from arstudio.gui.widgets.controls import Choice, Field
+from arstudio.gui.widgets.controls import BESIDE, Choice, Field
+from arstudio.gui.widgets.library_row import FIGURE_EDGE, LEFT, second_font
 from arstudio.gui.wording import two_digits
 
 
@@ -297,18 +298,39 @@ def test_docks_beside_the_stage_are_as_wide_again_when_the_window_is(qtbot, wind
     qtbot.waitUntil(lambda: [dock.width() for dock in docks] == [224, 300])
 
 
-@pytest.mark.parametrize("wide", [1024, 1280])
+@pytest.mark.parametrize("wide", [880, 1024, 1280])
 def test_the_library_shows_what_models_learned_in_full(qtbot, window, drawn, wide):
     window.library.fill()
     window.resize(wide, 700)
     window.reset_layout()
-    qtbot.waitUntil(lambda: window.docks.by_name["library"].width() == (214 if wide == 1024 else 224))
+    qtbot.waitUntil(lambda: window.docks.by_name["library"].width() == {880: 200, 1024: 214, 1280: 224}[wide])
     font = QFont(window.font())
     font.setPixelSize(11)
-    room = QFontMetrics(font).horizontalAdvance
-    for row in window.library.models.values():
-        figure = next(iter(row.accessibleName().split(", ")[2:]), "")
-        assert 50 + room(row.accessibleName().split(", ")[1]) + 4 + room(figure) <= row.width(), row.accessibleName()
+    click(qtbot, window.library.more)
+    rows, small = window.library.models.values(), []
+    view = window.library.findChild(QScrollArea)
+    qtbot.waitUntil(lambda: view.verticalScrollBar().isVisible() and all(row.isVisible() for row in rows))
+    qtbot.waitUntil(lambda: all(row.width() <= view.viewport().width() - 16 for row in rows))
+    for row in rows:
+        second, figure = [*row.accessibleName().split(", ")[1:], ""][:2]
+        room = row.width() - LEFT - FIGURE_EDGE - (QFontMetrics(font).horizontalAdvance(figure) + FIGURE_EDGE if figure else 0)
+        used = second_font(font, second, room)
+        assert QFontMetrics(used).horizontalAdvance(second) <= room, row.accessibleName()
+        small += [second] if used.pixelSize() != 11 else []
+    assert bool(small) == (wide == 880)
+
+
+@pytest.mark.parametrize("key", ["none", "argmax", "depends"])
+@pytest.mark.parametrize(("wide", "columns"), [(880, 2), (1024, 3), (1280, 3)])
+def test_every_map_is_named_in_full(qtbot, window, drawn, wide, columns, key):
+    window.resize(wide, 700)
+    window.reset_layout()
+    choice = window.inspector.overlays
+    shown = [button for button in choice.findChildren(QToolButton) if not button.isHidden()]
+    qtbot.mouseClick(choice.button(key), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len({button.x() for button in shown}) == columns)
+    for button in shown:
+        assert button.fontMetrics().horizontalAdvance(button.text()) <= button.width() - BESIDE, button.text()
 
 
 def test_in_the_smallest_window_what_is_chosen_is_whole(qtbot, window, drawn):
@@ -319,9 +341,20 @@ def test_in_the_smallest_window_what_is_chosen_is_whole(qtbot, window, drawn):
     room = choices.data.fontMetrics().horizontalAdvance(choices.data.currentText())
     assert choices.data.width() >= room + 20
     qtbot.waitUntil(lambda: in_window(window, dock).right() < in_window(window, side).left(), timeout=5_000)
+    empty = window.train.view.empty
+    qtbot.waitUntil(lambda: empty.isVisible() and empty.rect().contains(empty.sentence.geometry()))
+    assert empty.sentence.height() >= empty.sentence.heightForWidth(empty.sentence.width())
     window.show_generate()
     field = window.generate_panel.count_field
     qtbot.waitUntil(lambda: field.isVisible() and field.width() >= field.sizeHint().width())
+
+
+def test_in_the_smallest_window_the_speed_has_its_place(qtbot, window, drawn):
+    window.studio.open_model("fashion-gated")
+    qtbot.waitUntil(lambda: not window.studio.loading, timeout=20_000)
+    window.resize(880, 600)
+    bar, speed = window.toolbar, window.toolbar.speed
+    qtbot.waitUntil(lambda: bar.width() == 880 and speed.isVisible() and speed.width() >= speed.sizeHint().width())
 
 
 def test_headers_of_runs_stand_over_their_rows(qtbot, panel):

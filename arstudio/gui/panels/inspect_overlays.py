@@ -114,6 +114,7 @@ class OverlaySection(QWidget):
         self.scale.setVisible(key not in ("none", "argmax", "expectation") and trace is not None)
         model = self.studio.model
         self.choice.button("attention").setVisible(model is not None and model.attends)
+        self.choice.fit()
         words = {
             "surprise": self.tr("−log₂ p of the value drawn: what an ideal code would spend on it."),
             "entropy": self.tr("How open each pixel was before it was drawn."),

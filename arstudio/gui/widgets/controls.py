@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -152,8 +152,11 @@ def stop_at_chosen(group: QButtonGroup) -> None:
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus if button.isChecked() else Qt.FocusPolicy.NoFocus)
 
 
+BESIDE = 8    # widget pixels that padding and margins of a segment take, see theme.py
+
+
 class Segmented(QFrame):
-    """Exclusive choices in one row, or in rows of `columns`. `chosen(str)` carries the key."""
+    """Exclusive choices in one row, or in rows of `columns`, fewer where they would not fit. `chosen(str)` carries the key."""
 
     chosen = Signal(str)
 
@@ -162,9 +165,9 @@ class Segmented(QFrame):
     ) -> None:
         super().__init__()
         self.setObjectName("segmented")
-        rows = QGridLayout(self)
-        rows.setContentsMargins(1, 1, 1, 1)
-        rows.setSpacing(0)
+        self._rows, self._most, self._columns = QGridLayout(self), columns, columns
+        self._rows.setContentsMargins(1, 1, 1, 1)
+        self._rows.setSpacing(0)
         self._group = QButtonGroup(self)
         self._buttons: dict[str, QToolButton] = {}
         for place, (key, text) in enumerate(choices):
@@ -175,7 +178,7 @@ class Segmented(QFrame):
             button.setProperty("key", key)
             self._group.addButton(button)
             self._buttons[key] = button
-            rows.addWidget(button, *divmod(place, columns))
+            self._rows.addWidget(button, *divmod(place, columns))
         self._group.buttonToggled.connect(self._toggled)
         self._group.buttonClicked.connect(self._clicked)
         self._key = choices[0][0]
@@ -201,6 +204,30 @@ class Segmented(QFrame):
     def button(self, key: str) -> QToolButton:
         """The button of a key, for tests and tooltips."""
         return self._buttons[key]
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another width has room for other columns."""
+        super().resizeEvent(event)
+        self.fit()
+
+    def fit(self) -> None:
+        """As many columns as whole words leave room for; to be called when a choice was hidden or shown."""
+        if self._most >= len(self._buttons):
+            return
+        room, wide, bolder = self.contentsRect().width() - 2, [], 0
+        for button in self._buttons.values():
+            words, font = button.text(), QFont(button.font())
+            font.setWeight(QFont.Weight.Normal)
+            plain = QFontMetrics(font).horizontalAdvance(words)
+            wide.append(0 if button.isHidden() else plain + BESIDE)
+            font.setWeight(QFont.Weight.DemiBold)
+            bolder = max(bolder, QFontMetrics(font).horizontalAdvance(words) - plain)    # one of them, once it is chosen
+        sizes = range(self._most, 1, -1)
+        columns = next((n for n in sizes if sum(max(wide[i::n]) for i in range(n)) + bolder <= room), 1)
+        if columns != self._columns:
+            self._columns = columns
+            for place, button in enumerate(self._buttons.values()):
+                self._rows.addWidget(button, *divmod(place, columns))
 
 
 class Figures(QWidget):
@@ -249,6 +276,9 @@ class Figures(QWidget):
         return self._values[key].text()
 
 
+LINE = 400    # widget pixels of a line that is read easily
+
+
 class EmptyState(QWidget):
     """What a panel shows when there is nothing: a sentence and the one button that changes it."""
 
@@ -263,7 +293,6 @@ class EmptyState(QWidget):
         for widget in (self.headline, self.sentence):
             widget.setAlignment(Qt.AlignmentFlag.AlignHCenter)
             column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
-        self.sentence.setFixedWidth(400)
         self._fit()
         self.button = QPushButton(action)
         self.button.setObjectName("primary")
@@ -284,7 +313,15 @@ class EmptyState(QWidget):
     def _fit(self) -> None:
         """Room for all lines: an aligned, wrapping label does not ask for it."""
         self.sentence.ensurePolished()
-        self.sentence.setMinimumHeight(max(0, self.sentence.heightForWidth(400)))
+        margins = self.layout().contentsMargins()
+        wide = max(1, min(LINE, self.width() - margins.left() - margins.right()))
+        self.sentence.setFixedWidth(wide)
+        self.sentence.setMinimumHeight(max(0, self.sentence.heightForWidth(wide)))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A narrow panel breaks the sentence earlier."""
+        super().resizeEvent(event)
+        self._fit()
 
     def changeEvent(self, event: QEvent) -> None:
         """Another font needs other room."""

@@ -10,7 +10,19 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy
 
 from arstudio.gui import theme
 
-FIGURE_EDGE = 4    # widget pixels right of the figures
+FIGURE_EDGE = 4    # widget pixels right of the figures, and left of them at least
+LEFT = 44          # where the words begin
+SIZES = 11, 10     # of the second line: rather small than cut off
+
+
+def second_font(font: QFont, words: str, room: int) -> QFont:
+    """The larger of the two in which `words` fit in `room` widget pixels, the smaller one if they do not."""
+    font = QFont(font)
+    for size in SIZES:
+        font.setPixelSize(size)
+        if QFontMetrics(font).horizontalAdvance(words) <= room:
+            break
+    return font
 
 
 class LibraryRow(QAbstractButton):
@@ -52,7 +64,7 @@ class LibraryRow(QAbstractButton):
             painter.drawPixmap(box, self._picture, QRectF(self._picture.rect()))
         elif self._icon:
             theme.icon(self._icon, "dim").paint(painter, box.adjusted(6, 6, -6, -6).toRect())
-        left, width = 46, self.width() - 50
+        left, width = LEFT, self.width() - LEFT - FIGURE_EDGE
         font = QFont(self.font())
         font.setPixelSize(13)
         font.setWeight(QFont.Weight.DemiBold if self.isChecked() else QFont.Weight.Normal)
@@ -60,16 +72,18 @@ class LibraryRow(QAbstractButton):
         painter.setPen(theme.colour("text"))
         text = QFontMetrics(font).elidedText(self.text(), Qt.TextElideMode.ElideRight, width)
         painter.drawText(QPoint(left, self.height() // 2 - 3), text)
-        font.setPixelSize(11)
+        font.setPixelSize(SIZES[0])
         font.setWeight(QFont.Weight.Normal)
         painter.setFont(font)
         painter.setPen(theme.colour("dim"))
-        metrics, below = QFontMetrics(font), self.height() // 2 + 13
+        below = self.height() // 2 + 13
         if self._figure:
-            wide = metrics.horizontalAdvance(self._figure)
+            wide = QFontMetrics(font).horizontalAdvance(self._figure)
             painter.drawText(QPoint(self.width() - FIGURE_EDGE - wide, below), self._figure)
             width -= wide + FIGURE_EDGE
-        painter.drawText(QPoint(left, below), metrics.elidedText(self._second, Qt.TextElideMode.ElideRight, width))
+        font = second_font(font, self._second, width)
+        painter.setFont(font)
+        painter.drawText(QPoint(left, below), QFontMetrics(font).elidedText(self._second, Qt.TextElideMode.ElideRight, width))
 
     def enterEvent(self, event: QEvent) -> None:
         """Light up."""
