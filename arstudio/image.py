@@ -346,6 +346,8 @@ def open_picture(path: str | Path) -> Any:
         raise ImageError(
             f"{path.name} is not a picture that can be read; use a PNG, JPEG, GIF or BMP file."
         ) from None
+    except Image.DecompressionBombError:    # by the header alone
+        raise ImageError(f"{path.name} has far too many pixels; use one under 64 megapixels.") from None
     except Exception as error:  # decoders of damaged files raise anything
         raise ImageError(f"{path.name} cannot be read as a picture ({error}).") from None
 

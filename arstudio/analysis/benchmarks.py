@@ -43,7 +43,7 @@ from arstudio.models.decoder import Decoder
 from arstudio.models.row_steps import RowSteps
 from arstudio.progress import Muted, Progress
 from arstudio.sampling import Sampler, SampleSettings
-from arstudio.sampling.sampler import balanced_classes
+from arstudio.sampling.sampler import balanced_classes, check_count
 from arstudio.training.record import machine
 
 AFFORDABLE = 60.0  # seconds of naive drawing, all repeats together, above which it is extrapolated
@@ -117,11 +117,13 @@ def bench_sampling(
     progress: Progress | None = None,
 ) -> SamplingBenchmark:
     """Measure drawing `batches` images at once; see the module docstring. Publishes the figures of the repeats so far, without
-    peaks. Raises Cancelled if stopped, SettingsError for a method that does not exist.
+    peaks. Raises Cancelled if stopped, SettingsError for a method that does not exist or more images than memory can record.
 
     `affordable` is how many seconds naive drawing may take for one batch size, all repeats together.
     """
     progress = progress or Progress()
+    for batch in batches:
+        check_count(model.spec, batch)
     before = load_average()
     model = model.frozen()    # as the program opens models
     work = [_Work(model, batch, method, affordable, repeats) for batch in batches]

@@ -13,6 +13,7 @@ import math
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,6 +61,7 @@ class Commands(TyperGroup):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
+        warnings.filterwarnings("ignore", "Image size")    # Pillow's; `open_picture` says it in one sentence
         try:
             code = super().main(*args, **kwargs)
         except BrokenPipeError:

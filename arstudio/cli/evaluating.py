@@ -96,6 +96,9 @@ def completion(
     unknown = [name for name in names if name not in ("clamp", "exact", "particles")]
     if unknown or not names:
         raise UsageSentence(f"--methods takes clamp, exact and particles with commas between them, not {methods!r}.")
+    wanted = [mask.strip() for mask in masks.split(",") if mask.strip()]
+    if not wanted:
+        raise UsageSentence(f"--masks takes names with commas between them, such as top,left,random:0.5, not {masks!r}.")
     from arstudio.analysis.completion_scores import as_markdown, csv_text, score
     from arstudio.analysis.completion_scores import plot as draw
     from arstudio.models.modelfile import write_atomically
@@ -107,7 +110,6 @@ def completion(
     data = view_for(card, replace(origin, dataset=dataset or origin.dataset), split, given)
     chosen = data.splits[split]
     x = chosen.x[:limit]
-    wanted = [mask.strip() for mask in masks.split(",") if mask.strip()]
     started = time.perf_counter()
     rows, stopped = measured(lambda bar: score(
         network, x, chosen.y[:limit] if given else None, wanted, curve=curve, repeats=repeats, moves=moves,

@@ -2,10 +2,12 @@
 
 import errno
 import os
+import warnings
 from pathlib import Path
 
 import pytest
-from commands import TINY, everything_in, refused, run
+from commands import TINY, everything_in, figures, refused, run
+from PIL import Image
 
 from arstudio.sampling import Sampler
 
@@ -36,6 +38,7 @@ MISTAKES = {
     "no such method": ("sample", "M", "--method", "magic", "--out", "new.png"),
     "an unknown class": ("sample", "M", "--class", "cat", "--out", "new.png"),
     "a device that is not there": ("sample", "M", "--device", "abacus", "--out", "new.png"),
+    "a device that computes nothing": (*LEARN, "digits", "--device", "meta"),
     "no picture": ("complete", "M", "nosuch.png", "--out", "new"),
     "a text as picture": ("complete", "M", "notes.txt", "--out", "new"),
     "a truncated picture": ("complete", "M", "short.png", "--out", "new"),
@@ -67,6 +70,7 @@ MISTAKES = {
     "no such dataset": ("evaluate", "M", "--dataset", "nosuch"),
     "particles of nothing": ("evaluate", "completion", "M", "--particles", "1,2"),
     "a method there is not": ("evaluate", "completion", "M", "--methods", "clamp,guess"),
+    "no mask to evaluate": ("evaluate", "completion", "M", "--masks", ","),
     "a mask to evaluate that there is not": ("evaluate", "completion", "M", "--masks", "middle"),
     "a plot of another kind": ("evaluate", "completion", "M", "--plot", "new.jpg"),
     "no exact way to evaluate": ("evaluate", "completion", "M", "--masks", "top", "--methods", "exact"),
@@ -94,6 +98,7 @@ MISTAKES = {
     "nothing to resume": ("train", "--resume", "empty"),
     "resume and a dataset": ("train", "--resume", "empty", "--dataset", "digits"),
     "an odd batch list": ("bench", "sampling", "--batch", "a,b"),
+    "more images to time than memory holds": ("bench", "sampling", "--model", "M", "--batch", "1,99999999999999999999"),
 }
 
 
@@ -103,6 +108,15 @@ def test_a_mistake_is_answered_with_one_sentence_and_changes_nothing(arguments, 
     before = everything_in(mess)
     assert len(refused(*arguments)) < 260
     assert everything_in(mess) == before
+
+
+def test_pillow_s_warning_of_large_pictures_is_not_printed_beside_the_sentence(mess, monkeypatch):
+    command = ("inspect", mess / "M", mess / "digit.png", "--at", "0,0", "--json")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)    # of 64: a warning
+    with warnings.catch_warnings(action="error"):
+        assert figures(*command)["row"] == 0
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)    # an error
+    assert refused(*command) == "digit.png has far too many pixels; use one under 64 megapixels."
 
 
 def test_the_newer_file_is_really_taken_for_newer(mess):
