@@ -187,6 +187,8 @@ def test_a_run_that_is_still_training_draws_from_the_library(qtbot, window, stud
         window.library.show_runs()
     row = next(row for row in window.library.findChildren(LibraryRow) if "fvsbn" in row.text())
     name = row.text()
+    assert row.toolTip().startswith(name), "however narrow the row is"
+    assert window.library._units[-1].isVisible(), "over its figure"
     studio.set(class_index=-1, count=1)
     studio.autoplay = True
     click(qtbot, row)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication, QComboBox, QScrollArea, QTableWidget
 
 from arstudio.gui import theme
 from arstudio.gui.widgets.controls import BESIDE, Choice, Field
-from arstudio.gui.widgets.library_row import FIGURE_EDGE, LEFT, second_font
+from arstudio.gui.widgets.library_row import FIGURE_EDGE, LEFT, SECOND, TITLE, fitting
 from arstudio.gui.wording import two_digits
 
 
@@ -314,9 +314,12 @@ def test_the_library_shows_what_models_learned_in_full(qtbot, window, drawn, wid
     for row in rows:
         second, figure = [*row.accessibleName().split(", ")[1:], ""][:2]
         room = row.width() - LEFT - FIGURE_EDGE - (QFontMetrics(font).horizontalAdvance(figure) + FIGURE_EDGE if figure else 0)
-        used = second_font(font, second, room)
+        used = fitting(font, SECOND, second, room)
         assert QFontMetrics(used).horizontalAdvance(second) <= room, row.accessibleName()
         small += [second] if used.pixelSize() != 11 else []
+        room = row.width() - LEFT - FIGURE_EDGE
+        title = QFontMetrics(fitting(window.font(), TITLE, row.text(), room)).horizontalAdvance(row.text())
+        assert title <= room or wide == 880, row.text()
     assert bool(small) == (wide == 880)
 
 

@@ -195,7 +195,7 @@ class CompletePanel(QWidget):
         """An empty canvas, all hidden: strokes become what is known."""
         if self.canvas.sheet is not None:
             spec = self.canvas.spec
-            self.caption.words = self.tr("Blank: what you draw becomes known")
+            self.caption.words = self.tr("Blank: what you draw is known")
             self.canvas.change(self.tr("Blank"), np.zeros(spec.shape), np.ones((spec.height, spec.width)))
             self.set_tool("brush")
 

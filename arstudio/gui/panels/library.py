@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from arstudio.gui.panels.library_history import HistorySection
 from arstudio.gui.studio import Studio
@@ -32,6 +32,7 @@ class LibraryPanel(QWidget):
         self.setObjectName("side")
         self.studio = studio
         self._all = False
+        self._units: list[QLabel] = []    # over the figures of models and of runs
         self.models: dict[str, LibraryRow] = {}
         self.datasets: dict[str, LibraryRow] = {}
         self._model_box = QVBoxLayout()
@@ -50,10 +51,7 @@ class LibraryPanel(QWidget):
         self.more.hide()
         for heading, box in ((self.tr("Models"), self._model_box), (self.tr("Runs"), self._run_box)):
             box.setSpacing(0)
-            if box is self._model_box:
-                column.addLayout(self._over_models(heading))
-            else:
-                column.addWidget(section(heading))
+            column.addLayout(self._over_figures(heading))
             column.addLayout(box)
             if box is self._model_box:
                 column.addWidget(self.more)
@@ -65,6 +63,7 @@ class LibraryPanel(QWidget):
         column.addLayout(self._data_box)
         column.addStretch(1)
         self._run_box.addWidget(self.no_runs)
+        self._units[-1].hide()
         area = QScrollArea()
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)    # what lies in it has the focus
         area.setWidget(inner)
@@ -79,9 +78,10 @@ class LibraryPanel(QWidget):
         self._reader = Latest(self, "read runs")
         self._reader.done.connect(self._show)
 
-    def _over_models(self, heading: str) -> QHBoxLayout:
+    def _over_figures(self, heading: str) -> QHBoxLayout:
         """The heading, and over the figures their unit."""
         unit = label(self.tr("bits/dim"), "small")
+        self._units.append(unit)
         unit.setToolTip(self.tr("−log₂ p per value, mean over test images: less is better.\n"
                                 "Compare only models of the same images and levels."))
         row = QHBoxLayout()
@@ -151,12 +151,13 @@ class LibraryPanel(QWidget):
             if item.widget() is not self.no_runs:
                 item.widget().deleteLater()
         self.no_runs.setVisible(not runs)
+        self._units[-1].setVisible(bool(runs))
         self._run_box.addWidget(self.no_runs)
         for run in runs:
-            best = run.record.get("best_bits_per_dim")
-            second = f"{run.record.get('status', '')}" + (f" · {best:.2f} bits/dim" if best else "")
-            row = LibraryRow(run.path.name, second, None, "run")
+            best, status = run.record.get("best_bits_per_dim"), str(run.record.get("status", ""))
+            row = LibraryRow(run.path.name, status, None, "run", f"{best:.2f}" if best else "")
             row.setCheckable(False)
+            row.setToolTip(self.tr("{0}\nA click draws with its best weights.").format(run.path.name))
             row.clicked.connect(lambda _=False, path=run.path: self.studio.open_model(path, turn=True))
             self._run_box.addWidget(row)
         self.order_stops()

@@ -12,13 +12,13 @@ from arstudio.gui import theme
 
 FIGURE_EDGE = 4    # widget pixels right of the figures, and left of them at least
 LEFT = 44          # where the words begin
-SIZES = 11, 10     # of the second line: rather small than cut off
+TITLE, SECOND = (13, 12, 11), (11, 10)    # sizes of the lines: rather small than cut off
 
 
-def second_font(font: QFont, words: str, room: int) -> QFont:
-    """The larger of the two in which `words` fit in `room` widget pixels, the smaller one if they do not."""
+def fitting(font: QFont, sizes: tuple[int, ...], words: str, room: int) -> QFont:
+    """The first size in which `words` fit in `room` widget pixels, the last one if they fit in none."""
     font = QFont(font)
-    for size in SIZES:
+    for size in sizes:
         font.setPixelSize(size)
         if QFontMetrics(font).horizontalAdvance(words) <= room:
             break
@@ -66,13 +66,13 @@ class LibraryRow(QAbstractButton):
             theme.icon(self._icon, "dim").paint(painter, box.adjusted(6, 6, -6, -6).toRect())
         left, width = LEFT, self.width() - LEFT - FIGURE_EDGE
         font = QFont(self.font())
-        font.setPixelSize(13)
         font.setWeight(QFont.Weight.DemiBold if self.isChecked() else QFont.Weight.Normal)
+        font = fitting(font, TITLE, self.text(), width)
         painter.setFont(font)
         painter.setPen(theme.colour("text"))
-        text = QFontMetrics(font).elidedText(self.text(), Qt.TextElideMode.ElideRight, width)
+        text = QFontMetrics(font).elidedText(self.text(), Qt.TextElideMode.ElideMiddle, width)    # runs differ at their end
         painter.drawText(QPoint(left, self.height() // 2 - 3), text)
-        font.setPixelSize(SIZES[0])
+        font.setPixelSize(SECOND[0])
         font.setWeight(QFont.Weight.Normal)
         painter.setFont(font)
         painter.setPen(theme.colour("dim"))
@@ -81,7 +81,7 @@ class LibraryRow(QAbstractButton):
             wide = QFontMetrics(font).horizontalAdvance(self._figure)
             painter.drawText(QPoint(self.width() - FIGURE_EDGE - wide, below), self._figure)
             width -= wide + FIGURE_EDGE
-        font = second_font(font, self._second, width)
+        font = fitting(font, SECOND, self._second, width)
         painter.setFont(font)
         painter.drawText(QPoint(left, below), QFontMetrics(font).elidedText(self._second, Qt.TextElideMode.ElideRight, width))
 

@@ -60,7 +60,7 @@ class PictureSource(QObject):
                 if not first:
                     raise
                 content = np.zeros(card.spec.shape, card.spec.dtype)
-                words = self.tr("Blank: what you draw becomes known")
+                words = self.tr("Blank: what you draw is known")
                 return content, np.ones(content.shape[1:], bool), words, str(error)
             return content, None, words, ""
 
