@@ -134,7 +134,8 @@ def _shown(value: object) -> str:
 
 
 def datasets(json: Json = False) -> None:
-    """List the bundled datasets with their licences and sources.
+    """List the bundled datasets and those that are fetched once, with their sizes
+    and licences.
 
     Each can be viewed at fewer levels and smaller size: see --levels, --size and
     --binarise of `arstudio train`. A folder of pictures or an .npz file of one's
@@ -148,28 +149,19 @@ def datasets(json: Json = False) -> None:
     """
     from arstudio.data import SOURCES, bundled
 
-    known = [(info, "yes") for info in bundled()] + [(source.info, "fetched") for source in SOURCES.values()]
+    known = [(info, 0) for info in bundled()] + [(source.info, source.bytes) for source in SOURCES.values()]
     if json:
-        show([{**dataclasses.asdict(info), "bundled": how == "yes"} for info, how in known])
+        show([{**dataclasses.asdict(info), "bundled": not size, "fetched_bytes": size} for info, size in known])
         return
     from rich.table import Column, Table
 
+    counted = Column("Train / valid. / test", no_wrap=True)
     table = Table(
-        Column("Name", no_wrap=True),
-        "Title",
-        "Images",
-        "Train",
-        "Validation",
-        "Test",
-        "Classes",
-        "Licence",
-        "Bundled",
-        box=None,
-        header_style="bold",
+        Column("Name", no_wrap=True), "Images", counted, "Classes", "Licence", Column("Fetched", no_wrap=True),
+        box=None, header_style="bold", pad_edge=False,
     )
-    for info, how in known:
-        counts = (f"{info.splits[name]:,}" for name in ("train", "validation", "test"))
-        table.add_row(
-            info.name, info.title, str(info.spec), *counts, str(len(info.classes) or ""), info.licence, how
-        )
+    for info, size in known:
+        counts = " / ".join(f"{info.splits[name]:,}" for name in ("train", "validation", "test"))
+        fetched = f"{size / 1e6:.0f} MB" if size else "bundled"
+        table.add_row(info.name, str(info.spec), counts, str(len(info.classes) or ""), info.licence, fetched)
     tables().print(table)

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from arstudio import __version__
 from arstudio.cli import app
+from arstudio.data import SOURCES
 from arstudio.image import ImageSpec
 from arstudio.models import load_model
 
@@ -85,6 +86,18 @@ def test_datasets_lists_the_bundled_ones_with_licence_and_source():
     assert found["digits"]["splits"]["test"] == 360
     assert all(entry["licence"] and entry["source"] for entry in found.values())
     assert "digits" in run("datasets").stdout
+
+
+def test_datasets_says_how_much_is_fetched_and_cuts_no_word(monkeypatch):
+    found = {entry["name"]: entry for entry in figures("datasets")}
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = {line.split()[0]: line for line in run("datasets").stdout.splitlines()}
+    for name, source in SOURCES.items():
+        assert found[name]["fetched_bytes"] == sum(file.bytes for file in source.files.values())
+        assert rows[name].endswith(f"{found[name]['fetched_bytes'] / 1e6:.0f} MB".ljust(7))
+    assert found["digits"]["fetched_bytes"] == 0
+    assert rows["digits"].endswith("bundled")
+    assert "…" not in "".join(rows.values())
 
 
 def test_demo_and_bench_gui_hand_over_to_the_window(monkeypatch):
