@@ -1,4 +1,5 @@
-"""Where attention looks from one site: softmax_s(q_t · k_s / √d) of every layer and head, laid out as an image.
+"""Where attention looks from one site: softmax_s(q_t · k_s / √d) of every layer and head (Vaswani et al. 2017, eq. 1), laid
+out as an image.
 
 A key may tell of a pixel, of one colour of it, of a patch, or of nothing but the start of the sequence; the weight of a
 patch is shared among its pixels. What rests on the start, or on nothing at the first pixel, is missing from the map.

@@ -1,13 +1,13 @@
 """How fast images are drawn: against the naive way, against one forward pass, against the arithmetic.
 
 Everything is measured in one process. Each repeat goes once through every batch size and measures, one after
-the other, a matrix product, one forward pass, incremental drawing and, where it is affordable, naive drawing;
+the other, a matrix product, one forward pass, drawing and, where it is affordable, naive drawing;
 so a machine that slows down slows all of them. Medians over the repeats are reported.
 
     naive     one forward pass for each of the D sites: really run where that takes under a minute, and then
               the pixels must be the same; otherwise D × one timed pass, labelled "extrapolated" (a little
               less than the truth, because drawing from the pmf is left out)
-    ρ         seconds of incremental drawing / seconds of one forward pass of the same batch
+    ρ         seconds of drawing by `method` / seconds of one forward pass of the same batch
     floor     2 · multiply-adds of one forward pass · batch / measured flop/s of a square matrix product
     decoder   the drawn values given to the model's decoder alone, site by site: what is left of a drawing when
               deciding, recording and the random numbers cost nothing
@@ -187,7 +187,7 @@ class _Work:
         self.cost = estimate * min(1.0, self.naive_runs / repeats) + 10 * one
 
     def measure(self, repeat: int, progress: Progress) -> None:
-        """One interleaved round: two full passes, an incremental drawing and, if affordable, a naive one."""
+        """One interleaved round: two full passes, a drawing and, if affordable, a naive one."""
         self.passes += [self._pass(), self._pass()]
         seconds, sampler = self._draw(self.method, progress)
         self.drawn.append(seconds)

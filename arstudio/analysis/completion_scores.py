@@ -47,7 +47,8 @@ CURVE = (16, 64, 256, 1024)
 class Score:
     """One mask and method: the mean over `images` of −log p(hidden | observed), ± its standard error; `at_most` for particles
     the mean bound on −log q(x) of drawing by one population of them. `gain` is by how much that (for exact, `nats`) is below
-    clamping, ± the standard error of the mean of these differences. `spread` is the mean standard deviation of log Ẑ over
+    clamping, ± the standard error of the mean of these differences. `hidden_sites` is the mean over images, `effective` that of
+    the lowest effective number of particles of each. `spread` is the mean standard deviation of log Ẑ over
     repeats. All NaN where there is none. Seconds an image, wall and processor, without the bound; `peak_mb` of the process."""
 
     mask: str

@@ -33,7 +33,8 @@ def bench_systems(
 ) -> list[SystemSpeed]:
     """Measure the systems `names`, all of them by default, with weights from seed 0, at `preset` for images of `spec`.
 
-    Publishes the systems so far. Raises ConfigError for a system or preset that does not exist, Cancelled if stopped.
+    Publishes the systems so far. Raises ConfigError for a system or preset that does not exist, SettingsError for a method or
+    number of images that cannot be, Cancelled if stopped.
     """
     progress, names, rows = progress or Progress(), list(names) or list(MODELS), []
     for i, name in enumerate(names):

@@ -11,7 +11,9 @@ from arstudio.training.runs import RunError
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """How to train. Exactly one of `minutes` and `epochs` is the budget;
-    `patience` epochs without progress end it (0: never). Raises RunError naming a value that cannot be."""
+    `patience` epochs without progress end it (0: never). `warmup` counts steps; `final_share` is what is left of
+    `learning_rate` at the end, `clip` the greatest norm of a gradient of nats a site (0: any), `ema` the decay of the averaged
+    weights a step, `samples` the images drawn on the way. Raises RunError naming a value that cannot be."""
 
     minutes: float = 0.0
     epochs: float = 0.0

@@ -33,8 +33,9 @@ class Descent:
         self.part = config.batch   # images that fit the memory at once; less than a batch are added up
 
     def step(self, x: Tensor, y: Tensor | None, rate: float, number: int) -> tuple[float, float]:
-        """Step `number`, from 0, on (B, C, H, W) levels and their classes, with a learning rate -> (nats per image, gradient
-        norm); nothing moves if either is no finite number. A model with a closed form counts the batch instead.
+        """Step `number`, from 0, on (B, C, H, W) levels and their classes, with a learning rate -> (nats per image, norm of
+        the gradient of nats a site before it is clipped); nothing moves if either is no finite number. A model with a closed
+        form counts the batch instead.
 
         Where memory runs out, `part` becomes smaller, with the same result; raises the device's error when single images
         do not fit.

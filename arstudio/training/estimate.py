@@ -64,7 +64,8 @@ def estimate(
         trainer = Trainer(model, _random_images(spec, num_classes, max(batch, SMALL)), config, None)
         kept = _kept_for_backward(trainer)
         weights = sum(p.numel() * p.element_size() for p in model.parameters())
-        total = images * spec.sites + 5 * weights + math.ceil(kept * batch / SMALL)
+        site = 1 if spec.levels else 4    # bytes: uint8 levels, float32 reals
+        total = images * spec.sites * site + 5 * weights + math.ceil(kept * batch / SMALL)
         free = available if available is not None else available_bytes(place)
         if free is not None and total > 0.9 * free:
             raise TooLarge(

@@ -35,7 +35,8 @@ class RunError(ValueError):
 
 @dataclass(frozen=True)
 class Point:
-    """One validation: averages in nats per image, and how training was going."""
+    """One validation: averages in nats per image, and how training was going: seconds of training so far, the learning rate
+    of the next step, the norm of the last gradient (nats a site, before it is clipped), images a second."""
 
     step: int
     epoch: float
@@ -58,7 +59,8 @@ class Remarks:
 
 
 class Run:
-    """One run directory. `Run.new` makes it, `Run.open` reads it; both raise RunError with one sentence."""
+    """One run directory. `Run.new` makes it, `Run.open` reads it; both raise RunError with one sentence. What writes raises
+    WriteError where the disk refuses, and leaves what was there before."""
 
     def __init__(self, path: Path, record: dict[str, Any], points: list[Point]) -> None:
         self.path, self.record, self.points = path, record, points
@@ -175,7 +177,7 @@ def list_runs(root: str | Path) -> list[Run]:
             known = before.get(path.parent)
             now[path.parent] = known if known is not None and known[0] == stamp else (stamp, Run.open(path.parent))
     _listed[Path(root)] = now
-    return sorted((run for _, run in now.values()), key=lambda run: run.record.get("started", ""), reverse=True)
+    return sorted((run for _, run in now.values()), key=lambda run: str(run.record.get("started", "")), reverse=True)
 
 
 _Stamp = tuple[int, int, int] | None

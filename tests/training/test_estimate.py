@@ -35,6 +35,13 @@ def test_a_larger_batch_needs_more_memory():
     assert large > small
 
 
+@pytest.mark.parametrize(("levels", "site"), [(4, 1), (0, 4)])
+def test_images_count_with_the_bytes_they_are_kept_in(levels, site):
+    spec = ImageSpec(1, 3, 3, levels)
+    few, many = (estimate("rnade" if not levels else "nade", spec, 0, {"hidden": 2}, 4, n, "cpu").bytes for n in (10, 1_010))
+    assert many - few == 1_000 * spec.sites * site
+
+
 def test_an_estimate_leaves_the_global_generator_alone():
     torch.manual_seed(3)
     before = torch.get_rng_state()

@@ -191,7 +191,8 @@ def test_runs_are_listed_newest_first_without_what_is_damaged(tmp_path):
     Run.new(tmp_path / "broken", {"started": "2026"})
     (tmp_path / "broken" / "run.json").write_text("{")
     (tmp_path / "not a run").mkdir()
-    assert [run.path.name for run in list_runs(tmp_path)] == ["b", "a", "c"]
+    Run.new(tmp_path / "d", {"started": 2020})
+    assert [run.path.name for run in list_runs(tmp_path)] == ["b", "a", "c", "d"]
     assert list_runs(tmp_path / "nowhere") == []
 
 
