@@ -1,10 +1,12 @@
-"""Numbers as people read them: durations, counts, sizes, units."""
+"""Numbers and states as people read them: durations, counts, sizes, units, how a run stands."""
 
 from __future__ import annotations
 
 import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QCoreApplication
 
 if TYPE_CHECKING:
     from arstudio.image import ImageSpec
@@ -44,3 +46,19 @@ def size(number: float) -> str:
 def per_dim(spec: ImageSpec) -> str:
     """The unit of −log₂ p a site: of reals it is of a density, which may be negative."""
     return "bits/dim" if spec.levels else "bits/dim of density"
+
+
+def state_words(state: str) -> str:
+    """How a run stands, see `training.lock.state_of`; besides paused, and leaving for the trash."""
+    words = {
+        "training": QCoreApplication.translate("wording", "training"),
+        "paused": QCoreApplication.translate("wording", "paused"),
+        "finished": QCoreApplication.translate("wording", "finished"),
+        "early": QCoreApplication.translate("wording", "stopped early"),
+        "stopped": QCoreApplication.translate("wording", "stopped, can resume"),
+        "interrupted": QCoreApplication.translate("wording", "interrupted, can resume"),
+        "diverged": QCoreApplication.translate("wording", "diverged, best kept"),
+        "elsewhere": QCoreApplication.translate("wording", "training elsewhere"),
+        "leaving": QCoreApplication.translate("wording", "going to the trash"),
+    }
+    return words.get(state, state)

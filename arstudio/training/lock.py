@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from arstudio.training.runs import RunError
+from arstudio.training.runs import Run, RunError
 
 NAME = "writer.lock"
 BEAT = 20.0
@@ -119,6 +119,15 @@ def writer_of(run: str | Path) -> str:
         except OSError:
             return ""
     return f"process {held.get('pid')} on {held.get('host')}" if alive and held else ""
+
+
+def state_of(run: Run) -> str:
+    """How a run on disk stands: finished, early, stopped, diverged; one marked as training is so "elsewhere" if somebody
+    writes it, and interrupted if nobody does."""
+    state = str(run.record.get("status", "new"))
+    if state in ("training", "new"):
+        return "elsewhere" if writer_of(run.path) else "interrupted"
+    return state
 
 
 def _sentence(run: Path, other: dict[str, Any]) -> str:

@@ -188,6 +188,7 @@ def test_a_run_that_is_still_training_draws_from_the_library(qtbot, window, stud
     row = next(row for row in window.library.findChildren(LibraryRow) if "fvsbn" in row.text())
     name = row.text()
     assert row.toolTip().startswith(name), "however narrow the row is"
+    assert row.accessibleName().split(", ")[1] == "training"
     assert window.library._units[-1].isVisible(), "over its figure"
     studio.set(class_index=-1, count=1)
     studio.autoplay = True
@@ -199,3 +200,19 @@ def test_a_run_that_is_still_training_draws_from_the_library(qtbot, window, stud
     assert studio.trace.spec.height == 8
     window.train.stop()
     qtbot.waitUntil(lambda: not window.train.training, timeout=60_000)
+
+
+@pytest.mark.parametrize(("status", "words"), [
+    ("training", "interrupted, can resume"), ("early", "stopped early"), ("diverged", "diverged, best kept"),
+])
+def test_the_library_says_how_a_run_stands_in_the_words_of_the_run_list(qtbot, window, status, words):
+    """A run marked as training that nobody writes was interrupted."""
+    from arstudio.gui.widgets.library_row import LibraryRow
+    from arstudio.training.places import runs_root
+    from arstudio.training.runs import Run
+
+    Run.new(runs_root() / "left", {"status": status, "best_bits_per_dim": 1.234})
+    with qtbot.waitSignal(window.library._reader.done, timeout=20_000):
+        window.library.show_runs()
+    row = next(row for row in window.library.findChildren(LibraryRow) if row.text() == "left")
+    assert row.accessibleName() == f"left, {words}, 1.23"

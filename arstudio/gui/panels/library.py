@@ -13,6 +13,7 @@ from arstudio.gui.studio import Studio
 from arstudio.gui.tasks import Latest, TaskProgress
 from arstudio.gui.widgets.controls import label, section
 from arstudio.gui.widgets.library_row import FIGURE_EDGE, LibraryRow
+from arstudio.gui.wording import state_words
 from arstudio.models.modelfile import ModelCard, bundled_models
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class LibraryPanel(QWidget):
         self._reader.ask(_newest_runs)
 
     @Slot(object)
-    def _show(self, runs: list[Run]) -> None:
+    def _show(self, runs: list[tuple[Run, str]]) -> None:
         while self._run_box.count():
             item = self._run_box.takeAt(0)
             if item.widget() is not self.no_runs:
@@ -153,9 +154,9 @@ class LibraryPanel(QWidget):
         self.no_runs.setVisible(not runs)
         self._units[-1].setVisible(bool(runs))
         self._run_box.addWidget(self.no_runs)
-        for run in runs:
-            best, status = run.record.get("best_bits_per_dim"), str(run.record.get("status", ""))
-            row = LibraryRow(run.path.name, status, None, "run", f"{best:.2f}" if best else "")
+        for run, words in runs:
+            best = run.record.get("best_bits_per_dim")
+            row = LibraryRow(run.path.name, words, None, "run", f"{best:.2f}" if best else "")
             row.setCheckable(False)
             row.setToolTip(self.tr("{0}\nA click draws with its best weights.").format(run.path.name))
             row.clicked.connect(lambda _=False, path=run.path: self.studio.open_model(path, turn=True))
@@ -178,8 +179,12 @@ def _tip(card: ModelCard) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _newest_runs(progress: TaskProgress) -> list[Run]:
+def _newest_runs(progress: TaskProgress) -> list[tuple[Run, str]]:
+    """The newest runs, and in words how each stands; whether this window or another program trains one is no matter here."""
+    from arstudio.training.lock import state_of
     from arstudio.training.places import runs_root
     from arstudio.training.runs import list_runs
 
-    return list_runs(runs_root())[:RUNS_SHOWN]
+    runs = list_runs(runs_root())[:RUNS_SHOWN]
+    states = ["training" if (state := state_of(run)) == "elsewhere" else state for run in runs]
+    return list(zip(runs, map(state_words, states), strict=True))

@@ -24,10 +24,10 @@ from PySide6.QtWidgets import (
 
 from arstudio.gui import theme
 from arstudio.gui.widgets.controls import label
-from arstudio.gui.wording import duration
+from arstudio.gui.wording import duration, state_words
 from arstudio.image import ImageError, ImageSpec
 from arstudio.models.modelfile import ModelCard
-from arstudio.training.lock import writer_of
+from arstudio.training.lock import state_of
 from arstudio.training.runs import Remarks, Run
 
 COLUMNS = ("run", "notes", "data", "model", "best", "time", "state")
@@ -38,7 +38,7 @@ NARROWER = 520                          # below this one the data is, too, and t
 
 @dataclass(frozen=True)
 class RunRow:
-    """One line of the table. `state` is a key of RunTable.states; `usable`: it holds weights to draw with; `ours`: it lies
+    """One line of the table. `state` is what `state_words` knows; `usable`: it holds weights to draw with; `ours`: it lies
     among this machine's runs, and may be written."""
 
     path: Path
@@ -56,11 +56,7 @@ class RunRow:
         """What a run on disk says of itself; one marked as training that nobody writes was interrupted."""
         record = run.record
         best = min((p.validation_bits_per_dim for p in run.points), default=None)
-        state = str(record.get("status", "new"))
-        if run.path == active:
-            state = "training"
-        elif state in ("training", "new"):
-            state = "elsewhere" if writer_of(run.path) else "interrupted"
+        state = "training" if run.path == active else state_of(run)
         try:
             model = ModelCard(str(record["model"]), ImageSpec(**record["spec"]), {}).title
         except (KeyError, TypeError, ImageError):
@@ -121,12 +117,6 @@ class RunTable(QWidget):
         self.setObjectName("stage")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._rows: list[RunRow] = []
-        self.states = {
-            "training": self.tr("training"), "paused": self.tr("paused"), "finished": self.tr("finished"),
-            "early": self.tr("stopped early"), "stopped": self.tr("stopped, can resume"),
-            "interrupted": self.tr("interrupted, can resume"), "diverged": self.tr("diverged, best kept"),
-            "elsewhere": self.tr("training elsewhere"), "leaving": self.tr("going to the trash"),
-        }
         self.table = _Table(0, len(COLUMNS))
         self.table.setAccessibleName(self.tr("Runs"))
         names = (
@@ -208,7 +198,7 @@ class RunTable(QWidget):
             self.table.setRowCount(len(rows))
         for i, row in enumerate(rows):
             best = "–" if row.best is None else self.tr("{0:.3f} bits/dim").format(row.best)
-            state = self.states.get(row.state, row.state)
+            state = state_words(row.state)
             texts = (row.path.name, text_of(row.remarks), row.data, row.model, best, duration(row.seconds), state)
             for column, text in enumerate(texts):
                 item = self.table.item(i, column)
