@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from arstudio.cli.console import destination_folder
+
 
 def demo(
     out_dir: Annotated[
@@ -24,6 +26,7 @@ def demo(
         arstudio demo
         arstudio demo --out shots
     """
+    destination_folder(out_dir)
     from arstudio.gui.demo import run
 
     raise typer.Exit(run(out_dir) or 0)

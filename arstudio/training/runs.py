@@ -73,6 +73,9 @@ class Run:
             raise RunError(
                 f"{path} already holds a run; resume it with --resume, or choose another directory."
             )
+        there = next(place for place in (path, *path.absolute().parents) if place.exists())
+        if not there.is_dir():
+            raise RunError(f"{there} is a file; choose a new directory for the run.")
         if path.is_dir() and any(path.iterdir()):
             raise RunError(f"{path} is not empty; choose a new directory for the run.")
         try:

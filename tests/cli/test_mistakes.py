@@ -180,10 +180,10 @@ def test_a_bug_keeps_its_traceback(room, monkeypatch):
     assert isinstance(found.exception, ZeroDivisionError)
 
 
-FOLDERS = [("complete", "M", "digit.png", "--mask", "top"), ("bench", "jacobi", "--sides", "4")]
+FOLDERS = [("complete", "M", "digit.png", "--mask", "top"), ("bench", "jacobi", "--sides", "4"), ("demo",)]
 
 
-@pytest.mark.parametrize("command", FOLDERS, ids=["complete", "jacobi"])
+@pytest.mark.parametrize("command", FOLDERS, ids=["complete", "jacobi", "demo"])
 def test_a_folder_that_cannot_be_is_said_before_the_work(command, mess, monkeypatch):
     monkeypatch.chdir(mess)
     monkeypatch.setattr(Sampler, "run", lambda *_: pytest.fail("the work has begun"))

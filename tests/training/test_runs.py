@@ -79,8 +79,8 @@ def test_a_directory_in_use_is_refused_and_left_alone(start, finished, tmp_path)
 
 def test_a_place_that_cannot_be_written_is_refused(start, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
-    refused(RunError, r"file cannot be written: File exists\.", lambda: start("file"))
-    refused(RunError, r"file.run cannot be written: Not a directory\.", lambda: start("file/run"))
+    for name in ("file", "file/run"):
+        refused(RunError, r"file is a file; choose a new directory for the run\.", lambda name=name: start(name))
 
     def read_only(*_):
         raise OSError(errno.EROFS, "Read-only file system")
