@@ -67,7 +67,7 @@ def load_model(
     """Open a bundled name, model file or run directory -> (model in evaluation mode, float32, its card).
 
     Training checkpoints give their averaged (EMA) weights. Raises ModelFileError with one sentence if the
-    file is damaged, foreign, newer, of an unknown architecture, or if its weights do not fit its header.
+    file is damaged, foreign, newer, of an unknown architecture, or if its weights do not fit its header or are not finite.
     """
     path = find_model(which)
     card = card_from_metadata(read_metadata(path), path)
@@ -96,6 +96,8 @@ def load_model(
         raise ModelFileError(
             f"The weights in {path.name} do not fit its header; use another copy of it."
         ) from None
+    if not all(p.isfinite().all() for p in model.parameters()):    # which would draw as if nothing were wrong
+        raise ModelFileError(f"{path.name} holds weights that are not finite numbers; use another copy of it, or train anew.")
     return model.eval(), card
 
 

@@ -230,6 +230,16 @@ def test_tensors_with_other_names_do_not_fit(file):
     refused(file, "do not fit its header")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path, random_model, value):
+    model = random_model("gated_pixelcnn", ImageSpec(1, 4, 4, 3), channels=4, head=4, dilations=(1,))
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[-1] = value
+    save_model(tmp_path / "diverged.safetensors", model)
+    with pytest.raises(ModelFileError, match=r"^diverged\.safetensors holds weights that are not finite numbers; use another"):
+        load_model(tmp_path / "diverged.safetensors")
+
+
 def test_what_is_not_there_is_said_to_be_missing(tmp_path):
     refused(tmp_path / "none.safetensors", "There is no model '.*none.safetensors': give a model file")
     refused(tmp_path, "is not a run directory: it holds neither best.safetensors nor latest.safetensors")
