@@ -51,6 +51,7 @@ def per_dim(spec: ImageSpec) -> str:
 def state_words(state: str) -> str:
     """How a run stands, see `training.lock.state_of`; besides paused, and leaving for the trash."""
     words = {
+        "new": QCoreApplication.translate("wording", "not begun"),
         "training": QCoreApplication.translate("wording", "training"),
         "paused": QCoreApplication.translate("wording", "paused"),
         "finished": QCoreApplication.translate("wording", "finished"),

@@ -122,12 +122,12 @@ def writer_of(run: str | Path) -> str:
 
 
 def state_of(run: Run) -> str:
-    """How a run on disk stands: finished, early, stopped, diverged; one marked as training is so "elsewhere" if somebody
-    writes it, and interrupted if nobody does."""
+    """How a run on disk stands: "elsewhere" if somebody writes it, else new, finished, early, stopped or diverged, or
+    interrupted where it is marked as training."""
+    if writer_of(run.path):
+        return "elsewhere"
     state = str(run.record.get("status", "new"))
-    if state in ("training", "new"):
-        return "elsewhere" if writer_of(run.path) else "interrupted"
-    return state
+    return "interrupted" if state == "training" else state
 
 
 def _sentence(run: Path, other: dict[str, Any]) -> str:

@@ -183,12 +183,18 @@ def test_a_run_that_is_still_training_draws_from_the_library(qtbot, window, stud
     from arstudio.training.places import runs_root
 
     qtbot.waitUntil(lambda: any(runs_root().glob("*/*.safetensors")), timeout=60_000)
+
+    def rows():
+        places = window.library._run_box
+        found = [places.itemAt(i).widget() for i in range(places.count())]
+        return [row for row in found if isinstance(row, LibraryRow)]
+
+    qtbot.waitUntil(lambda: [row.accessibleName().split(", ")[1] for row in rows()] == ["training"], timeout=20_000)
     with qtbot.waitSignal(window.library._reader.done, timeout=20_000):
         window.library.show_runs()
-    row = next(row for row in window.library.findChildren(LibraryRow) if "fvsbn" in row.text())
+    row, = rows()
     name = row.text()
     assert row.toolTip().startswith(name), "however narrow the row is"
-    assert row.accessibleName().split(", ")[1] == "training"
     assert window.library._units[-1].isVisible(), "over its figure"
     studio.set(class_index=-1, count=1)
     studio.autoplay = True
@@ -203,7 +209,8 @@ def test_a_run_that_is_still_training_draws_from_the_library(qtbot, window, stud
 
 
 @pytest.mark.parametrize(("status", "words"), [
-    ("training", "interrupted, can resume"), ("early", "stopped early"), ("diverged", "diverged, best kept"),
+    ("new", "not begun"), ("training", "interrupted, can resume"),
+    ("early", "stopped early"), ("diverged", "diverged, best kept"),
 ])
 def test_the_library_says_how_a_run_stands_in_the_words_of_the_run_list(qtbot, window, status, words):
     """A run marked as training that nobody writes was interrupted."""

@@ -52,6 +52,7 @@ class TrainPanel(StoredRuns):
         self._next: tuple[Session, Any] | None = None       # waits for a cancelled probe to end
         self._stopping = self._paused = self._dirty = False
         self._looks = self._snapshots = self._told = 0
+        self._first: int | None = None    # the step a training began at, until it has made one
         self._report: tuple[float | None, str] | None = None
         self.choices = TrainChoices()
         self.begin_at = self.choices.data    # where the keyboard goes when the panel comes into sight
@@ -309,7 +310,10 @@ class TrainPanel(StoredRuns):
 
     def _show_live(self) -> None:
         if self.view.look():
-            self._snapshots = len(self.session.live.snapshots)
+            self._snapshots, self._first = len(self.session.live.snapshots), self.session.live.step
+            self.studio.runs_changed.emit()
+        elif self._first is not None and self.session.live is not None and self.session.live.step > self._first:
+            self._first = None    # it has the run now, as whoever asks who writes it will hear
             self.studio.runs_changed.emit()
         if self.session.live is not None:
             self._show_answers()
