@@ -18,7 +18,7 @@ from torch import Tensor
 from arstudio.models import threads
 from arstudio.models.convolutions import Place
 from arstudio.models.decoder import Decoder, inferring
-from arstudio.models.gated_rows import few_rows, horizontal, vertical, whole_rows
+from arstudio.models.gated_rows import few_rows, horizontal, vertical, views, whole_rows
 from arstudio.models.gated_weights import may_be_tiled, prepared
 from arstudio.models.layers import Array, at_site
 from arstudio.models.one_piece import in_one_piece
@@ -31,6 +31,8 @@ SHARED = 16      # images a thread should have at least to enter a row
 MANY = 224       # pixels of a row in all images together from which tiled convolutions pay
 TOGETHER = 57_344     # numbers of rows that go through a layer together, 16 of 28 pixels and 128 channels: what is between
                       # two products stays in a core's cache
+
+Lists = list[list[Tensor]]    # each with a tensor of every layer
 
 
 class GatedPixelCNNDecoder(Decoder):
@@ -112,6 +114,7 @@ class GatedPixelCNNDecoder(Decoder):
 
     def _look_again(self) -> None:
         """Views of the state, after its tensors were exchanged."""
+        self._known: dict[tuple[int, int], tuple[Lists, Lists]] = {}
         self._constants: tuple[list[Tensor], list[Tensor], list[Tensor]] | None = None
         self._windows = []
         for layer, line in zip(self.model.layers, self.lines, strict=True):
@@ -144,12 +147,11 @@ class GatedPixelCNNDecoder(Decoder):
             above[..., -1] = 1
         alike = row == 0 and self.model.context_bias is None and bool((self.classes[part] == self.classes[part.start]).all())
         some = slice(part.start, part.start + 1) if alike else part                    # with nothing above, one is all
-        shifts, added = self._constants_of(some, row)
-        with self._spaces() as spaces:
-            vertical(
-                self.rows, self.carried, self.above, self._convs, self._joined, self._links, shifts, added, self._shapes,
-                self._sums, spaces, self._together, some.start, some.stop, row,
-            )
+        for start in range(some.start, some.stop, self._together):
+            few = slice(start, min(start + self._together, some.stop))
+            kept, constants = self._views(few, row)
+            with self._spaces() as spaces:
+                vertical(*kept, self._convs, self._joined, self._links, *constants, self._shapes, self._sums, spaces, row)
         if alike:
             for rows, carried, above, p in zip(self.rows, self.carried, self.above, self.prepared, strict=True):
                 first = rows if p.tiled else rows[:, :p.shape[4] + 1]
@@ -168,13 +170,20 @@ class GatedPixelCNNDecoder(Decoder):
         yield spaces
         self._spare.append(spaces)
 
-    def _constants_of(self, part: slice, row: int) -> tuple[list[Tensor], list[Tensor]]:
-        """What classes and places add in each layer of some images: see `Prepared.constants`."""
-        if self.model.context_bias is not None:
-            biases = self.model.located([bias[part, None] for bias in self.biases], self.context[part, row])
-            return self._prepare(biases)
-        shifts, added, _ = self._of_classes()
-        return [a[part] for a in shifts], [a[part] for a in added]
+    def _views(self, part: slice, row: int) -> tuple[Lists, Lists]:
+        """What `vertical` takes of some images that is kept, and what classes and places add: see `Prepared.constants`."""
+        found = self._known.get((part.start, part.stop))
+        if found is None:
+            kept = [views(*state, part) for state in zip(self.rows, self.carried, self.above, strict=True)]
+            constants = self._of_classes()[:2] if self.model.context_bias is None else ()
+            found = [list(each) for each in zip(*kept, strict=True)], [[a[part] for a in some] for some in constants]
+            if len(self._known) > self.batch:                                          # any images may follow one another
+                self._known = {}
+            self._known[part.start, part.stop] = found
+        if self.model.context_bias is None:
+            return found
+        biases = self.model.located([bias[part, None] for bias in self.biases], self.context[part, row])
+        return found[0], [*self._prepare(biases)]
 
     def _late_ones(self) -> list[Tensor]:
         """What classes add in each layer to what lies above all images, where `vertical` leaves it: (B, 1, 2p), or empty."""

@@ -40,58 +40,60 @@ def gate_halves(z: Tensor, a: Tensor, b: Tensor, out: Tensor) -> None:
     torch.addcmul(a, a, b, out=out)
 
 
+def views(rows: Tensor, carried: Tensor, above: Tensor, some: slice) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Of a layer's padded inputs (B, …), what it carries and what lies above, (B, W, 2p) or in tiles, what `vertical` takes of
+    some images, where those in tiles are as they lie in memory. Making views anew for every row would take time."""
+    rows, carried, above = rows[some], carried[some], above[some]
+    if carried.dim() == 4:
+        rows, carried = in_memory(rows), in_memory(carried)
+    if above.dim() == 4:
+        above = in_memory(above)
+    return rows, carried, carried.flatten(1), above, above.flatten(1, -2)
+
+
 @native
 def vertical(
-    rows: list[Tensor], carried: list[Tensor], above: list[Tensor], convs: list[Tensor], joined: list[Tensor],
-    links: list[Tensor], shifts: list[Tensor], added: list[Tensor], shapes: list[list[int]], sums: list[Tensor],
-    spaces: list[Tensor], together: int, first: int, last: int, row: int,
+    rows: list[Tensor], carried: list[Tensor], flat: list[Tensor], above: list[Tensor], linked: list[Tensor],
+    convs: list[Tensor], joined: list[Tensor], links: list[Tensor], shifts: list[Tensor], added: list[Tensor],
+    shapes: list[list[int]], sums: list[Tensor], spaces: list[Tensor], row: int,
 ) -> None:
-    """Images `first` to `last` enter a row: of every layer the padded inputs `rows` (B, …), what is `carried` to the next row
-    and what lies `above` this one, (B, W, 2p) or in tiles, all written; weights; what classes and places add, (R, 1 or W, 2p);
-    (kh, kw, dilation, columns and rows of padding); [Bᵀ, Aᵀ]."""
-    end = first
-    while end < last:
-        start, end = end, min(end + together, last)
-        room: Rooms | None = None
-        if above[0].dim() == 4:
-            p = above[0].size(3) // 2
-            room = rooms(spaces, end - start, above[0].size(1), p, 2 * p, row)
-        for i in range(len(rows)):
-            here, over, kept = rows[i][start:end], above[i][start:end], carried[i]
-            shift, enters = shifts[i][start - first:end - first], added[i][start - first:end - first]
-            if over.dim() == 4:
-                over = in_memory(over)
-            tiled = kept.dim() == 4
-            if joined[i].numel() > 0:
-                if tiled and room is not None:
-                    z = convolve_tiles(kept[start:end], joined[i], row, enters, sums, room)
+    """R images enter a row: of every layer the `views` of what is kept of them, all written; weights; what classes and places
+    add, (R, 1 or W, 2p); (kh, kw, dilation, columns and rows of padding); [Bᵀ, Aᵀ]."""
+    room: Rooms | None = None
+    if above[0].dim() == 4:
+        p = above[0].size(3) // 2
+        room = rooms(spaces, above[0].size(1), above[0].size(2), p, 2 * p, row)
+    for i in range(len(rows)):
+        over, shift, enters = above[i], shifts[i], added[i]
+        tiled = carried[i].dim() == 4
+        if joined[i].numel() > 0:
+            if tiled and room is not None:
+                z = convolve_tiles(carried[i], flat[i], joined[i], row, enters, sums, room)
+            else:
+                z = convolve(rows[i], joined[i], shapes[i], row, enters, spaces)
+            over.copy_(arranged(z, over))
+        if convs[i].numel() > 0:
+            if tiled and room is not None:
+                z = convolve_tiles(carried[i], flat[i], convs[i], row, shift, sums, room)
+                if links[i].numel() > 0:
+                    torch.bmm(room.flat_y, links[i].expand([4, -1, -1]), out=linked[i])
+                    if enters.size(1) > 1:
+                        over.add_(arranged(enters, over))
+            else:
+                z = convolve(rows[i], convs[i], shapes[i], row, shift, spaces)
+                if links[i].numel() > 0:
+                    product = taken(spaces[0], z.size())
+                    torch.mm(z.view(-1, z.size(-1)), links[i], out=product.view(-1, z.size(-1)))
+                    torch.add(arranged(product, over), arranged(enters, over), out=over)
+            if carried[i + 1].dim() == 4 and room is not None:
+                if tiled:
+                    gate_halves(z, room.a, room.b, room.row)
                 else:
-                    z = convolve(here, joined[i], shapes[i], row, enters, spaces)
-                over.copy_(arranged(z, over))
-            if convs[i].numel() > 0:
-                if tiled and room is not None:
-                    z = convolve_tiles(kept[start:end], convs[i], row, shift, sums, room)
-                    if links[i].numel() > 0:
-                        flat = z.flatten(1, 2)
-                        torch.bmm(flat, links[i].expand([4, -1, -1]), out=over.flatten(1, 2))
-                        if enters.size(1) > 1:
-                            over.add_(arranged(enters, over))
-                else:
-                    z = convolve(here, convs[i], shapes[i], row, shift, spaces)
-                    if links[i].numel() > 0:
-                        linked = taken(spaces[0], z.size())
-                        torch.mm(z.view(-1, z.size(-1)), links[i], out=linked.view(-1, z.size(-1)))
-                        torch.add(arranged(linked, over), arranged(enters, over), out=over)
-                below = rows[i + 1][start:end]
-                if carried[i + 1].dim() == 4 and room is not None:
-                    if tiled:
-                        gate_halves(z, room.a, room.b, room.row)
-                    else:
-                        gate(arranged(z, room.row), room.row)
-                    settle(below, row, sums, room)
-                else:
-                    target = place(below, row, shapes[i + 1])
-                    gate(z, arranged(target, z))
+                    gate(arranged(z, room.row), room.row)
+                settle(rows[i + 1], row, sums, room)
+            else:
+                target = place(rows[i + 1], row, shapes[i + 1])
+                gate(z, arranged(target, z))
 
 
 @native

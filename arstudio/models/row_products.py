@@ -135,6 +135,7 @@ class Rooms(NamedTuple):
     m1: Tensor              # … (R, tiles, out), those that enter all four outputs with weight 1 …
     products: Tensor        # … (6, R·tiles·out), all of them
     y: Tensor               # (TILE, R, tiles, out), the sums of products …
+    flat_y: Tensor          # … (TILE, R·tiles, out), all of them …
     a: Tensor               # … (TILE, R, tiles, out / 2), their first half …
     b: Tensor               # … and their second …
     outputs: Tensor         # … (TILE, R·tiles·out), all of them
@@ -151,14 +152,13 @@ def rooms(spaces: list[Tensor], images: int, tiles: int, inputs: int, outputs: i
     return Rooms(
         new, d[1:5, -1], [d[0, :, :, 0], d[5, :, :, -1]], [d[0, :, :, 1:], d[5, :, :, :-1]], [d[4, :, :, :-1], d[1, :, :, 1:]],
         d.flatten(1), u.flatten(1), u[:, 0].flatten(1, 2), u[:, -1].flatten(1, 2), m, m[1].view(images, tiles, outputs),
-        m.flatten(1), y, y[..., :outputs // 2], y[..., outputs // 2:], y.flatten(1),
+        m.flatten(1), y, y.flatten(1, 2), y[..., :outputs // 2], y[..., outputs // 2:], y.flatten(1),
     )
 
 
-def settle(kept: Tensor, row: int, sums: list[Tensor], rooms: Rooms) -> None:
-    """To follow the writing of a row into its room: it is kept as the last one, (R, tiles …) images' part of a buffer, and Bᵀ d
-    is formed."""
-    last = in_memory(kept)
+def settle(last: Tensor, row: int, sums: list[Tensor], rooms: Rooms) -> None:
+    """To follow the writing of a row into its room: it is kept as the last one, the images' part of a buffer as it lies in
+    memory, and Bᵀ d is formed."""
     if row == 0:
         last.zero_()                                                                     # which is what lies above the image
     torch.sub(rooms.row, last, out=rooms.change)
@@ -170,21 +170,21 @@ def settle(kept: Tensor, row: int, sums: list[Tensor], rooms: Rooms) -> None:
 
 
 def convolve_tiles(
-    carried: Tensor, weight: Tensor, row: int, shift: Tensor, sums: list[Tensor], rooms: Rooms
+    carried: Tensor, flat: Tensor, weight: Tensor, row: int, shift: Tensor, sums: list[Tensor], rooms: Rooms
 ) -> Tensor:
-    """The (R, …) images' part of what is carried, a weight, the row of the image that has settled, what is added, (R, 1 or W,
-    out), and [Bᵀ, Aᵀ] -> a row in tiles, (TILE, R, tiles, out), in its room."""
+    """The images' part of what is carried, as it lies in memory, and the same as (TILE, …), a weight, the row of the image that
+    has settled, what is added, (R, 1 or W, out), and [Bᵀ, Aᵀ] -> a row in tiles, (TILE, R, tiles, out), in its room."""
     if row % 2 == 0:
         torch.bmm(rooms.near, weight[0], out=rooms.m)
         if shift.size(1) == 1:
             rooms.m1.add_(shift)
-        torch.mm(sums[1], rooms.products, out=in_memory(carried).flatten(1))
+        torch.mm(sums[1], rooms.products, out=flat)
         torch.baddbmm(rooms.m, rooms.turn, weight[2], out=rooms.m)
         torch.mm(sums[1], rooms.products, out=rooms.outputs)
     else:
         torch.bmm(rooms.turn, weight[1], out=rooms.m)
         torch.mm(sums[1], rooms.products, out=rooms.outputs)
-        rooms.y.add_(in_memory(carried))
+        rooms.y.add_(carried)
     if shift.size(1) > 1:
         rooms.y.add_(arranged(shift, rooms.y))
     return rooms.y

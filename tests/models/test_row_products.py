@@ -35,13 +35,13 @@ def row_by_row(x, tiled, weight, shape, shift, sums, begin=0):
     images, height, width, inputs = x.shape
     spaces = [x.new_full((images * width * shape[0] * 3 * 6,), np.nan) for _ in range(3)]
     buffer = x.new_full(buffer_shape(images, shape[4] + height, width, shape[3], inputs, tiled), np.nan if tiled else 0)
-    carried = images_first(x.new_full((TILE, images, width // TILE, weight.shape[-1]), np.nan))
+    carried = x.new_full((TILE, images, width // TILE, weight.shape[-1]), np.nan)
     for row in range(begin, height):
         if tiled:
             room = rooms(spaces, images, width // TILE, inputs, weight.shape[-1], row)
             room.row.copy_(arranged(x[:, row], room.row))
-            settle(images_first(buffer), row, sums, room)
-            yield convolve_tiles(carried, weight, row, shift, sums, room)
+            settle(buffer, row, sums, room)
+            yield convolve_tiles(carried, carried.flatten(1), weight, row, shift, sums, room)
         else:
             place(buffer, row, shape).copy_(x[:, row])
             yield convolve(buffer, weight, shape, row, shift, spaces)
