@@ -22,7 +22,7 @@ from arstudio.models.gated_rows import few_rows, horizontal, vertical, views, wh
 from arstudio.models.gated_weights import may_be_tiled, prepared
 from arstudio.models.layers import Array, at_site
 from arstudio.models.one_piece import in_one_piece
-from arstudio.models.row_products import AT, AT2, BT, BT2, TILE, buffer_shape, images_first, laid_out, place
+from arstudio.models.row_products import AT, AT2, BT, BT2, TILE, buffer_shape, images_first, laid_out, place, taken
 
 if TYPE_CHECKING:
     from arstudio.models.gated_pixelcnn import GatedPixelCNN
@@ -85,7 +85,7 @@ class GatedPixelCNNDecoder(Decoder):
         self._convs, self._joined, self._links, self._taps, self._pairs, *outs = map(list, zip(*weights, strict=True))
         self._outs, self._shifts = outs
         self._few_pixels = min(width, *(p.taps.few for p in self.prepared))            # that arrays take as fast as tensors
-        self._none_late = [like.new_zeros(0)] * len(layers)
+        self._none = like.new_zeros(0)
         self._pads = [p.pad for p in self.prepared]
         self._sums, self._pair_sums = ([t.to(like.dtype).to(like.device) for t in pair] for pair in ((BT, AT), (BT2, AT2)))
         self._all = torch.zeros(0, dtype=torch.long, device=like.device)
@@ -147,11 +147,14 @@ class GatedPixelCNNDecoder(Decoder):
             above[..., -1] = 1
         alike = row == 0 and self.model.context_bias is None and bool((self.classes[part] == self.classes[part.start]).all())
         some = slice(part.start, part.start + 1) if alike else part                    # with nothing above, one is all
-        for start in range(some.start, some.stop, self._together):
-            few = slice(start, min(start + self._together, some.stop))
-            kept, constants = self._views(few, row)
+        for few in self._parts(some):
+            kept, (shifts, added, _) = self._views(few)
+            if self.model.context_bias is not None:
+                shifts, added = self._located(few, row)
             with self._spaces() as spaces:
-                vertical(*kept, self._convs, self._joined, self._links, *constants, self._shapes, self._sums, spaces, row)
+                vertical(
+                    *kept, self._convs, self._joined, self._links, shifts, added, self._shapes, self._sums, spaces, row
+                )
         if alike:
             for rows, carried, above, p in zip(self.rows, self.carried, self.above, self.prepared, strict=True):
                 first = rows if p.tiled else rows[:, :p.shape[4] + 1]
@@ -170,24 +173,29 @@ class GatedPixelCNNDecoder(Decoder):
         yield spaces
         self._spare.append(spaces)
 
-    def _views(self, part: slice, row: int) -> tuple[Lists, Lists]:
-        """What `vertical` takes of some images that is kept, and what classes and places add: see `Prepared.constants`."""
+    def _parts(self, images: slice) -> Iterator[slice]:
+        """Those that go through a layer together."""
+        for start in range(images.start, images.stop, self._together):
+            yield slice(start, min(start + self._together, images.stop))
+
+    def _views(self, part: slice) -> tuple[Lists, Lists]:
+        """What is kept of some images, as `gated_rows.views` has it, and of them what classes add: see `_of_classes`."""
         found = self._known.get((part.start, part.stop))
         if found is None:
             kept = [views(*state, part) for state in zip(self.rows, self.carried, self.above, strict=True)]
-            constants = self._of_classes()[:2] if self.model.context_bias is None else ()
-            found = [list(each) for each in zip(*kept, strict=True)], [[a[part] for a in some] for some in constants]
+            found = [list(each) for each in zip(*kept, strict=True)], [[a[part] for a in some] for some in self._of_classes()]
             if len(self._known) > self.batch:                                          # any images may follow one another
                 self._known = {}
             self._known[part.start, part.stop] = found
-        if self.model.context_bias is None:
-            return found
-        biases = self.model.located([bias[part, None] for bias in self.biases], self.context[part, row])
-        return found[0], [*self._prepare(biases)]
+        return found
+
+    def _located(self, part: slice, row: int) -> tuple[list[Tensor], list[Tensor]]:
+        """What classes and places add in each layer of some images: see `Prepared.constants`."""
+        return self._prepare(self.model.located([bias[part, None] for bias in self.biases], self.context[part, row]))
 
     def _late_ones(self) -> list[Tensor]:
         """What classes add in each layer to what lies above all images, where `vertical` leaves it: (B, 1, 2p), or empty."""
-        return self._of_classes()[2] if self._tiled and self.model.context_bias is None else self._none_late
+        return self._of_classes()[2]
 
     def _of_classes(self) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         """`_prepare` for all images, (B, 1, 2p) each, of one class one row for all; and those of the second that come late."""
@@ -195,8 +203,9 @@ class GatedPixelCNNDecoder(Decoder):
             alike = len(self.classes) > 0 and bool((self.classes == self.classes[0]).all())
             constants = self._prepare([bias[:1 if alike else None, None] for bias in self.biases])
             shifts, added = ([a.expand(self.batch, -1, -1) for a in part] for part in constants)
-            late = [enters if p.tiled and len(p.link) else none
-                    for p, enters, none in zip(self.prepared, added, self._none_late, strict=True)]
+            comes_late = self._tiled and self.model.context_bias is None
+            late = [enters if comes_late and p.tiled and len(p.link) else self._none
+                    for p, enters in zip(self.prepared, added, strict=True)]
             self._constants = shifts, added, late
         return self._constants
 
@@ -265,16 +274,26 @@ class GatedPixelCNNDecoder(Decoder):
                 int(each[0]), int(each[-1]) + 1, first, last, self._all, self._all,
             )
         elif isinstance(some, slice) and len(each) * width >= MANY:
-            h = whole_rows(
-                *known, self.lines, self._windows, self._taps, self._pairs, *weights, self._pair_sums, spaces,
-                self._together, some.start, some.stop,
-            )
+            h = self._whole(some, spaces)
         else:
             h = few_rows(*known, self._windows[0], self._taps, *weights, spaces, self._together, torch.from_numpy(each))
         self._stale[some] = last - first == width
         if len(images) == len(h):
             return h
         return h[torch.from_numpy(np.searchsorted(each, images) * (last - first) + columns - first)]
+
+    def _whole(self, some: slice, spaces: list[Tensor]) -> Tensor:
+        """The features (N, p) of whole rows of images that follow one another, which may lie in the second space."""
+        tiles, count = self.spec.width // TILE, some.stop - some.start
+        shape = (count, tiles, TILE, self.model.config.channels)
+        found = taken(spaces[1], shape) if count <= self._together else spaces[1].new_empty(shape)
+        for few in self._parts(some):
+            (*_, above, _), (*_, late) = self._views(few)
+            whole_rows(
+                above, late, self.lines, self._windows, self._taps, self._pairs, self._outs, self._shifts, self._pads,
+                self._pair_sums, spaces, few.start, few.stop, found[few.start - some.start:few.stop - some.start],
+            )
+        return found.view(count * self.spec.width, -1)
 
     def _head(self, h: Array) -> Array:
         """(N, p) features, overwritten -> (N, C·P)."""

@@ -158,58 +158,49 @@ def horizontal(
 def whole_rows(
     above: list[Tensor], late: list[Tensor], lines: list[Tensor], windows: list[Tensor], taps: list[Tensor],
     pairs: list[Tensor], outs: list[Tensor], shifts: list[Tensor], pads: list[int], sums: list[Tensor],
-    spaces: list[Tensor], together: int, first: int, last: int,
-) -> Tensor:
-    """All pixels of a row of images `first` to `last`, what is above it in tiles -> (N, p) features, which may lie in the
-    second space. As `horizontal`, with the weights of F(4, 2), or none, and its [Bᵀ, Aᵀ]; but with those `lines` are not
-    written, which costs more than to look at the few rows again that somebody comes back to."""
-    tiles, side, p = above[0].size(1), above[0].size(2), outs[0].size(1)
-    found = spaces[1]
-    if last - first > together or (last - first) * tiles * side * p > found.numel():
-        found = torch.empty([(last - first) * tiles * side * p], dtype=found.dtype, device=found.device)
-    found = taken(found, [last - first, tiles, side, p])
-    end = first
-    while end < last:
-        start, end = end, min(end + together, last)
-        images = end - start
-        d = taken(spaces[2], [side + 1, images, tiles, p])                     # h, and what is left of each tile
-        h, left, left_from, flat_d = d[1:], d[0, :, 1:], d[side, :, :-1], d.flatten(1)
-        flat = h.view(-1, p)
-        u, m = taken(spaces[1], [side + 1, images * tiles, p]), taken(spaces[0], [side + 1, images * tiles, 2 * p])
-        flat_u, m2, flat_m = u.flatten(1), m[2].view(images, tiles, -1), m.flatten(1)
-        y = taken(spaces[1], [side, images, tiles, 2 * p])
-        a, b, flat_y = y[..., :p], y[..., p:], y.flatten(1)
-        gated = taken(spaces[0], h.size())
-        flat_gated = gated.view(-1, p)
-        d[0, :, 0].zero_()
-        for i in range(len(above)):
-            over = in_memory(above[i][start:end])
-            if pairs[i].numel() > 0:
-                left.copy_(left_from)
-                torch.mm(sums[0], flat_d, out=flat_u)
-                torch.bmm(u, pairs[i], out=m)
-                if late[i].numel() > 0:
-                    m2.add_(late[i][start:end])                                # it enters all four outputs with weight 1
-                torch.mm(sums[1], flat_m, out=flat_y)
-                y.add_(over)
-            else:
-                if i > 0:
-                    in_memory(lines[i][start:end, pads[i]:].unflatten(1, [tiles, side])).copy_(h)
-                beside = windows[i][start:end].unflatten(1, [tiles, side])
-                near = taken(spaces[0], [side, images * tiles, taps[i].size(0)])
-                if beside.dim() == 5:
-                    near.view(side, images, tiles, beside.size(3), beside.size(4)).copy_(beside.permute(2, 0, 1, 3, 4))
-                else:
-                    near.view(side, images, tiles, -1).copy_(in_memory(beside))
-                y.copy_(over)
-                y.view(-1, 2 * p).addmm_(near.view(-1, taps[i].size(0)), taps[i])
-            gate_halves(y, a, b, gated)
+    spaces: list[Tensor], first: int, last: int, found: Tensor,
+) -> None:
+    """All pixels of a row of images `first` to `last`, what is above it in tiles as they lie in memory, and what classes add
+    late, of those -> features `found` (R, tiles, TILE, p), which may lie in the second space. As `horizontal`, with the weights
+    of F(4, 2), or none, and its [Bᵀ, Aᵀ]; but with those `lines` are not written, which costs more than to look at the few
+    rows again that somebody comes back to."""
+    images, tiles, side, p = found.size(0), found.size(1), found.size(2), found.size(3)
+    d = taken(spaces[2], [side + 1, images, tiles, p])                         # h, and what is left of each tile
+    h, left, left_from, flat_d = d[1:], d[0, :, 1:], d[side, :, :-1], d.flatten(1)
+    flat = h.view(-1, p)
+    u, m = taken(spaces[1], [side + 1, images * tiles, p]), taken(spaces[0], [side + 1, images * tiles, 2 * p])
+    flat_u, m2, flat_m = u.flatten(1), m[2].view(images, tiles, -1), m.flatten(1)
+    y = taken(spaces[1], [side, images, tiles, 2 * p])
+    a, b, flat_y = y[..., :p], y[..., p:], y.flatten(1)
+    gated = taken(spaces[0], h.size())
+    flat_gated = gated.view(-1, p)
+    d[0, :, 0].zero_()
+    for i in range(len(above)):
+        if pairs[i].numel() > 0:
+            left.copy_(left_from)
+            torch.mm(sums[0], flat_d, out=flat_u)
+            torch.bmm(u, pairs[i], out=m)
+            if late[i].numel() > 0:
+                m2.add_(late[i])                                               # it enters all four outputs with weight 1
+            torch.mm(sums[1], flat_m, out=flat_y)
+            y.add_(above[i])
+        else:
             if i > 0:
-                flat.addmm_(flat_gated, outs[i]).add_(shifts[i])
+                in_memory(lines[i][first:last, pads[i]:].unflatten(1, [tiles, side])).copy_(h)
+            beside = windows[i][first:last].unflatten(1, [tiles, side])
+            near = taken(spaces[0], [side, images * tiles, taps[i].size(0)])
+            if beside.dim() == 5:
+                near.view(side, images, tiles, beside.size(3), beside.size(4)).copy_(beside.permute(2, 0, 1, 3, 4))
             else:
-                torch.addmm(shifts[i], flat_gated, outs[i], out=flat)
-        in_memory(found[start - first:end - first]).copy_(h)
-    return found.view(-1, p)
+                near.view(side, images, tiles, -1).copy_(in_memory(beside))
+            y.copy_(above[i])
+            y.view(-1, 2 * p).addmm_(near.view(-1, taps[i].size(0)), taps[i])
+        gate_halves(y, a, b, gated)
+        if i > 0:
+            flat.addmm_(flat_gated, outs[i]).add_(shifts[i])
+        else:
+            torch.addmm(shifts[i], flat_gated, outs[i], out=flat)
+    in_memory(found).copy_(h)
 
 
 @native

@@ -348,8 +348,11 @@ class JacobiSampler(Sampler):
         until = settled()
         if close.any():
             close &= free & open_ & (place < np.repeat(until, ends - starts))
+            lost = -1                                          # image that is not what `x` holds any more
             for i in np.flatnonzero(close):
-                values[i] = self._decide_close(int(rows[i]), int(steps[i]), values[i])
+                if rows[i] != lost:
+                    values[i] = self._decide_close(int(rows[i]), int(steps[i]), values[i])
+                    lost = lost if values[i] == guess[i] else rows[i]
             until = np.minimum(settled(), until)
         if len(images) == 1:
             final, begin = slice(int(open_.argmax()), int(until[0])), at[1].start

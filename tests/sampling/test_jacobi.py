@@ -148,20 +148,19 @@ def test_images_shared_between_threads_come_out_the_same_and_can_be_stopped(grey
 
 
 @pytest.mark.parametrize("spec", [GREY, REAL], ids=str)
-@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("patience", [0, jacobi.PATIENCE, 10**6])
 @pytest.mark.parametrize("stop", [10_000, 3], ids=["through", "stopped"])
-def test_threads_go_on_before_the_verdict_and_back_where_it_is_another(spec, late, stop, random_model, monkeypatch):
-    """A float32 that is wrong in the second digit, under a margin that allows for it, and verdicts that are heard when more
-    than a few are open, or late, when nothing else is left to do."""
-    if late:
-        monkeypatch.setattr(jacobi, "PATIENCE", 10**6)
+def test_threads_go_on_before_the_verdict_and_back_where_it_is_another(spec, patience, stop, random_model, monkeypatch):
+    """A float32 that is wrong in the second digit, under a margin that allows for it, and verdicts that are heard at once, when
+    more than a few are open, or when nothing else is left to do."""
+    monkeypatch.setattr(jacobi, "PATIENCE", patience)
     monkeypatch.setattr("arstudio.sampling.sampler.REFER", 0.03)
     monkeypatch.setattr("arstudio.sampling.sampler.REFER_REAL", 0.03)
     monkeypatch.setattr(threads, "ALL", 2)
     model, settings, count = random_model("gated_pixelcnn", spec, seed=2, **GATED), SampleSettings(seed=4), 2 * 16
     sampler, went_back = Sampler(model, settings, count, method="blocks"), []
-    waiting = []
-    look, go_back = sampler.decoder.look, sampler._go_back
+    waiting, asked_about = [], {}
+    look, ask, go_back = sampler.decoder.look, sampler._question, sampler._go_back
     shape = (count, spec.pixels, spec.channels, model.likelihood.num_params)
     noise = 0.01 * torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
@@ -169,11 +168,20 @@ def test_threads_go_on_before_the_verdict_and_back_where_it_is_another(spec, lat
         waiting.append(sum(not verdict.heard for verdict in list(sampler._asked.values())))
         return look(images, pixels) + noise[images, pixels].to(model.dtype)
 
+    def question(rows, site, u):
+        asked_about[int(rows[0]), site] = sampler.decoder.x[rows[0]].flatten().clone()
+        return ask(rows, site, u)
+
     def back():
         went_back.append(go_back())
+        for image, step in [] if went_back[-1] else sampler._asked:
+            before = sampler.trace.sites[:step]
+            past = asked_about[image, sampler.trace.site(step)][before]
+            assert torch.equal(past, sampler.decoder.x[image].flatten()[before]), "asked about another past"
         return went_back[-1]
 
     sampler.decoder.look = wrong
+    monkeypatch.setattr(sampler, "_question", question)
     monkeypatch.setattr(sampler, "_go_back", back)
     other = Sampler(model, settings, count, method="incremental")
     other.run()
@@ -185,8 +193,8 @@ def test_threads_go_on_before_the_verdict_and_back_where_it_is_another(spec, lat
     assert np.array_equal(sampler.run().values, other.trace.values)
     assert min(sampler.referee.referred, other.referee.referred) > 20
     assert went_back[-1] is False
-    assert late or 0 < max(waiting) <= jacobi.PATIENCE + 1, "the other thread may be about to hear one"
-    assert any(went_back) or not late or stop < 10, "nothing had to be drawn again, so this shows nothing"
+    assert max(waiting) <= patience + 1, "the other thread may be about to hear one"
+    assert any(went_back) or patience < 10**6 or stop < 10, "nothing had to be drawn again, so this shows nothing"
 
 
 def test_a_referee_that_fails_is_heard_and_the_drawing_can_go_on(grey, monkeypatch):
