@@ -171,7 +171,7 @@ class RowConv(_CausalConv):
 
     def forward(self, x: Array, cache: Cache | None = None, padding: Padding = None) -> Array:
         """(B, H, W, in) -> (B, H, W, out), or the next row (R, W, in) of some images -> theirs of the output. Less `padding`
-        than it has gives less of the output."""
+        than it has gives less of the output; only without a cache."""
         if cache is None:
             return self.convolve(x[:, :-1] if self.above else x, *padding or self.padding)
         rows, place = cache

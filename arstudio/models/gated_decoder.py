@@ -198,7 +198,8 @@ class GatedPixelCNNDecoder(Decoder):
         return self._of_classes()[2]
 
     def _of_classes(self) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """`_prepare` for all images, (B, 1, 2p) each, of one class one row for all; and those of the second that come late."""
+        """`_prepare` for all images, (B, 1, 2p) each, of one class one row for all; and of what is added that which `vertical`
+        leaves to its readers, or nothing."""
         if self._constants is None:
             alike = len(self.classes) > 0 and bool((self.classes == self.classes[0]).all())
             constants = self._prepare([bias[:1 if alike else None, None] for bias in self.biases])
@@ -347,7 +348,7 @@ class GatedPixelCNNDecoder(Decoder):
         across = min(count + 1, width - column)                                        # the pixel after them is wanted next
         found = self.above[0].new_empty(self.batch, across, channels, self.model.likelihood.num_params)
 
-        @torch.inference_mode()                                                        # which is a thread's own
+        @inferring                                                                     # a mode is a thread's own
         def see(images: np.ndarray) -> None:
             columns = np.tile(np.arange(column, column + across), len(images))
             here = found[int(images[0]):int(images[-1]) + 1]
@@ -389,13 +390,14 @@ class GatedPixelCNNDecoder(Decoder):
         column = self.position // self.spec.channels % self.spec.width
         under_way, same, rows = self.ready == row, len(index) == self.batch, self.rows
         self.kept = max(self.kept, row + under_way)
+        constants = self._constants if same and bool((self.classes[index] == self.classes).all()) else None
         if same:                                                                       # particles that stay are not touched
             moved = (index != torch.arange(len(index), device=index.device)).nonzero()[:, 0]
             source = index[moved]
             if under_way:
                 start = 0 if self._stale.any() else column // TILE * TILE if self._tiled else column    # looks begin here
                 for p, line, above in zip(self.prepared, self.lines, self.above, strict=True):
-                    read = slice(start if line is not self.lines[0] else 0, column + p.pad + 1)    # whole rows read values
+                    read = slice(start, column + p.pad + 1)
                     line[moved, read] = line[source, read]
                     from_here = start // TILE if self._tiled else start
                     above[moved, from_here:] = above[source, from_here:]
@@ -413,10 +415,8 @@ class GatedPixelCNNDecoder(Decoder):
         for p, old, new in zip(self.prepared, rows, self.rows, strict=True):
             read = slice(None) if p.tiled else slice(row + under_way, row + p.shape[4] + 1)    # by the rows to be entered
             new[moved, read] = old[source, read]
-        constants = self._constants
         self._look_again()
-        if same and bool((self.classes == self.classes[0]).all()):                     # what classes add is as it was
-            self._constants = constants
+        self._constants = constants                                                    # what classes add is as it was
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)

@@ -160,7 +160,7 @@ class GatedPixelCNN(AutoregressiveModel, Ready):
 
     def class_biases(self, y: Tensor) -> Tensor:
         """(B,) class rows -> (layers, 2, B, 2p):
-        a bias for the vertical and the horizontal stack of each layer."""
+        a bias for the vertical and the horizontal stack of each layer. Without classes one zero, seen from everywhere."""
         shape = (len(y), len(self.layers), 2, 2 * self.config.channels)
         if self.class_bias is None:
             return torch.zeros(1, dtype=self.dtype, device=self.device).expand(shape).permute(1, 2, 0, 3)
@@ -204,11 +204,10 @@ class GatedPixelCNN(AutoregressiveModel, Ready):
             reach -= side
             above, before, after = self._around(row, column, reach)
             beside = side - (before - left)
-            height = max(layer.vertical_conv.padding[0] - (above - top), 0)
-            v, z = layer.vertical(v, biases[2 * i], (height, beside, side - (right - after)))
+            v, z = layer.vertical(v, biases[2 * i], (side - (above - top), beside, side - (right - after)))
             h = layer.horizontal(h, z[:, -1:, :column - before + 1], biases[2 * i + 1], (0, beside, 0))
             del layer                                                               # the referee has room for one at a time
-            v, top, left, right = v[:, above - row - 1:], above, before, after
+            top, left, right = above, before, after
         return self.head(h).reshape(len(x), self.spec.channels, -1)[:, channel]
 
     def _around(self, row: int, column: int, reach: int) -> tuple[int, int, int]:

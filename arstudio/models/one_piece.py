@@ -46,7 +46,6 @@ def _pages(size: int, *, large: bool) -> np.ndarray:
         room = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError as error:
         raise MemoryError(f"There is no memory left for {size / 1e6:,.0f} MB more.") from error
-    if large:
-        with suppress(OSError):    # a kernel without large pages
-            room.madvise(mmap.MADV_HUGEPAGE)
+    with suppress(OSError):    # a kernel without large pages
+        room.madvise(mmap.MADV_HUGEPAGE if large else mmap.MADV_NOHUGEPAGE)
     return np.frombuffer(room, np.uint8)

@@ -10,9 +10,9 @@ and the image is the one that site-by-site drawing gives, bit for bit.
     jacobi   one block, the image, and a full forward pass for every look
 
 Every image goes at its own pace: where one is settled already, the others are looked at alone. Large batches are shared
-between threads, each with its own images and single-threaded products. They do not wait for the referee, whose verdict is
-nearly always what float32 says: they go on with that, and an image that turns out otherwise goes back. A few questions wait
-until a thread has nothing else to do.
+between threads, each with its own images and single-threaded products. There no image waits for the referee, whose verdict is
+nearly always what float32 says: it goes on with that, and goes back if it turns out otherwise. A few questions wait until a
+thread has nothing else to do.
 
 Song, Meng, Liao & Ermon 2021, "Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving".
 They stop by an oracle or a tolerance; values here are discrete, so the settled prefix is known exactly.
@@ -39,7 +39,8 @@ PATIENCE = 4    # questions to the referee that may wait until a thread has noth
 
 
 class Verdict:
-    """What the referee is asked, and its answer when somebody has taken the time to hear it."""
+    """What the referee is asked, and its answer when somebody has taken the time to hear it; a failure is raised where the
+    image goes back."""
 
     def __init__(self, question: Callable[[], np.ndarray]) -> None:
         self.question = question
@@ -52,11 +53,12 @@ class Verdict:
         return self.values is not None or self.failure is not None
 
     def hear(self) -> None:
+        """Ask, unless it is answered; who comes meanwhile waits for that answer."""
         with self._lock:
             if not self.heard:
                 try:
                     self.values = self.question()
-                except Exception as error:    # for those who go back
+                except Exception as error:
                     self.failure = error
 
 
@@ -133,7 +135,7 @@ class JacobiSampler(Sampler):
 
     @contextmanager
     def _patiently(self) -> Iterator[None]:
-        """Inside, nobody waits for a verdict; see `_decide_close`."""
+        """Inside, no image waits for its own verdict; see `_decide_close`."""
         self._patient = True
         try:
             yield
@@ -145,7 +147,8 @@ class JacobiSampler(Sampler):
                 self._asked = {}
 
     def _decide_close(self, image: int, step: int, value: float) -> float:
-        """What becomes of a site that is too close to call: the referee's verdict, or while that is not heard `value`."""
+        """What becomes of a site that is too close to call: the referee's verdict, or `value` where that may be heard later.
+        Never at once: what else is asked in the same look is about the image as it is."""
         verdict = self._asked.get((image, step))
         if verdict is None:
             rows = np.array([image])
@@ -154,14 +157,17 @@ class JacobiSampler(Sampler):
                 return verdict.question()[0]
             self._asked[image, step] = verdict
             self._hear(lambda: True, PATIENCE)
+            return value
         if verdict.failure is not None:
             raise verdict.failure
         return value if verdict.values is None else verdict.values[0]
 
-    def _hear(self, longer: Callable[[], bool], beside: int = 0) -> None:
-        """Hear verdicts, the oldest first, while it should take longer, until no more than some are open."""
-        while len(waiting := [verdict for verdict in list(self._asked.values()) if not verdict.heard]) > beside and longer():
+    def _hear(self, go_on: Callable[[], bool], left: int = 0) -> None:
+        """Hear verdicts, the oldest first, until no more than `left` are open, or `go_on` says no."""
+        while len(waiting := [verdict for verdict in list(self._asked.values()) if not verdict.heard]) > left and go_on():
             waiting[0].hear()
+            if waiting[0].failure is not None:
+                raise waiting[0].failure
 
     def _go_back(self) -> bool:
         """Hear all verdicts; an image goes back to the first that is not what it went on with. Whether any does."""
@@ -348,11 +354,8 @@ class JacobiSampler(Sampler):
         until = settled()
         if close.any():
             close &= free & open_ & (place < np.repeat(until, ends - starts))
-            lost = -1                                          # image that is not what `x` holds any more
             for i in np.flatnonzero(close):
-                if rows[i] != lost:
-                    values[i] = self._decide_close(int(rows[i]), int(steps[i]), values[i])
-                    lost = lost if values[i] == guess[i] else rows[i]
+                values[i] = self._decide_close(int(rows[i]), int(steps[i]), values[i])
             until = np.minimum(settled(), until)
         if len(images) == 1:
             final, begin = slice(int(open_.argmax()), int(until[0])), at[1].start

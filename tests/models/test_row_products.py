@@ -225,3 +225,22 @@ def test_a_change_far_above_gives_what_drawing_from_the_start_gives(random_model
             sampler.change(index, step, 1 - sampler.trace.values[index, step])
         images.append(sampler.run().values)
     assert np.array_equal(*images)
+
+
+@pytest.mark.parametrize("many", [1, 10**9], ids=["tiled", "dense"])
+def test_particles_that_become_one_class_follow_it(many, random_model, monkeypatch):
+    monkeypatch.setattr(gated_decoder, "MANY", many)
+    model = random_model("gated_pixelcnn", ImageSpec(1, 4, 8, 4), 3, channels=9, dilations=(1, 1, 1), head=9)
+    particles, index = model.decoder(4, torch.tensor([0, 1, 1, 1])), torch.tensor([1, 1, 2, 3])
+    others, values = model.decoder(4, torch.tensor([1, 1, 1, 1])), torch.tensor([1, 2, 3, 0])
+    for step in range(model.spec.sites):
+        if step == 11:
+            particles.resample(index)
+            values = values[index]
+        elif step > 11:
+            torch.testing.assert_close(particles.params(), others.params(), rtol=1e-4, atol=1e-5)
+        else:
+            particles.params()
+        others.params()
+        particles.push(values)
+        others.push(values if step >= 11 else values[index])
