@@ -63,7 +63,7 @@ class Toolbar(QToolBar):
         self.class_action = self.addWidget(class_field)
 
         self.seed = QLineEdit(str(studio.settings.seed))
-        self.seed.setFixedWidth(74)
+        self.seed.setFixedWidth(84)
         self.seed.editingFinished.connect(self._seed_typed)
         self.copy = self.seed.addAction(theme.icon("copy", "dim"), QLineEdit.ActionPosition.TrailingPosition)
         self.copy.setToolTip(self.tr("Copy the seed"))
@@ -298,7 +298,7 @@ class Toolbar(QToolBar):
         if (compact, tight) != (self._compact, self._tight):
             self._compact, self._tight = compact, tight
             self.temperature.setFixedWidth(46 if compact else 72)
-            self.seed.setFixedWidth(44 if tight else 62 if compact else 74)
+            self.seed.setFixedWidth(58 if tight else 84)
             self.copy.setVisible(not tight)
             self.refresh()
 

@@ -75,6 +75,20 @@ def test_the_transport_rests_where_its_drawing_is_not_in_sight_and_says_so(qtbot
     assert drawn.playing
 
 
+@pytest.mark.parametrize("width", [900, 1024, 1280])
+def test_a_seed_of_five_digits_is_seen_whole(width, window, studio):
+    window.resize(width, 700)
+    studio.set(seed=90_990)
+    seed = window.toolbar.seed
+    seed.setCursorPosition(0)
+    first = seed.cursorRect().center().x()
+    seed.setCursorPosition(5)
+    free = seed.width() - (24 if window.toolbar.copy.isVisible() else 0)      # the button that copies lies inside
+    assert seed.text() == "90990"
+    assert 0 <= first < seed.cursorRect().center().x() <= free
+    assert seed.cursorRect().center().x() - first >= seed.fontMetrics().horizontalAdvance("90990") - 2
+
+
 @pytest.mark.parametrize("width", [900, 960, 1024, 1280])
 def test_the_whole_toolbar_is_in_sight_on_half_a_screen_too(qtbot, window, studio, width):
     with qtbot.waitSignal(studio.model_changed, timeout=20_000):
