@@ -238,7 +238,7 @@ def _labels(y: np.ndarray | None, count: int, file: str) -> np.ndarray | None:
         return None
     if y.shape != (count,) or y.dtype.kind not in "ui" or (count and int(y.min()) < 0):
         raise DatasetError(f"The labels in {file} must be {count} whole numbers from 0, one per image.")
-    if int(y.max()) >= CLASSES:    # every number up to it would become a class
+    if count and int(y.max()) >= CLASSES:    # every number up to it would become a class
         raise DatasetError(f"The labels in {file} go up to {int(y.max()):,}; number the classes from 0, below {CLASSES:,}.")
     return y.astype(np.int64)
 

@@ -220,8 +220,7 @@ class SiteConv(_CausalConv):
         return self.once("upper", lambda: at_site(self.taps[:-1].flatten(0, 2)))
 
     def forward(
-        self, x: Array | None, cache: Cache | None = None, added: Tensor | None = None,
-        padding: Padding = None,
+        self, x: Array | None, cache: Cache | None = None, added: Tensor | None = None, padding: Padding = None
     ) -> Array:
         """(B, H, W, in) -> (B, H, W, out), or the input (N, in) at a place -> the output there; None where `line` has it
         already. `added` (B, H, W, out) is what other paths contribute; at a place that is in `sums`. `padding` as in

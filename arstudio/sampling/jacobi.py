@@ -39,8 +39,8 @@ PATIENCE = 4    # questions to the referee that may wait until a thread has noth
 
 
 class Verdict:
-    """What the referee is asked, and its answer when somebody has taken the time to hear it; a failure is raised where the
-    image goes back."""
+    """What the referee is asked, and its answer when somebody has taken the time to hear it; a failure is raised by who hears
+    it, and where the image goes back."""
 
     def __init__(self, question: Callable[[], np.ndarray]) -> None:
         self.question = question
@@ -158,8 +158,6 @@ class JacobiSampler(Sampler):
             self._asked[image, step] = verdict
             self._hear(lambda: True, PATIENCE)
             return value
-        if verdict.failure is not None:
-            raise verdict.failure
         return value if verdict.values is None else verdict.values[0]
 
     def _hear(self, go_on: Callable[[], bool], left: int = 0) -> None:
